@@ -1,0 +1,15 @@
+/* The last words of a bug: which condition failed and where, on stderr, then abort.
+ *
+ * The only place in base that writes to a descriptor. It must never allocate or return: the
+ * process is in a state nobody planned for, and a missing record is better than a wrong one.
+ */
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void assert_fail(const char *cond, const char *file, int line, const char *func) {
+    (void)fprintf(stderr, "cairn: bug: %s:%d: %s: this should hold: %s\n", file, line, func, cond);
+    (void)fflush(stderr);
+    abort();
+}

@@ -1,0 +1,98 @@
+/* Reading stored executions. Rows of a final execution say everything; for one that runs or was
+ * interrupted they may lag behind, then its journal is folded.
+ */
+#include "cli/details.h"
+
+static enum err read_rows(struct session *s, struct details *d, struct arena *a, struct error *e) {
+    int64_t num = d->stored.num;
+    enum err err = store_steps_read(s->store, num, a, &d->steps, &d->step_count, e);
+    return err ? err : store_messages_read(s->store, num, a, &d->messages, &d->message_count, e);
+}
+
+/* For the place of an error and the names of outputs; without it both are left out. */
+static void compile(struct session *s, struct details *d, struct arena *a) {
+    struct str bundle;
+    struct error ignored;
+    if (store_workflow_get(s->store, d->stored.fixed.workflow_hash, a, &bundle, &ignored) == OK &&
+        host_bundle_compile(bundle, d->stored.fixed.entry, s->kinds, &d->own_plan, &ignored) ==
+            OK) {
+        d->plan = d->own_plan;
+    }
+}
+
+static enum err fold(struct session *s, struct str id, struct details *d, struct error *e) {
+    enum err err = host_view_open(s->store, s->kinds, id, &d->view, e);
+    if (err) {
+        return err;
+    }
+    d->plan = d->view.plan;
+    d->stored = d->view.stored; /* of the same moment as the journal that was folded */
+    return host_view_rows(&d->view, &d->steps, &d->step_count, &d->messages, &d->message_count, e);
+}
+
+static enum err read_parent(struct session *s, struct details *d, struct arena *a,
+                            struct error *e) {
+    struct store_execution parent;
+    if (!d->stored.fixed.parent) {
+        return OK;
+    }
+    enum err err = store_execution_get(s->store, d->stored.fixed.parent, STR(""), a, &parent, e);
+    d->parent = err ? STR("") : parent.fixed.id;
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+enum err details_open(struct session *s, struct str id, struct details *d, struct error *e) {
+    struct arena *a = &s->cli->arena;
+    *d = (struct details){.now = session_now()};
+    enum err err = store_execution_get(s->store, 0, id, a, &d->stored, e);
+    if (err) {
+        return err;
+    }
+    if (d->stored.row.steps_upto == d->stored.last_seq) {
+        err = read_rows(s, d, a, e);
+        compile(s, d, a);
+    } else {
+        err = fold(s, id, d, e);
+    }
+    return err ? err : read_parent(s, d, a, e);
+}
+
+void details_close(struct details *d) {
+    plan_free(d->own_plan);
+    if (d->view.plan) {
+        host_view_close(&d->view);
+    }
+    *d = (struct details){0};
+}
+
+static bool is_final(struct str status) {
+    return str_is(status, "completed") || str_is(status, "partial") || str_is(status, "failed") ||
+           str_is(status, "cancelled");
+}
+
+struct str details_status(const struct store_execution *x) {
+    bool idle = is_final(x->row.status) || str_is(x->row.status, "paused");
+    return idle || x->owner_alive ? x->row.status : STR("interrupted");
+}
+
+int64_t details_duration(const struct store_execution *x, wall_us now) {
+    if (!x->row.started.us) {
+        return -1;
+    }
+    bool gone = str_is(details_status(x), "interrupted");
+    wall_us end = x->row.completed.us ? x->row.completed : gone ? x->row.updated : now;
+    return end.us > x->row.started.us ? end.us - x->row.started.us : 0;
+}
+
+struct value details_value(struct arena *a, struct str json) {
+    struct value v;
+    if (!json.len || value_parse_json(a, json, &v, NULL)) {
+        return value_null();
+    }
+    return v;
+}
+
+struct str details_text(struct value map, const char *name) {
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
+}

@@ -1,0 +1,232 @@
+/* Workflow files for flow's loader: relative to the folder of the workflow file and never outside
+ * of it, ordinary files of at most LOAD_MAX_BYTES.
+ *
+ * Links are followed: where they lead is the user's own business. A workflow from standard input
+ * finds its files in the current folder.
+ */
+#include "cli/load.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "io/file.h"
+
+#define STDIN_ENTRY "stdin.yaml"
+
+static bool leaves_folder(struct str path) {
+    struct str rest = path;
+    if (path.len && path.ptr[0] == '/') {
+        return true;
+    }
+    while (rest.len) {
+        if (str_is(str_split(rest, '/', &rest), "..")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err read_file(void *ctx, struct str path, struct arena *a, struct str *out,
+                          struct error *e) {
+    const struct workflow *w = ctx;
+    if (leaves_folder(path)) {
+        return error_set(e, ERR_INVALID,
+                         "\"%.*s\" lies outside the workflow's folder %.*s: a workflow only uses "
+                         "files in its own folder and below",
+                         STR_ARG(path), STR_ARG(w->folder));
+    }
+    struct str full = STR("/dev/stdin");
+    if (!str_eq(path, w->entry)) {
+        full = arena_printf(a, "%.*s/%.*s", STR_ARG(w->folder), STR_ARG(path));
+    } else if (!str_is(w->path, "-")) {
+        full = w->path; /* named in messages as it was typed */
+    }
+
+    if (!full.ptr) {
+        return error_nomem(e);
+    }
+    if (memchr(full.ptr, 0, full.len)) {
+        return error_set(e, ERR_INVALID, "the path holds a NUL byte");
+    }
+    return io_file_read(full.ptr, LOAD_MAX_BYTES, a, out, e);
+}
+
+static struct str absolute(struct cli *c, const char *folder) {
+    char full[PATH_MAX];
+    return realpath(folder, full) ? arena_str(&c->arena, str_from(full)) : (struct str){0};
+}
+
+static bool place(struct cli *c, const char *path, struct workflow *w) {
+    const char *slash = strrchr(path, '/');
+    w->path = str_from(path);
+    if (str_is(w->path, "-")) {
+        w->shown = "<stdin>";
+        w->entry = STR(STDIN_ENTRY);
+        w->folder = absolute(c, ".");
+        return w->folder.ptr != NULL;
+    }
+    struct str folder =
+        slash ? arena_printf(&c->arena, "%.*s/", (int)(slash - path), path) : STR("./");
+    w->shown = path;
+    w->entry = str_from(slash ? slash + 1 : path);
+    w->folder = folder.ptr ? absolute(c, folder.ptr) : (struct str){0};
+    return w->folder.ptr != NULL;
+}
+
+/* What is wrong with a workflow file that cannot be read at all. */
+static enum err refuse(struct cli *c, const struct workflow *w, enum err err,
+                       const struct error *e) {
+    if (err == ERR_NOT_FOUND) {
+        cli_fail(c, ERR_NOT_FOUND, "name a workflow file, or - for standard input",
+                 "there is no file %.*s", STR_ARG(w->path));
+    } else if (str_is(w->path, "-") && err == ERR_INVALID) {
+        cli_fail(c, ERR_INVALID, "pipe a workflow into it: cairn run - < flow.yaml",
+                 "standard input is no file and no pipe");
+    } else {
+        cli_fail_error(c, e, NULL);
+    }
+    return err == ERR_INVALID ? ERR_USAGE : err;
+}
+
+enum err workflow_open(struct cli *c, const char *path, struct kind_table kinds,
+                       struct workflow *out) {
+    struct error e = {0};
+    *out = (struct workflow){0};
+    diag_init(&out->diag, &c->arena);
+    if (!path[0] || !place(c, path, out) || !out->entry.len) {
+        out->path = str_from(path);
+        e.code = ERR_NOT_FOUND;
+        bool folder = path[0] && !out->entry.len && out->folder.ptr;
+        error_set(&e, ERR_INVALID, "cannot read %s: it is a folder", path);
+        return refuse(c, out, folder ? ERR_INVALID : ERR_NOT_FOUND, &e);
+    }
+    struct flow_source source = {
+        .entry = out->entry, .display = out->shown, .loader = {out, read_file}, .kinds = kinds};
+    enum err err = flow_compile(&source, &out->plan, &out->diag, &e);
+    if (!err) {
+        return OK;
+    }
+    out->plan = NULL;
+    /* The file itself could not be read, or is no workflow: both are ERR_INVALID for flow. */
+    return err == ERR_INVALID && out->diag.errors ? ERR_INVALID : refuse(c, out, err, &e);
+}
+
+void workflow_close(struct workflow *w) {
+    plan_free(w->plan);
+    w->plan = NULL;
+}
+
+/* ---- inputs ---- */
+
+struct inputs {
+    struct cli *c;
+    struct flow_input *items;
+    size_t count, cap;
+};
+
+static enum err add_input(struct inputs *in, struct flow_input item) {
+    if (in->count == in->cap) {
+        size_t cap = in->cap ? in->cap * 2 : 16;
+        struct flow_input *items = ARENA_ARRAY(&in->c->arena, cap, struct flow_input);
+        if (!items) {
+            return ERR_NOMEM;
+        }
+        if (in->count) {
+            memcpy(items, in->items, in->count * sizeof *items);
+        }
+        in->items = items;
+        in->cap = cap;
+    }
+    in->items[in->count++] = item;
+    return OK;
+}
+
+static enum err usage(struct inputs *in, struct error *e, const char *what) {
+    cli_fail(in->c, ERR_USAGE, "write -i NAME=TEXT, -i NAME:=JSON or -i @FILE.json",
+             "input \"%.100s\": %s", what, e->message);
+    return ERR_USAGE;
+}
+
+/* @FILE.json: a map, every entry an input. */
+static enum err add_file(struct inputs *in, const char *text) {
+    struct str json;
+    struct value v;
+    struct error e = {0};
+    enum err err = io_file_read(text + 1, LOAD_MAX_BYTES, &in->c->arena, &json, &e);
+    err = err ? err : value_parse_json(&in->c->arena, json, &v, &e);
+    if (!err && v.type != VALUE_MAP) {
+        err = error_set(&e, ERR_INVALID, "the file holds a %s, but inputs are a JSON object",
+                        value_type_name(v.type));
+    }
+    if (err) {
+        struct error at = e;
+        if (e.mark.line) {
+            error_set(&at, e.code, "line %u, column %u: %.800s", e.mark.line, e.mark.column,
+                      e.message);
+        }
+        return usage(in, &at, text);
+    }
+    for (size_t i = 0; i < value_count(v) && !err; i++) {
+        struct flow_input item = {.name = value_str(v.pairs[i].key), .value = v.pairs[i].val};
+        err = add_input(in, item);
+    }
+    return err;
+}
+
+static enum err add_given(struct inputs *in, const char *text) {
+    struct str name, rest;
+    struct error e = {0};
+    if (text[0] == '@') {
+        return add_file(in, text);
+    }
+    if (!str_is_utf8(str_from(text))) {
+        error_set(&e, ERR_USAGE, "the text is not UTF-8");
+        return usage(in, &e, text);
+    }
+    if (!cli_pair(text, &name, &rest) || str_is(name, ":")) {
+        error_set(&e, ERR_USAGE, "expected a name and a value");
+        return usage(in, &e, text);
+    }
+    struct flow_input item = {.name = name, .is_text = true, .value = value_text(rest)};
+    if (name.ptr[name.len - 1] == ':') {
+        item.name.len--;
+        item.is_text = false;
+        enum err err = value_parse_json(&in->c->arena, rest, &item.value, &e);
+        if (err) {
+            return usage(in, &e, text);
+        }
+    }
+    return add_input(in, item);
+}
+
+/* Findings about inputs have no place of their own; what is missing says how to give it. */
+static void report_inputs(struct cli *c, const struct diag *d) {
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct diag_item *item = &d->items[i];
+        if (str_is(item->code, "missing_input")) {
+            item->help = STR("give it with -i NAME=VALUE, or a default in the workflow");
+        }
+    }
+    cli_findings(c, d);
+}
+
+enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) {
+    struct inputs in = {.c = c};
+    struct diag d;
+    enum err err = OK;
+    for (size_t i = 0; i < c->given_count && !err; i++) {
+        if (!strcmp(c->given[i].option->name, "input")) {
+            err = add_given(&in, c->given[i].value);
+        }
+    }
+    if (err) {
+        return err;
+    }
+    diag_init(&d, &c->arena);
+    err = flow_inputs(w->plan, in.items, in.count, &c->arena, out, &d);
+    report_inputs(c, &d);
+    if (err == ERR_NOMEM) {
+        cli_fail(c, ERR_NOMEM, NULL, "out of memory");
+    }
+    return err;
+}

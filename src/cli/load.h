@@ -1,0 +1,29 @@
+/* Reading a workflow and the inputs that a command line gives it.
+ */
+#ifndef CAIRN_CLI_LOAD_H
+#define CAIRN_CLI_LOAD_H
+
+#include "cli/cli.h"
+#include "flow/flow.h"
+
+#define LOAD_MAX_BYTES (16u << 20) /* of one file of a workflow */
+
+struct workflow {
+    struct str path;    /* as typed; "-" is standard input */
+    struct str folder;  /* absolute; relative paths start here */
+    struct str entry;   /* name of the file in it */
+    const char *shown;  /* how messages name it */
+    struct plan *plan;  /* NULL when it has errors */
+    struct diag diag;   /* findings, in the arena of the command line */
+};
+
+/* Reads and compiles. ERR_INVALID: diag says why. Any other error is reported. Free by
+ * workflow_close. */
+enum err workflow_open(struct cli *c, const char *path, struct kind_table kinds,
+                       struct workflow *out) MUST_USE;
+void workflow_close(struct workflow *w);
+
+/* The inputs given by -i, checked against the workflow; reported. ERR_INVALID, ERR_USAGE... */
+enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) MUST_USE;
+
+#endif

@@ -1,0 +1,22 @@
+/* How an execution ended, told to people: the same words after `run` and in `results`.
+ */
+#ifndef CAIRN_CLI_OUTCOME_H
+#define CAIRN_CLI_OUTCOME_H
+
+#include "cli/details.h"
+
+/* 0 completed, 1 failed, partial or cancelled, 3 left waiting or paused. */
+int outcome_exit_status(enum exec_status status);
+/* A result as `run` prints it: text as it is, null not at all, other values as JSON; ends with a
+ * newline. */
+void outcome_print_result(struct buf *b, struct value v);
+/* The error of an execution with its node, its line in the workflow and the attempt; a line on
+ * partial ones. Nothing for other states. */
+void outcome_print_error(struct buf *b, const struct sink *s, const struct details *d,
+                         const char *shown_file);
+/* "completed: fetch, parse (2 of 7 steps)" */
+void outcome_print_completed(struct buf *b, const struct details *d);
+/* A JSON error column as "type: message". */
+void outcome_print_error_text(struct buf *b, struct value error);
+
+#endif

@@ -1,0 +1,66 @@
+/* Errors, on stderr: what, where, why, what to do. An error is told here once, where it stops;
+ * nothing else in the command line prints one.
+ */
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+static void print_help_line(struct buf *b, const char *help) {
+    if (help && help[0]) {
+        buf_printf(b, "    %s\n", help);
+    }
+}
+
+int cli_fail(struct cli *c, enum err code, const char *help, const char *fmt, ...) {
+    struct error e;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)error_vset(&e, code, (struct mark){0}, fmt, ap);
+    va_end(ap);
+    return cli_fail_error(c, &e, help);
+}
+
+int cli_fail_error(struct cli *c, const struct error *e, const char *help) {
+    struct buf b;
+    buf_init(&b, 0);
+    if (e->mark.file) {
+        buf_printf(&b, "%s:", e->file);
+        if (e->mark.line) {
+            buf_printf(&b, "%u:%u:", e->mark.line, e->mark.column);
+        }
+        buf_append_char(&b, ' ');
+    }
+    text_colour(&b, &c->err, COLOUR_RED, STR("error:"));
+    buf_append_char(&b, ' ');
+    text_clean(&b, str_from(e->message[0] ? e->message : err_name(e->code)));
+    buf_append_char(&b, '\n');
+    print_help_line(&b, help);
+    sink_flush(&c->err, &b);
+    buf_fini(&b);
+    return err_exit_code(e->code);
+}
+
+void cli_count_findings(const struct diag *d, struct buf *out) {
+    if (d->errors) {
+        buf_printf(out, "%u error%s", d->errors, d->errors == 1 ? "" : "s");
+    }
+    if (d->warnings) {
+        buf_printf(out, "%s%u warning%s", d->errors ? ", " : "", d->warnings,
+                   d->warnings == 1 ? "" : "s");
+    }
+}
+
+void cli_findings(struct cli *c, const struct diag *d) {
+    struct buf b, clean;
+    if (d->errors + d->warnings == 0) {
+        return;
+    }
+    buf_init(&b, 0);
+    buf_init(&clean, 0);
+    diag_print(d, &b);
+    cli_count_findings(d, &b);
+    text_block(&clean, buf_str(&b), "");
+    sink_flush(&c->err, &clean);
+    buf_fini(&b);
+    buf_fini(&clean);
+}

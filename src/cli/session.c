@@ -1,0 +1,164 @@
+/* The composition root: which store, which kinds, which clock.
+ *
+ * A command that only looks never creates a store: where there is none, there is nothing to see.
+ */
+#include "cli/session.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/node.h"
+
+/* $XDG_STATE_HOME when it is absolute (the XDG base directory rules ignore it otherwise), else
+ * ~/.local/state. */
+static struct str default_store(struct arena *a) {
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    if (state && state[0] == '/') {
+        return arena_printf(a, "%s/cairn/cairn.db", state);
+    }
+    if (!home || home[0] != '/') {
+        const struct passwd *user = getpwuid(getuid());
+        home = user ? user->pw_dir : NULL;
+    }
+    return home ? arena_printf(a, "%s/.local/state/cairn/cairn.db", home) : (struct str){0};
+}
+
+static struct str store_url(struct cli *c) {
+    const char *given = cli_value(c, "store");
+    const char *set = getenv("CAIRN_STORE");
+    if (given) {
+        return str_from(given);
+    }
+    return set && set[0] ? str_from(set) : default_store(&c->arena);
+}
+
+enum err session_open(struct session *s, struct cli *c, bool make) {
+    struct error e = {0};
+    *s = (struct session){.cli = c, .url = store_url(c), .kinds = node_kinds()};
+    if (!s->url.ptr || !s->url.len) {
+        cli_fail(c, ERR_USAGE, "name it with --store FILE", "no place for the store is known");
+        return ERR_USAGE;
+    }
+    enum err err = store_open(s->url.ptr, make, &io_clock_system, &s->store, &e);
+    if (err == ERR_NOT_FOUND && !make) {
+        s->store = NULL;
+        return OK;
+    }
+    if (err) {
+        s->store = NULL;
+        cli_fail_error(c, &e, NULL);
+    }
+    return err;
+}
+
+enum err session_open_loop(struct session *s) {
+    struct error e = {0};
+    enum err err = io_loop_open(&io_clock_system, &s->loop, &e);
+    if (err) {
+        s->loop = NULL;
+        cli_fail_error(s->cli, &e, NULL);
+    }
+    return err;
+}
+
+enum err session_open_host(struct session *s, const struct host_observer *observer) {
+    struct error e = {0};
+    struct host_options o = {
+        .store = s->store, .loop = s->loop, .kinds = s->kinds, .observer = *observer};
+    enum err err = host_open(&o, &s->host, &e);
+    if (err) {
+        s->host = NULL;
+        cli_fail_error(s->cli, &e, NULL);
+    }
+    return err;
+}
+
+void session_close(struct session *s) {
+    host_close(s->host);
+    store_close(s->store);
+    io_loop_close(s->loop);
+    *s = (struct session){0};
+}
+
+struct str session_store_option(const struct session *s) {
+    const char *given = cli_value(s->cli, "store");
+    return given ? arena_printf(&s->cli->arena, " --store %s", given) : STR("");
+}
+
+wall_us session_now(void) { return io_clock_system.wall(io_clock_system.ctx); }
+
+/* ---- ids ---- */
+
+/* The newest executions, for somebody who mistyped. */
+static struct str newest(struct session *s) {
+    struct store_filter f = {.limit = 3};
+    struct store_execution *rows;
+    uint32_t count = 0;
+    struct error e;
+    struct str text = {0};
+    if (s->store && store_execution_list(s->store, &f, &s->cli->arena, &rows, &count, &e)) {
+        count = 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        text = arena_printf(&s->cli->arena, "%.*s%s%.*s", STR_ARG(text),
+                            i ? ", " : "the newest are ", STR_ARG(rows[i].fixed.id));
+    }
+    return text;
+}
+
+static enum err not_found(struct session *s, struct str word) {
+    struct str near = newest(s);
+    if (!s->store) {
+        cli_fail(s->cli, ERR_NOT_FOUND, "`cairn run` makes it; --store names another",
+                 "no execution \"%.*s\": there is no store at %.*s yet", STR_ARG(word),
+                 STR_ARG(s->url));
+    } else {
+        cli_fail(s->cli, ERR_NOT_FOUND, near.len ? near.ptr : "there are no executions at all",
+                 "no execution \"%.*s\" in %.*s", STR_ARG(word), STR_ARG(s->url));
+    }
+    return ERR_NOT_FOUND;
+}
+
+static enum err ambiguous(struct session *s, struct str word, const struct str *ids,
+                          uint32_t count) {
+    struct str text = STR("it may be ");
+    for (uint32_t i = 0; i < count; i++) {
+        text = arena_printf(&s->cli->arena, "%.*s%s%.*s", STR_ARG(text), i ? ", " : "",
+                            STR_ARG(ids[i]));
+    }
+    if (count == STORE_FIND_MAX) {
+        text = arena_printf(&s->cli->arena, "%.*s, ...", STR_ARG(text));
+    }
+    cli_fail(s->cli, ERR_AMBIGUOUS, text.ptr, "\"%.*s\" is the beginning of several ids",
+             STR_ARG(word));
+    return ERR_AMBIGUOUS;
+}
+
+enum err session_find(struct session *s, const char *typed, struct str *out_id) {
+    struct str word = str_sub(str_from(typed), 0, 100), prefix = word;
+    struct str ids[STORE_FIND_MAX];
+    uint32_t count = 0;
+    struct error e = {0};
+    bool bare = !str_starts(word, STR("exec_")) && !str_is(word, "@last");
+    if (bare && !str_starts(STR("exec_"), word)) {
+        prefix = arena_printf(&s->cli->arena, "exec_%.*s", STR_ARG(word));
+    }
+    if (!s->store || !word.len) {
+        return not_found(s, word);
+    }
+    enum err err = store_execution_find(s->store, prefix, &s->cli->arena, ids, &count, &e);
+    if (err) {
+        cli_fail_error(s->cli, &e, NULL);
+        return err;
+    }
+    if (count == 0) {
+        return not_found(s, word);
+    }
+    if (count > 1) {
+        return ambiguous(s, word, ids, count);
+    }
+    *out_id = ids[0];
+    return OK;
+}

@@ -1,0 +1,35 @@
+/* Where the parts are put together: the store that the command line names, a loop, a host and the
+ * table of node kinds. Nothing else in cli opens one of them.
+ */
+#ifndef CAIRN_CLI_SESSION_H
+#define CAIRN_CLI_SESSION_H
+
+#include "cli/cli.h"
+#include "host/host.h"
+
+struct session {
+    struct cli *cli;
+    struct str url; /* of the store */
+    struct kind_table kinds;
+    struct store *store;  /* NULL: it does not exist (and was not to be made) */
+    struct io_loop *loop; /* with a host only */
+    struct host *host;
+};
+
+/* Opens the store; with make a missing one is created, else store stays NULL. What fails is
+ * reported. Close it in either case. */
+enum err session_open(struct session *s, struct cli *c, bool make) MUST_USE;
+/* The loop, then (once its observer exists) a host on it. Reported. */
+enum err session_open_loop(struct session *s) MUST_USE;
+enum err session_open_host(struct session *s, const struct host_observer *observer) MUST_USE;
+void session_close(struct session *s);
+
+/* " --store URL" when the command line named one, so that what is suggested works; else "". */
+struct str session_store_option(const struct session *s);
+wall_us session_now(void);
+
+/* The one execution that an id, a unique prefix of one or @last means: its whole id. A word that
+ * means none or several is reported with the candidates. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
+enum err session_find(struct session *s, const char *word, struct str *out_id) MUST_USE;
+
+#endif

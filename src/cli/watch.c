@@ -1,0 +1,204 @@
+/* From recorded events to watchers: decodes each event once, keeps how every node stands, hands on.
+ */
+#include "cli/watch.h"
+
+#include <stdio.h>
+
+enum err watch_open(struct watch *w, enum watch_form form) {
+    static const struct watch_ops *const forms[] = {
+        [WATCH_NOTHING] = NULL,
+        [WATCH_PLAIN] = &watch_plain_ops,
+        [WATCH_LIVE] = &watch_live_ops,
+        [WATCH_JSON_LINES] = &watch_json_ops,
+    };
+    w->ops = forms[form];
+    arena_init(&w->scratch, 0);
+    w->nodes = ARENA_ARRAY(&w->cli->arena, (size_t)w->plan->node_count + 1, struct watch_node);
+    if (!w->nodes) {
+        return ERR_NOMEM;
+    }
+    return form == WATCH_LIVE ? watch_live_open(w) : OK;
+}
+
+void watch_close(struct watch *w) {
+    if (w->ops && w->ops->close) {
+        w->ops->close(w);
+    }
+    w->ops = NULL;
+    arena_fini(&w->scratch);
+}
+
+/* ---- how the nodes stand ---- */
+
+static void note(struct watch_node *n, struct str text) {
+    struct buf b;
+    buf_init(&b, sizeof n->note - 1);
+    struct str end = text.len > 60 ? str_sub(text, text.len - 60, text.len) : text;
+    text_clip(&b, str_trim(end), 60);
+    snprintf(n->note, sizeof n->note, "%.*s", STR_ARG(buf_str(&b)));
+    buf_fini(&b);
+}
+
+static void note_error(struct watch_node *n, const struct event *ev) {
+    struct buf b;
+    buf_init(&b, 0);
+    text_clip(&b, ev->error_type, 30);
+    buf_append_cstr(&b, ": ");
+    text_clip(&b, ev->message, 80);
+    snprintf(n->note, sizeof n->note, "%.*s", STR_ARG(buf_str(&b)));
+    buf_fini(&b);
+}
+
+static void end_item(struct watch_node *n, const struct event *ev) {
+    n->items_done += ev->kind == EVENT_ITEMS_CANCELLED ? ev->count : 1;
+    n->items_failed += ev->kind == EVENT_STEP_FAILED;
+}
+
+static void begin_node(struct watch_node *n, const struct event *ev) {
+    if (n->status != STEP_RETRYING) {
+        n->begun = ev->at;
+        n->note[0] = '\0';
+    }
+    n->status = STEP_RUNNING;
+    n->iteration = ev->step.iteration;
+    n->attempt = ev->attempt ? (uint32_t)ev->attempt : 1;
+}
+
+static void end_node(struct watch_node *n, const struct event *ev, enum step_status status) {
+    n->status = status;
+    n->iteration = ev->step.iteration;
+    n->ended = ev->at;
+    if (ev->started_us && !n->begun.us) {
+        n->begun = (wall_us){ev->started_us};
+    }
+    n->begun = n->begun.us ? n->begun : ev->at;
+    if (status == STEP_FAILED) {
+        note_error(n, ev);
+    } else if (status == STEP_COMPLETED) {
+        n->note[0] = '\0';
+    }
+}
+
+static void begin_foreach(struct watch_node *n, const struct event *ev) {
+    begin_node(n, ev);
+    n->foreach = true;
+    n->items = ev->inputs.type == VALUE_LIST ? value_count(ev->inputs) : 0;
+    n->items_done = n->items_failed = 0;
+}
+
+static void rearm(struct watch *w, const struct event *ev) {
+    int32_t loop = w->plan->nodes[ev->step.node].heads;
+    for (uint32_t i = 0; loop >= 0 && i < w->plan->loops[loop].body_count; i++) {
+        struct watch_node *n = &w->nodes[w->plan->loops[loop].body[i]];
+        n->status = STEP_PENDING;
+        n->begun = (wall_us){0};
+        n->iteration++;
+    }
+}
+
+static void apply(struct watch *w, const struct event *ev) {
+    struct watch_node *n = &w->nodes[ev->step.node];
+    bool item = ev->step.index >= 0;
+    n->order = ++w->changes;
+    switch ((int)ev->kind) {
+    case EVENT_STEP_SCHEDULED:
+        if (!item) {
+            begin_node(n, ev);
+        }
+        break;
+    case EVENT_FOREACH_STARTED: begin_foreach(n, ev); break;
+    case EVENT_ITEMS_CANCELLED: end_item(n, ev); break;
+    case EVENT_STEP_COMPLETED:
+    case EVENT_STEP_FAILED:
+    case EVENT_STEP_CANCELLED:
+    case EVENT_STEP_SKIPPED:
+        if (item) {
+            end_item(n, ev);
+        } else {
+            end_node(n, ev,
+                     ev->kind == EVENT_STEP_COMPLETED   ? STEP_COMPLETED
+                     : ev->kind == EVENT_STEP_FAILED    ? STEP_FAILED
+                     : ev->kind == EVENT_STEP_CANCELLED ? STEP_CANCELLED
+                                                        : STEP_SKIPPED);
+        }
+        break;
+    case EVENT_STEP_RETRYING:
+        n->status = item ? n->status : STEP_RETRYING;
+        note_error(n, ev);
+        break;
+    case EVENT_LOOP_REPEATED: rearm(w, ev); break;
+    default: break;
+    }
+}
+
+/* ---- the observer ---- */
+
+/* For those who do not look at bodies: a large one is as good as null. */
+static enum err skip_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                          struct error *e) {
+    struct buf b;
+    (void)ctx;
+    (void)hash;
+    buf_init(&b, 0);
+    value_encode(value_null(), &b);
+    *out = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return out->ptr ? OK : error_nomem(e);
+}
+
+static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                         struct error *e) {
+    return store_blob_get(ctx, hash, a, out, e);
+}
+
+static bool decode(struct watch *w, struct run *r, const struct host_event *raw,
+                   struct event *out) {
+    bool whole = w->ops->wants_bodies || raw->kind == EVENT_FOREACH_STARTED;
+    struct event_fetch fetch = {w->store, whole ? get_blob : skip_blob};
+    *out = (struct event){.kind = raw->kind, .seq = raw->seq, .at = raw->at};
+    out->has_step = raw->step.len && step_id_parse(run_plan(r), raw->step, &out->step);
+    return event_decode(raw->body, &fetch, &w->scratch, out, NULL) == OK;
+}
+
+void watch_event(void *ctx, struct run *r, const struct host_event *raw) {
+    struct watch *w = ctx;
+    struct event ev;
+    if (!w->ops || !decode(w, r, raw, &ev)) {
+        return;
+    }
+    struct watch_event x = {.run = r,
+                            .child = run_is_child(r),
+                            .seq = raw->seq,
+                            .at = raw->at,
+                            .step = raw->step,
+                            .ev = &ev};
+    if (!x.child && ev.has_step) {
+        apply(w, &ev);
+    }
+    w->ops->event(w, &x);
+    arena_reset(&w->scratch);
+}
+
+void watch_log(void *ctx, struct run *r, struct str step, const char *stream, struct str text) {
+    struct watch *w = ctx;
+    if (w->ops && w->ops->log) {
+        w->ops->log(w, r, step, stream, text);
+    }
+}
+
+void watch_chunk(void *ctx, struct run *r, struct str step, struct str text) {
+    struct watch *w = ctx;
+    struct step_id id;
+    if (w->ops && w->ops->redraw && !run_is_child(r) && step_id_parse(w->plan, step, &id)) {
+        note(&w->nodes[id.node], text);
+        w->ops->redraw(w);
+    }
+}
+
+void watch_notice(struct watch *w, struct str text) {
+    if (w->ops && w->ops->notice) {
+        w->ops->notice(w, text);
+    } else {
+        sink_write(&w->cli->err, text);
+    }
+}

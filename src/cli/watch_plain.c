@@ -1,0 +1,173 @@
+/* Plain progress for pipes, files and simple terminals: one line per event, on stderr.
+ *
+ *     12:00:01.123 step parse completed 12ms
+ *
+ * Events that say nothing new to a reader (a step's process id, the guard of a step) have no line.
+ */
+#include "cli/watch.h"
+
+static void put_head(struct buf *b, wall_us at, struct run *r) {
+    text_clock(b, at);
+    buf_append_char(b, ' ');
+    if (run_is_child(r)) {
+        buf_printf(b, "%.*s ", STR_ARG(run_id(r)));
+    }
+}
+
+static void put_took(struct watch *w, const struct watch_event *x, struct buf *b) {
+    const struct event *ev = x->ev;
+    int64_t from = ev->started_us;
+    if (!from && !x->child && ev->step.index < 0) {
+        from = w->nodes[ev->step.node].begun.us;
+    }
+    if (from) {
+        buf_append_char(b, ' ');
+        text_duration(b, x->at.us - from);
+    }
+}
+
+static void put_error(const struct event *ev, struct buf *b) {
+    buf_append_cstr(b, ": ");
+    text_clean(b, ev->error_type);
+    buf_append_cstr(b, ": ");
+    text_clean(b, ev->message);
+}
+
+static void put_retry(const struct watch_event *x, struct buf *b) {
+    buf_printf(b, "failed in attempt %llu", (unsigned long long)x->ev->attempt);
+    put_error(x->ev, b);
+    buf_append_cstr(b, "; again in ");
+    text_duration(b, x->ev->due_us - x->at.us);
+}
+
+static void put_failed(const struct watch_event *x, struct buf *b) {
+    static const char *const effects[] = {"", "", " (allowed: continue)",
+                                          " (handled by its error edge)",
+                                          " (on_error gives a value)"};
+    buf_append_cstr(b, "failed");
+    put_error(x->ev, b);
+    buf_append_cstr(b, x->ev->effect < ARRAY_LEN(effects) ? effects[x->ev->effect] : "");
+}
+
+static void put_completed(struct watch *w, const struct watch_event *x, struct buf *b) {
+    buf_append_cstr(b, "completed");
+    if (x->ev->handle.len) {
+        buf_printf(b, " (%.*s)", STR_ARG(x->ev->handle));
+    }
+    put_took(w, x, b);
+    if (x->ev->error_type.len) {
+        put_error(x->ev, b);
+        buf_append_cstr(b, " (on_error gave a value)");
+    }
+}
+
+static bool step_line(struct watch *w, const struct watch_event *x, struct buf *b) {
+    const struct event *ev = x->ev;
+    switch ((int)ev->kind) {
+    case EVENT_STEP_SCHEDULED:
+        buf_append_cstr(b, "started");
+        if (ev->attempt > 1) {
+            buf_printf(b, " again (attempt %llu)", (unsigned long long)ev->attempt);
+        }
+        return true;
+    case EVENT_FOREACH_STARTED:
+        buf_printf(b, "started with %zu item%s", value_count(ev->inputs),
+                   value_count(ev->inputs) == 1 ? "" : "s");
+        return true;
+    case EVENT_STEP_COMPLETED: put_completed(w, x, b); return true;
+    case EVENT_STEP_RETRYING: put_retry(x, b); return true;
+    case EVENT_STEP_FAILED: put_failed(x, b); return true;
+    case EVENT_STEP_SKIPPED: buf_append_cstr(b, "skipped"); return true;
+    case EVENT_STEP_CANCELLED: buf_append_cstr(b, "cancelled"); return true;
+    case EVENT_ITEMS_CANCELLED:
+        buf_printf(b, "cancelled %llu items that had not started", (unsigned long long)ev->count);
+        return true;
+    case EVENT_LOOP_REPEATED: buf_append_cstr(b, "repeats its loop"); return true;
+    case EVENT_LOOP_LIMIT: buf_append_cstr(b, "reached max_iterations of its loop"); return true;
+    case EVENT_CALL_BEGUN:
+    case EVENT_CALL_DONE:
+        buf_printf(b, "call %llu %s", (unsigned long long)ev->call,
+                   ev->kind == EVENT_CALL_BEGUN ? "begun" : "done");
+        return true;
+    case EVENT_LATE_RESULT:
+        buf_append_cstr(b, "ended after it was over; its result moves nothing");
+        return true;
+    default: return false;
+    }
+}
+
+static bool execution_line(const struct watch_event *x, struct buf *b) {
+    static const char *const words[] = {[EVENT_EXECUTION_COMPLETED] = "completed",
+                                        [EVENT_EXECUTION_FAILED] = "failed",
+                                        [EVENT_EXECUTION_CANCELLED] = "cancelled",
+                                        [EVENT_CANCEL_REQUESTED] = "is to be cancelled"};
+    const struct event *ev = x->ev;
+    buf_printf(b, "execution %.*s ", STR_ARG(run_id(x->run)));
+    if (ev->kind == EVENT_EXECUTION_CREATED) {
+        buf_append_cstr(b, "of ");
+        text_clean(b, ev->workflow);
+        buf_append_cstr(b, " created");
+        return true;
+    }
+    if (ev->kind == EVENT_EXECUTION_FAILING) {
+        buf_append_cstr(b, "is failing");
+        put_error(ev, b);
+        return true;
+    }
+    const char *word = (size_t)ev->kind < ARRAY_LEN(words) ? words[ev->kind] : NULL;
+    buf_append_cstr(b, word && ev->partial ? "partial" : word ? word : "");
+    return word != NULL;
+}
+
+bool watch_line(struct watch *w, const struct watch_event *x, struct buf *out) {
+    size_t before = out->len;
+    put_head(out, x->at, x->run);
+    bool worth;
+    if (x->ev->has_step) {
+        buf_printf(out, "step %.*s ", STR_ARG(x->step));
+        worth = step_line(w, x, out);
+    } else {
+        worth = execution_line(x, out);
+    }
+    if (!worth) {
+        out->len = before;
+        return false;
+    }
+    buf_append_char(out, '\n');
+    return true;
+}
+
+void watch_log_lines(struct watch *w, struct run *r, struct str step, const char *stream,
+                     struct str text, struct buf *out) {
+    const struct io_clock *clock = io_loop_clock(w->loop);
+    struct str rest = text;
+    if (str_ends(rest, STR("\n"))) {
+        rest.len--;
+    }
+    while (rest.len) {
+        struct str line = str_split(rest, '\n', &rest);
+        put_head(out, clock->wall(clock->ctx), r);
+        buf_printf(out, "step %.*s %s: ", STR_ARG(step), stream);
+        text_clean(out, line);
+        buf_append_char(out, '\n');
+    }
+}
+
+static void event(struct watch *w, const struct watch_event *x) {
+    struct buf b;
+    buf_init(&b, 0);
+    (void)watch_line(w, x, &b);
+    sink_flush(&w->cli->err, &b);
+    buf_fini(&b);
+}
+
+static void log_text(struct watch *w, struct run *r, struct str step, const char *stream,
+                     struct str text) {
+    struct buf b;
+    buf_init(&b, 0);
+    watch_log_lines(w, r, step, stream, text, &b);
+    sink_flush(&w->cli->err, &b);
+    buf_fini(&b);
+}
+
+const struct watch_ops watch_plain_ops = {.event = event, .log = log_text};

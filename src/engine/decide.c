@@ -1,0 +1,303 @@
+/* decide: one input in, events and effects out. One function per input, found by a table; after
+ * it the state settles, and the execution ends if nothing is left.
+ */
+#include <stdio.h>
+
+#include "engine/engine_priv.h"
+
+typedef enum err (*input_fn)(struct engine *g, const struct engine_input *in, struct error *e);
+
+/* The step is the current one, runs, and the attempt is the running one. */
+static bool running_attempt(const struct engine *g, const struct engine_input *in) {
+    if (in->step.node >= g->plan->node_count || !step_current(g, in->step)) {
+        return false;
+    }
+    const struct node_state *n = &g->nodes[in->step.node];
+    const struct item_state *item = item_of(g, in->step);
+    if (in->step.index >= 0 && !item) {
+        return false;
+    }
+    uint8_t status = item ? item->status : n->status;
+    return status == STEP_RUNNING && (item ? item->attempt : n->attempt) == in->attempt;
+}
+
+static enum err on_create(struct engine *g, const struct engine_input *in, struct error *e) {
+    struct event ev = *in->created;
+    ev.kind = EVENT_EXECUTION_CREATED;
+    ev.rules = ENGINE_RULES;
+    return emit(g, &ev, e);
+}
+
+static enum err tell_timer(struct engine *g, struct step_id step, uint32_t attempt,
+                           enum input_type timer, int64_t due_us, struct error *e) {
+    struct engine_effect fx = {.type = OUT_TIMER,
+                               .step = step,
+                               .attempt = attempt,
+                               .timer = timer,
+                               .due = {due_us}};
+    return emit_effect(g, &fx, e);
+}
+
+static enum err tell_exec_timeout(struct engine *g, struct error *e) {
+    if (!g->timeout_us) {
+        return OK;
+    }
+    return tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT,
+                      g->started.us + g->timeout_us, e);
+}
+
+/* What is under way in a step is told again; a new owner makes a new attempt of it. */
+static enum err tell_step(struct engine *g, struct step_id step, bool new_attempt,
+                          struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[step.node];
+    struct node_state *n = &g->nodes[step.node];
+    struct item_state *item = item_of(g, step);
+    uint8_t status = item ? item->status : n->status;
+    uint32_t attempt = item ? item->attempt : n->attempt;
+    if (status == STEP_RETRYING) {
+        return tell_timer(g, step, attempt, INPUT_RETRY_DUE, item ? item->due_us : n->due_us, e);
+    }
+    if (status != STEP_RUNNING) {
+        return OK;
+    }
+    struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};
+    if (p->pure) {
+        return emit_effect(g, &fx, e);
+    }
+    if (new_attempt && p->delivery == DELIVERY_AT_MOST_ONCE) {
+        struct step_failure f = {
+            .class = FAILURE_PERMANENT,
+            .type = STR("in_doubt"),
+            .message = STR("the owner ended while the step ran; whether it took effect is "
+                           "unknown, and delivery is at_most_once")};
+        return attempt_failed(g, step, attempt, &f, e);
+    }
+    if (new_attempt) {
+        return schedule(g, step, attempt + 1, e);
+    }
+    fx.type = OUT_PERFORM;
+    fx.flight = item ? item->flight : n->flight;
+    enum err err = emit_effect(g, &fx, e);
+    return err || !p->timeout_us ? err
+                                 : tell_timer(g, step, attempt, INPUT_STEP_TIMEOUT,
+                                              g->now.us + p->timeout_us, e);
+}
+
+static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) {
+    enum err err = tell_exec_timeout(g, e);
+    for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
+        struct node_state *n = &g->nodes[i];
+        struct step_id step = {i, n->iteration, -1, n->generation};
+        if (!n->each) {
+            err = tell_step(g, step, new_attempt, e);
+        }
+        for (uint32_t k = 0; n->each && k < n->each->next && !err; k++) {
+            step.index = k;
+            err = tell_step(g, step, new_attempt, e);
+        }
+    }
+    return err;
+}
+
+static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
+    enum err err = emit(g, &ev, e);
+    return err ? err : tell_again(g, true, e);
+}
+
+static enum err on_refresh(struct engine *g, const struct engine_input *in, struct error *e) {
+    (void)in;
+    return g->status == EXEC_PENDING ? OK : tell_again(g, false, e);
+}
+
+static enum err eval_step(struct engine *g, const struct engine_input *in, struct flight *f,
+                          struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[in->step.node];
+    struct step_result result = {.arena = flight_arena(f)};
+    struct error why;
+    enum err err = flight_resolve(g, f, NULL, &why);
+    if (!err) {
+        err = p->kind->eval(flight_in(f), &result, &why);
+    }
+    if (err == ERR_NOMEM) {
+        return error_nomem(e);
+    }
+    if (err) {
+        struct step_failure failure = {
+            .class = err == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT,
+            .type = str_from(err_name(err)),
+            .message = str_from(why.message)};
+        return attempt_failed(g, in->step, in->attempt, &failure, e);
+    }
+    return complete_step(g, in->step, in->attempt, &result, g->now, e);
+}
+
+static enum err on_eval(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (!running_attempt(g, in)) {
+        return OK;
+    }
+    struct flight *f;
+    enum err err = flight_new(g, in->step, in->attempt, &f, e);
+    if (err) {
+        return err;
+    }
+    err = eval_step(g, in, f, e);
+    flight_unref(f);
+    return err;
+}
+
+/* A result that comes after its step was cancelled is kept for its usage and moves nothing. */
+static enum err late(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (in->step.node >= g->plan->node_count || value_is_null(in->result->meta) ||
+        !step_current(g, in->step) || g->nodes[in->step.node].status != STEP_CANCELLED) {
+        return OK;
+    }
+    struct event ev = event_of_step(EVENT_LATE_RESULT, in->step);
+    ev.attempt = in->attempt;
+    ev.meta = in->result->meta;
+    return emit(g, &ev, e);
+}
+
+static enum err on_done(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (!running_attempt(g, in)) {
+        return late(g, in, e);
+    }
+    return complete_step(g, in->step, in->attempt, in->result, in->started, e);
+}
+
+static enum err on_fail(struct engine *g, const struct engine_input *in, struct error *e) {
+    return running_attempt(g, in) ? attempt_failed(g, in->step, in->attempt, in->failure, e) : OK;
+}
+
+static enum err on_retry_due(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (in->step.node >= g->plan->node_count || !step_current(g, in->step)) {
+        return OK;
+    }
+    struct node_state *n = &g->nodes[in->step.node];
+    struct item_state *item = item_of(g, in->step);
+    if ((item ? item->status : n->status) != STEP_RETRYING ||
+        (item ? item->attempt : n->attempt) != in->attempt) {
+        return OK;
+    }
+    bool slotted = holds_slot(&g->plan->nodes[in->step.node]);
+    bool ok = heap_push(slotted ? &g->slotted : &g->ready, g->order[in->step.node]);
+    if (item) {
+        ok = ok && heap_push(&n->each->due, (uint32_t)in->step.index);
+    } else {
+        n->retry_due = true;
+    }
+    return ok ? OK : error_nomem(e);
+}
+
+static enum err on_step_timeout(struct engine *g, const struct engine_input *in,
+                                struct error *e) {
+    if (!running_attempt(g, in)) {
+        return OK;
+    }
+    char duration[40], text[120];
+    time_print_duration(g->plan->nodes[in->step.node].timeout_us, duration, sizeof duration);
+    int n = snprintf(text, sizeof text, "the attempt took longer than its timeout of %s",
+                     duration);
+    struct engine_effect fx = {.type = OUT_CANCEL, .step = in->step, .attempt = in->attempt};
+    struct step_failure f = {.class = FAILURE_TRANSIENT,
+                             .type = STR("timeout"),
+                             .message = {text, (size_t)n}};
+    enum err err = emit_effect(g, &fx, e);
+    return err ? err : attempt_failed(g, in->step, in->attempt, &f, e);
+}
+
+static enum err on_exec_timeout(struct engine *g, const struct engine_input *in, struct error *e) {
+    (void)in;
+    if (exec_status_final(g->status)) {
+        return OK;
+    }
+    char text[120];
+    double seconds = (double)g->timeout_us / 1e6;
+    int n = snprintf(text, sizeof text, "Execution timed out after %g seconds", seconds);
+    struct event ev = {.kind = EVENT_EXECUTION_FAILING,
+                       .error_type = STR("timeout"),
+                       .message = {text, (size_t)n},
+                       .mode = 2};
+    enum err err = emit(g, &ev, e);
+    return err ? err : wind_down(g, true, e);
+}
+
+static enum err on_cancel(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (exec_status_final(g->status) || g->mode == MODE_STOPPED) {
+        return OK;
+    }
+    struct event ev = {.kind = EVENT_CANCEL_REQUESTED, .reason = in->by};
+    enum err err = emit(g, &ev, e);
+    return err ? err : wind_down(g, true, e);
+}
+
+static enum err on_call(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (!running_attempt(g, in)) {
+        return OK;
+    }
+    struct event ev = event_of_step(
+        in->type == INPUT_CALL_BEGUN ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
+    ev.attempt = in->attempt;
+    ev.call = in->call;
+    ev.body = in->value;
+    return emit(g, &ev, e);
+}
+
+static enum err on_process(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (!running_attempt(g, in)) {
+        return OK;
+    }
+    struct event ev = event_of_step(EVENT_STEP_PROCESS, in->step);
+    ev.attempt = in->attempt;
+    ev.pid = in->pid;
+    ev.process_start = in->process_start;
+    return emit(g, &ev, e);
+}
+
+static const input_fn inputs[] = {
+    [INPUT_CREATE] = on_create,
+    [INPUT_START] = on_start,
+    [INPUT_EVAL] = on_eval,
+    [INPUT_DONE] = on_done,
+    [INPUT_FAIL] = on_fail,
+    [INPUT_RETRY_DUE] = on_retry_due,
+    [INPUT_STEP_TIMEOUT] = on_step_timeout,
+    [INPUT_EXEC_TIMEOUT] = on_exec_timeout,
+    [INPUT_CANCEL] = on_cancel,
+    [INPUT_CALL_BEGUN] = on_call,
+    [INPUT_CALL_DONE] = on_call,
+    [INPUT_PROCESS] = on_process,
+    [INPUT_REFRESH] = on_refresh,
+};
+
+enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
+                       struct error *e) {
+    ASSERT((size_t)in->type < ARRAY_LEN(inputs) && !g->out);
+    enum err err = settle_quietly(g, e); /* after a fold: what its last decision began */
+    if (err) {
+        return err;
+    }
+    wall_us before = g->now;
+    uint64_t seq = g->seq;
+    if (in->now.us > g->now.us) {
+        g->now = in->now;
+    }
+    g->out = out;
+    g->first_record = true;
+    err = inputs[in->type](g, in, e);
+    if (!err && g->status != EXEC_PENDING && !exec_status_final(g->status)) {
+        err = settle(g, e);
+        err = err ? err : finish_if_done(g, e);
+    }
+    g->out = NULL;
+    if (g->seq == seq) {
+        g->now = before; /* the state's time is that of its last event */
+    }
+    return err;
+}
+
+enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) {
+    ASSERT(!g->out);
+    enum err err = catch_up(g, ev, e);
+    return err ? err : apply(g, ev, e);
+}

@@ -1,0 +1,243 @@
+/* The algebra of edges, joins and loops that events imply: part of the fold, no decisions here.
+ *
+ * An edge has two states: raw, what its source did in its current iteration, and effective, what
+ * counts. They differ for edges that leave a loop: those stay open while the loop lives. All is
+ * kept up to date by counters, so that one event costs in proportion to the edges it touches.
+ * Implements model.md "Loops".
+ */
+#include "engine/engine_priv.h"
+
+static enum err resolve(struct engine *g, uint32_t edge, struct error *e);
+
+enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) {
+    struct node_state *n = &g->nodes[node];
+    if (n->dirty) {
+        return OK;
+    }
+    n->dirty = true;
+    struct heap *h = g->in_pass && node <= g->pass_at ? &g->next_dirty : &g->now_dirty;
+    return heap_push(h, node) ? OK : error_nomem(e);
+}
+
+bool loop_may_repeat(const struct engine *g, uint32_t loop) {
+    return g->loops[loop].taken_backs > 0 && g->loops[loop].pending == 0;
+}
+
+static enum err queue_repeat(struct engine *g, uint32_t loop, struct error *e) {
+    if (!loop_may_repeat(g, loop) || g->loops[loop].queued) {
+        return OK;
+    }
+    g->loops[loop].queued = true;
+    return heap_push(&g->rearm, loop) ? OK : error_nomem(e);
+}
+
+/* No cycle node can take a back edge any more: what left the body becomes what it is. */
+static enum err loop_over(struct engine *g, uint32_t loop, struct error *e) {
+    const struct plan_loop *l = &g->plan->loops[loop];
+    g->loops[loop].over = true;
+    for (uint32_t i = 0; i < l->leaving_count; i++) {
+        enum err err = resolve(g, l->leaving[i], e);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+static enum err back_died(struct engine *g, uint32_t loop, struct error *e) {
+    ASSERT(g->loops[loop].live_backs > 0);
+    return --g->loops[loop].live_backs == 0 ? loop_over(g, loop, e) : OK;
+}
+
+static enum err back_taken(struct engine *g, uint32_t loop, struct error *e) {
+    g->loops[loop].taken_backs++;
+    if (!heap_push(&g->limits, loop)) {
+        return error_nomem(e);
+    }
+    return queue_repeat(g, loop, e);
+}
+
+/* A limit edge is taken when the loop that its source heads, and that it leaves, hit its limit. */
+static bool limit_taken(const struct engine *g, const struct plan_edge *edge) {
+    int32_t heads = g->plan->nodes[edge->source].heads;
+    for (uint32_t i = 0; i < edge->leaves_count; i++) {
+        if ((int32_t)edge->leaves[i] == heads) {
+            return g->loops[heads].hit;
+        }
+    }
+    return false;
+}
+
+static enum err resolve(struct engine *g, uint32_t index, struct error *e) {
+    const struct plan_edge *edge = &g->plan->edges[index];
+    if (g->raw[index] == EDGE_OPEN || g->effective[index] != EDGE_OPEN) {
+        return OK;
+    }
+    for (uint32_t i = 0; i < edge->leaves_count; i++) {
+        if (!g->loops[edge->leaves[i]].over) {
+            return OK;
+        }
+    }
+    bool taken = edge->handle == HANDLE_LIMIT && g->raw[index] != EDGE_REFUSED
+                     ? limit_taken(g, edge)
+                     : g->raw[index] == EDGE_TAKEN;
+    g->effective[index] = taken ? EDGE_TAKEN : EDGE_DEAD;
+    if (edge->back_of >= 0) {
+        uint32_t loop = (uint32_t)edge->back_of;
+        return taken ? back_taken(g, loop, e) : back_died(g, loop, e);
+    }
+    struct node_state *target = &g->nodes[edge->target];
+    ASSERT(target->open_in > 0);
+    target->open_in--;
+    target->taken_in += taken;
+    return mark_dirty(g, edge->target, e);
+}
+
+enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) {
+    const struct plan_node *n = &g->plan->nodes[node];
+    ASSERT(g->unfinished > 0);
+    g->unfinished--;
+    for (uint32_t i = 0; i < n->loop_count; i++) {
+        g->loops[n->loops[i]].pending--;
+    }
+    for (uint32_t i = 0; i < n->out_count; i++) {
+        uint32_t index = n->out_edges[i];
+        bool taken = handle != HANDLE_NONE && plan_edge_matches(&g->plan->edges[index], handle);
+        g->raw[index] = taken ? EDGE_TAKEN : EDGE_DEAD;
+        enum err err = resolve(g, index, e);
+        if (err) {
+            return err;
+        }
+    }
+    for (uint32_t i = 0; i < n->loop_count; i++) {
+        enum err err = queue_repeat(g, n->loops[i], e);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) {
+    uint32_t loop = (uint32_t)g->plan->edges[edge].back_of;
+    g->raw[edge] = EDGE_REFUSED;
+    g->effective[edge] = EDGE_DEAD;
+    g->loops[loop].taken_backs--;
+    g->loops[loop].hit = true;
+    return back_died(g, loop, e);
+}
+
+static void enter_loop(struct engine *g, uint32_t loop) {
+    struct loop_state *l = &g->loops[loop];
+    l->over = false;
+    l->live_backs = g->plan->loops[loop].back_count;
+    l->taken_backs = 0;
+}
+
+static void rearm_node(struct engine *g, uint32_t node) {
+    const struct plan_node *p = &g->plan->nodes[node];
+    struct node_state *n = &g->nodes[node];
+    held_clear(&n->previous);
+    n->previous = n->body;
+    n->body = (struct held){0};
+    held_clear(&n->meta);
+    held_clear(&n->error);
+    foreach_free(n->each);
+    n->each = NULL;
+    n->iteration++;
+    n->generation = 0;
+    n->attempt = n->failures = n->track = 0;
+    set_status(g, node, STEP_PENDING);
+    n->why = WHY_NONE;
+    n->armed = n->ready = n->guarded = n->retry_due = false;
+    for (uint32_t i = 0; i < p->loop_count; i++) {
+        g->loops[p->loops[i]].pending++;
+    }
+    for (uint32_t i = 0; i < p->out_count; i++) {
+        g->raw[p->out_edges[i]] = g->effective[p->out_edges[i]] = EDGE_OPEN;
+    }
+    g->unfinished++;
+}
+
+static enum err recount(struct engine *g, uint32_t node, struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[node];
+    struct node_state *n = &g->nodes[node];
+    n->open_in = n->taken_in = 0;
+    for (uint32_t i = 0; i < p->in_count_edges; i++) {
+        uint8_t state = g->effective[p->in_edges[i]];
+        n->open_in += state == EDGE_OPEN;
+        n->taken_in += state == EDGE_TAKEN;
+    }
+    return n->open_in == 0 || n->taken_in > 0 ? mark_dirty(g, node, e) : OK;
+}
+
+/* End nodes of the body no longer are the end of anything. */
+static void forget_ends(struct engine *g) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->end_count; i++) {
+        if (g->nodes[g->ends[i]].status == STEP_COMPLETED) {
+            g->ends[kept++] = g->ends[i];
+        }
+    }
+    g->end_count = kept;
+}
+
+enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
+    const struct plan_loop *l = &g->plan->loops[loop];
+    g->loops[loop].count++;
+    enter_loop(g, loop);
+    for (uint32_t i = 0; i < l->inner_count; i++) {
+        enter_loop(g, l->inner[i]);
+        g->loops[l->inner[i]].count = 1;
+        g->loops[l->inner[i]].hit = false;
+    }
+    for (uint32_t i = 0; i < l->body_count; i++) {
+        rearm_node(g, l->body[i]);
+    }
+    g->nodes[l->header].armed = true;
+    enum err err = mark_dirty(g, l->header, e);
+    for (uint32_t i = 0; i < l->body_count && !err; i++) {
+        err = recount(g, l->body[i], e);
+    }
+    forget_ends(g);
+    return err;
+}
+
+/* The join table (model.md "Scheduling"):
+ *   a header that repeats, or no forward in-edge  -> ready, whatever its join
+ *   every in-edge dead                            -> skip
+ *   any: at least one taken                       -> ready
+ *   all: none open (and one taken)                -> ready
+ *   otherwise                                     -> wait */
+enum join_result node_join(const struct engine *g, uint32_t node) {
+    const struct plan_node *p = &g->plan->nodes[node];
+    const struct node_state *n = &g->nodes[node];
+    if (n->armed || p->in_count_edges == 0) {
+        return JOIN_IS_READY;
+    }
+    if (n->open_in == 0 && n->taken_in == 0) {
+        return JOIN_IS_SKIP;
+    }
+    if (p->join == JOIN_ANY) {
+        return n->taken_in > 0 ? JOIN_IS_READY : JOIN_IS_WAIT;
+    }
+    return n->open_in == 0 ? JOIN_IS_READY : JOIN_IS_WAIT;
+}
+
+enum err edges_init(struct engine *g, struct error *e) {
+    const struct plan *p = g->plan;
+    for (uint32_t i = 0; i < p->loop_count; i++) {
+        enter_loop(g, i);
+        g->loops[i].count = 1;
+        g->loops[i].pending = p->loops[i].body_count;
+    }
+    g->unfinished = p->node_count;
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        g->nodes[i].open_in = p->nodes[i].in_count_edges;
+        enum err err = p->nodes[i].in_count_edges == 0 ? mark_dirty(g, i, e) : OK;
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}

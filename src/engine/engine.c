@@ -1,0 +1,235 @@
+/* The state of one execution: making it, freeing it, looking at it.
+ */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+#include "engine/engine_priv.h"
+
+const char *exec_status_name(enum exec_status s) {
+    static const char *const names[] = {"pending",   "running", "waiting", "paused",
+                                        "completed", "partial", "failed",  "cancelled"};
+    return names[s];
+}
+
+const char *step_status_name(enum step_status s) {
+    static const char *const names[] = {"pending",   "running", "waiting", "retrying",
+                                        "completed", "failed",  "skipped", "cancelled"};
+    return names[s];
+}
+
+/* Order of the same array by priority, then file: counting from a stable sort of indexes. */
+static int by_priority(const void *a, const void *b, void *ctx) {
+    const struct plan *p = ctx;
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    int32_t px = p->nodes[x].priority, py = p->nodes[y].priority;
+    if (px != py) {
+        return px > py ? -1 : 1;
+    }
+    return x < y ? -1 : x > y;
+}
+
+static void rank_nodes(struct engine *g) {
+    const struct plan *p = g->plan;
+    bool plain = true;
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        g->by_rank[i] = i;
+        plain = plain && p->nodes[i].priority == p->nodes[0].priority;
+    }
+    if (!plain) {
+        qsort_r(g->by_rank, p->node_count, sizeof *g->by_rank, by_priority, (void *)(uintptr_t)p);
+    }
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        g->order[g->by_rank[i]] = i;
+    }
+}
+
+enum err engine_new(const struct plan *p, struct engine **out, struct error *e) {
+    struct engine *g = calloc(1, sizeof *g);
+    if (!g) {
+        return error_nomem(e);
+    }
+    g->plan = p;
+    arena_init(&g->arena, 0);
+    arena_init(&g->scratch, 0);
+    uint32_t n = p->node_count + 1;
+    g->nodes = ARENA_ARRAY(&g->arena, n, struct node_state);
+    g->order = ARENA_ARRAY(&g->arena, n, uint32_t);
+    g->by_rank = ARENA_ARRAY(&g->arena, n, uint32_t);
+    g->raw = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
+    g->effective = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
+    g->loops = ARENA_ARRAY(&g->arena, p->loop_count + 1, struct loop_state);
+    if (!g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective || !g->loops) {
+        engine_free(g);
+        return error_nomem(e);
+    }
+    rank_nodes(g);
+    g->by_status[STEP_PENDING] = p->node_count;
+    enum err err = edges_init(g, e);
+    if (err) {
+        engine_free(g);
+        return err;
+    }
+    *out = g;
+    return OK;
+}
+
+static void free_node(struct node_state *n) {
+    held_clear(&n->body);
+    held_clear(&n->previous);
+    held_clear(&n->meta);
+    held_clear(&n->error);
+    flight_unref(n->flight);
+    foreach_free(n->each);
+}
+
+void engine_free(struct engine *g) {
+    if (!g) {
+        return;
+    }
+    for (uint32_t i = 0; g->nodes && i < g->plan->node_count; i++) {
+        free_node(&g->nodes[i]);
+    }
+    held_clear(&g->inputs);
+    held_clear(&g->env);
+    held_clear(&g->result);
+    heap_fini(&g->now_dirty);
+    heap_fini(&g->next_dirty);
+    heap_fini(&g->limits);
+    heap_fini(&g->rearm);
+    heap_fini(&g->ready);
+    heap_fini(&g->slotted);
+    track_free(g);
+    arena_fini(&g->scratch);
+    arena_fini(&g->arena);
+    free(g);
+}
+
+enum exec_status engine_status(const struct engine *g) {
+    return g->status;
+}
+
+const struct plan *engine_plan(const struct engine *g) {
+    return g->plan;
+}
+
+uint64_t engine_last_seq(const struct engine *g) {
+    return g->seq;
+}
+
+struct str engine_id(const struct engine *g) {
+    return g->id;
+}
+
+struct str engine_folder(const struct engine *g) {
+    return g->folder;
+}
+
+struct value engine_inputs(const struct engine *g) {
+    return g->inputs.v;
+}
+
+struct value engine_result(const struct engine *g) {
+    return g->result.v;
+}
+
+const struct engine_error *engine_error(const struct engine *g) {
+    return g->has_error ? &g->error : NULL;
+}
+
+struct engine_times engine_times(const struct engine *g) {
+    return (struct engine_times){.created = g->created,
+                                 .started = g->started,
+                                 .last = g->now,
+                                 .ended = g->ended,
+                                 .deadline = {g->timeout_us && g->started.us
+                                                  ? g->started.us + g->timeout_us
+                                                  : 0}};
+}
+
+struct engine_counts engine_counts(const struct engine *g) {
+    const uint32_t *n = g->by_status;
+    return (struct engine_counts){.total = g->plan->node_count,
+                                  .completed = n[STEP_COMPLETED],
+                                  .failed = n[STEP_FAILED],
+                                  .skipped = n[STEP_SKIPPED],
+                                  .cancelled = n[STEP_CANCELLED],
+                                  .waiting = n[STEP_WAITING],
+                                  .running = n[STEP_RUNNING] + n[STEP_RETRYING]};
+}
+
+enum step_status engine_node_status(const struct engine *g, uint32_t node) {
+    return (enum step_status)g->nodes[node].status;
+}
+
+struct value engine_node_body(const struct engine *g, uint32_t node) {
+    return g->nodes[node].body.v;
+}
+
+/* ---- digest ---- */
+
+static void digest_number(struct buf *b, uint64_t n) {
+    buf_append(b, (struct str){(const char *)&n, sizeof n});
+}
+
+static void digest_item(struct buf *b, const struct item_state *item) {
+    digest_number(b, item->status);
+    digest_number(b, item->attempt);
+    digest_number(b, item->failures);
+    value_encode(item->body.v, b);
+    value_encode(item->error.v, b);
+}
+
+static void digest_node(struct buf *b, const struct node_state *n) {
+    const uint64_t numbers[] = {n->status,    n->why,        n->armed,    n->ready,
+                                n->guarded,   n->iteration,  n->attempt,  n->generation,
+                                n->failures,  n->open_in,    n->taken_in, n->track,
+                                n->each != NULL};
+    buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
+    value_encode(n->body.v, b);
+    value_encode(n->previous.v, b);
+    value_encode(n->error.v, b);
+    for (uint32_t i = 0; n->each && i < n->each->count; i++) {
+        digest_item(b, &n->each->items[i]);
+    }
+    if (n->each) {
+        digest_number(b, n->each->next);
+        digest_number(b, n->each->running);
+        digest_number(b, n->each->unfinished);
+        digest_number(b, n->each->failed);
+    }
+}
+
+static void digest_loop(struct buf *b, const struct loop_state *l) {
+    const uint64_t numbers[] = {l->count, l->live_backs, l->pending, l->taken_backs, l->over,
+                                l->hit};
+    buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
+}
+
+enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
+    enum err err = settle_quietly(g, e);
+    if (err) {
+        return err;
+    }
+    struct buf b;
+    buf_init(&b, 0);
+    const uint64_t numbers[] = {g->status,     g->mode,   g->cancelling, g->has_error,
+                                g->seq,        (uint64_t)g->now.us, g->held_slots, g->unfinished,
+                                g->active,     g->end_count};
+    buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        digest_node(&b, &g->nodes[i]);
+    }
+    for (uint32_t i = 0; i < g->plan->loop_count; i++) {
+        digest_loop(&b, &g->loops[i]);
+    }
+    buf_append(&b, (struct str){(const char *)g->raw, g->plan->edge_count});
+    buf_append(&b, (struct str){(const char *)g->effective, g->plan->edge_count});
+    buf_append(&b, g->error.type);
+    value_encode(g->result.v, &b);
+    err = buf_ok(&b) ? OK : error_nomem(e);
+    *out = hash_bytes(buf_str(&b), 0);
+    buf_fini(&b);
+    return err;
+}

@@ -1,0 +1,166 @@
+/* The engine: the pure state machine of one execution.
+ *
+ * decide(state, input) -> events to record + effects to perform; state = fold of the events. No
+ * clock, randomness, I/O or store: times come in with inputs. After any error but OK the state is
+ * void: the caller frees it and folds the journal again. Implements model.md "Scheduling" and
+ * "The journal is the truth", rules version ENGINE_RULES.
+ */
+#ifndef CAIRN_ENGINE_ENGINE_H
+#define CAIRN_ENGINE_ENGINE_H
+
+#include "engine/event.h"
+#include "flow/plan.h"
+
+#define ENGINE_RULES 1u
+#define ENGINE_MAX_OUTPUT_BYTES (64u << 20) /* a body over this fails its step: too_large */
+
+struct engine; /* the state of one execution */
+struct flight; /* one attempt's evaluated inputs; counted references */
+
+enum exec_status { EXEC_PENDING, EXEC_RUNNING, EXEC_WAITING, EXEC_PAUSED, EXEC_COMPLETED,
+                   EXEC_PARTIAL, EXEC_FAILED, EXEC_CANCELLED };
+enum step_status { STEP_PENDING, STEP_RUNNING, STEP_WAITING, STEP_RETRYING, STEP_COMPLETED,
+                   STEP_FAILED, STEP_SKIPPED, STEP_CANCELLED };
+const char *exec_status_name(enum exec_status s);
+const char *step_status_name(enum step_status s);
+static inline bool exec_status_final(enum exec_status s) { return s >= EXEC_COMPLETED; }
+static inline bool step_status_final(enum step_status s) { return s >= STEP_COMPLETED; }
+
+enum input_type {
+    INPUT_CREATE,       /* first of all: submission */
+    INPUT_START,        /* a host owns it: begin, or go on after a fold */
+    INPUT_EVAL,         /* a pure step's turn has come (see OUT_EVAL) */
+    INPUT_DONE,         /* an effect ended well */
+    INPUT_FAIL,         /* an attempt failed */
+    INPUT_RETRY_DUE,    /* the time of OUT_TIMER came */
+    INPUT_STEP_TIMEOUT,
+    INPUT_EXEC_TIMEOUT,
+    INPUT_CANCEL,
+    INPUT_CALL_BEGUN,
+    INPUT_CALL_DONE,
+    INPUT_PROCESS,
+    INPUT_REFRESH,      /* after a fold by the same owner: tells all effects again, no new attempt */
+};
+
+struct engine_input {
+    enum input_type type;
+    wall_us now;
+    struct step_id step;
+    uint32_t attempt;
+    int64_t host;                        /* START */
+    uint64_t epoch;                      /* START */
+    wall_us started;                     /* DONE, FAIL: when the attempt was begun */
+    const struct step_result *result;    /* DONE */
+    const struct step_failure *failure;  /* FAIL */
+    const struct event *created;         /* CREATE: the fields of execution_created */
+    struct str by;                       /* CANCEL: who */
+    uint32_t call;                       /* CALL_* */
+    struct value value;                  /* CALL_* */
+    int64_t pid;                         /* PROCESS */
+    uint64_t process_start;
+};
+
+enum out_type {
+    OUT_PERFORM, /* perform the effect once the events are durable */
+    OUT_EVAL,    /* give INPUT_EVAL for this step, after what has arrived before; needs no disk */
+    OUT_CANCEL,  /* stop the effect of this attempt */
+    OUT_TIMER,   /* give INPUT_<timer> at due (at once when it has passed) */
+    OUT_ENDED,   /* the execution is final */
+};
+
+struct engine_effect {
+    enum out_type type;
+    struct step_id step;
+    uint32_t attempt;
+    struct flight *flight;  /* PERFORM: take a reference to keep it */
+    enum input_type timer;  /* TIMER */
+    wall_us due;            /* TIMER */
+};
+
+struct engine_record {
+    enum event_kind kind;
+    uint64_t seq;
+    wall_us at;
+    size_t step_offset, step_len; /* in text */
+    size_t body_offset, body_len; /* in bytes */
+};
+
+/* What a decision led to; appended, so one out may gather a whole turn. */
+struct engine_out {
+    struct engine_record *records;
+    uint32_t record_count, record_cap;
+    struct engine_effect *effects;
+    uint32_t effect_count, effect_cap;
+    struct buf bytes;          /* step ids and bodies of records */
+    struct event_blobs blobs;  /* to be stored before the records */
+};
+void engine_out_init(struct engine_out *o);
+void engine_out_fini(struct engine_out *o);
+void engine_out_reset(struct engine_out *o);
+
+/* A new state before its first event. The plan must outlive it. */
+enum err engine_new(const struct plan *p, struct engine **out, struct error *e) MUST_USE;
+void engine_free(struct engine *g);
+enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
+                       struct error *e) MUST_USE;
+/* Applies a recorded event. ERR_CORRUPT when it does not follow; ERR_UNSUPPORTED for other rules. */
+enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* A hash of all that decisions depend on: equal before and after a fold. */
+enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) MUST_USE;
+
+const struct step_in *flight_in(const struct flight *f);
+struct flight *flight_ref(struct flight *f);
+void flight_unref(struct flight *f);
+
+/* ---- looking ---- */
+
+struct engine_error { struct str type, message, node; uint32_t attempt; };
+
+enum exec_status engine_status(const struct engine *g);
+const struct plan *engine_plan(const struct engine *g);
+uint64_t engine_last_seq(const struct engine *g);
+struct str engine_id(const struct engine *g);
+struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
+struct value engine_inputs(const struct engine *g);
+/* Null unless completed or partial. */
+struct value engine_result(const struct engine *g);
+/* The error of a failed or failing execution, or NULL. */
+const struct engine_error *engine_error(const struct engine *g);
+struct engine_times { wall_us created, started, last, ended, deadline; }; /* 0: not yet, none */
+struct engine_times engine_times(const struct engine *g);
+struct engine_counts { uint32_t total, completed, failed, skipped, cancelled, waiting, running; };
+struct engine_counts engine_counts(const struct engine *g);
+enum step_status engine_node_status(const struct engine *g, uint32_t node);
+struct value engine_node_body(const struct engine *g, uint32_t node);
+
+/* The tracker: one entry per step, in order of its start (never started: of its end). */
+struct track {
+    struct step_id step;
+    enum step_status status;
+    uint32_t attempt;
+    wall_us scheduled, started, ended;
+    struct str handle;       /* the path taken */
+    struct value body, meta; /* envelope */
+    enum content_type content;
+    struct str error_type, error_message;
+    uint64_t seq;            /* of its last event */
+    uint32_t begun_tick;     /* numbers begins and ends in order; 0: never started */
+    uint32_t ended_tick;
+};
+uint32_t engine_track_count(const struct engine *g);
+const struct track *engine_track(const struct engine *g, uint32_t i);
+/* Lets go of the bodies of final entries before i: they are in the read model. */
+void engine_track_release(struct engine *g, uint32_t i);
+
+/* Calls inside steps, in order: the conversation. */
+struct call {
+    struct step_id step;
+    uint32_t number;
+    wall_us begun, done;
+    struct value request, answer;
+    uint64_t seq;
+};
+uint32_t engine_call_count(const struct engine *g);
+const struct call *engine_call(const struct engine *g, uint32_t i);
+
+#endif

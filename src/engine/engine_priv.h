@@ -1,0 +1,250 @@
+/* The state of one execution, private to src/engine. Only apply.c (the fold) and edges.c (the
+ * algebra that a fold implies) change what is below; decide.c, settle.c, start.c, failure.c read
+ * it, decide, and change it by emitting events alone.
+ */
+#ifndef CAIRN_ENGINE_PRIV_H
+#define CAIRN_ENGINE_PRIV_H
+
+#include "engine/engine.h"
+#include "engine/heap.h"
+
+/* Memory of one value, shared by reference count. */
+struct mem {
+    uint32_t refs;
+    struct arena arena;
+};
+
+/* A value that is kept: scalars need no memory. */
+struct held {
+    struct value v;
+    struct mem *mem;
+};
+
+enum err held_set(struct held *h, struct value v, struct error *e) MUST_USE;
+void held_clear(struct held *h);
+struct held held_share(const struct held *h);
+void mem_unref(struct mem *m);
+
+enum edge_state { EDGE_OPEN, EDGE_TAKEN, EDGE_DEAD, EDGE_REFUSED };
+
+/* Why a node ended as it did: decides partial and the open question of a fold. */
+enum end_reason { WHY_NONE, WHY_CONTINUED, WHY_COLLECTED };
+
+struct item_state {
+    uint8_t status; /* enum step_status */
+    uint32_t attempt;
+    uint32_t failures;
+    uint32_t track;
+    int64_t due_us; /* of the next attempt */
+    struct flight *flight;
+    struct held body;
+    struct held error; /* collect: {type, message, ...} */
+};
+
+struct foreach_state {
+    struct held list;
+    uint32_t count;
+    uint32_t next;      /* first item that was not started */
+    uint32_t running;
+    uint32_t unfinished;
+    bool failed;
+    bool queued;          /* stands in the slotted heap */
+    struct heap due;      /* items whose retry is due and that wait for a slot */
+    struct item_state *items;
+};
+
+struct node_state {
+    uint8_t status; /* enum step_status */
+    uint8_t why;    /* enum end_reason */
+    bool armed;     /* header of a loop that repeats: needs no join */
+    bool ready;     /* is in one of the ready heaps or started purely */
+    bool guarded;   /* its guard was true in this iteration */
+    bool dirty;
+    bool retry_due;    /* its next attempt waits for a slot */
+    uint32_t iteration;
+    uint32_t generation;
+    uint32_t attempt;
+    uint32_t failures;
+    uint32_t open_in, taken_in;
+    uint32_t track; /* index + 1 of its tracker entry, 0 none */
+    int64_t due_us; /* of the next attempt */
+    struct held body, previous, meta, error;
+    struct flight *flight;
+    struct foreach_state *each;
+};
+
+struct loop_state {
+    uint32_t count;     /* passes since it was entered, the first is 1 */
+    uint32_t live_backs;
+    uint32_t pending;   /* body nodes that are not final */
+    uint32_t taken_backs;
+    bool over;
+    bool hit;           /* the limit refused a back edge */
+    bool queued;        /* in rearm heap */
+};
+
+enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
+
+struct track_slot {
+    struct track t;
+    struct held body, meta;
+};
+
+struct call_slot {
+    struct call c;
+    struct held request, answer;
+};
+
+struct engine {
+    const struct plan *plan;
+    struct arena arena;   /* lives as long as the execution */
+    struct arena scratch; /* one evaluation */
+    enum exec_status status;
+    enum run_mode mode;
+    bool cancelling;
+    bool has_error;
+    struct engine_error error;
+    uint64_t seq;
+    wall_us now, created, started, ended;
+    struct str id, folder;
+    struct held inputs, env, result;
+    int64_t timeout_us;
+    struct node_state *nodes;
+    uint8_t *raw;       /* enum edge_state by what the source did, per edge */
+    uint8_t *effective; /* OPEN, TAKEN, DEAD after loops, per edge */
+    struct loop_state *loops;
+    struct heap now_dirty, next_dirty; /* nodes to look at: this pass, the next */
+    bool in_pass;
+    uint32_t pass_at;
+    struct heap limits;   /* back edges taken that may be over their limit */
+    struct heap rearm;    /* loops that may repeat */
+    struct heap ready;    /* ranks of nodes to start that need no slot */
+    struct heap slotted;  /* ranks of nodes with steps that wait for a slot */
+    uint32_t active;      /* nodes that run, retry or wait */
+    uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
+    uint32_t ticks;       /* numbers begins and ends of steps */
+    uint32_t held_slots;
+    uint32_t unfinished;  /* nodes that are not final */
+    uint32_t *ends;       /* end nodes in order of completion */
+    uint32_t end_count, end_cap;
+    struct track_slot *track;
+    uint32_t track_count, track_cap;
+    struct call_slot *calls;
+    uint32_t call_count, call_cap;
+    uint32_t *order;      /* node -> rank by (priority, file) */
+    uint32_t *by_rank;
+    struct engine_out *out; /* of the decision under way, else NULL */
+    bool first_record;      /* the next record is a cause */
+    bool starting;          /* folding: inside a decision, while what is ready starts */
+};
+
+/* ---- emit.c ---- */
+/* Numbers, applies and encodes an event of the decision under way. */
+enum err emit(struct engine *g, struct event *ev, struct error *e) MUST_USE;
+enum err emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e) MUST_USE;
+struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_t node);
+struct event event_of_step(enum event_kind kind, struct step_id step);
+
+/* ---- apply.c ---- */
+enum err apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* The one place that changes the status of a node: keeps the counts. */
+void set_status(struct engine *g, uint32_t node, enum step_status status);
+
+/* ---- edges.c ---- */
+enum err edges_init(struct engine *g, struct error *e) MUST_USE;
+/* A node became final by the normal handle, HANDLE_ERROR, or HANDLE_NONE (kills all). */
+enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
+enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) MUST_USE;
+enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) MUST_USE;
+enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+bool loop_may_repeat(const struct engine *g, uint32_t loop);
+/* Join table: what the states of a node's forward in-edges mean. */
+enum join_result { JOIN_IS_WAIT, JOIN_IS_READY, JOIN_IS_SKIP };
+enum join_result node_join(const struct engine *g, uint32_t node);
+
+/* ---- settle.c ---- */
+/* Limits, joins, guards, skips and repeats until nothing changes; then all that is ready starts. */
+enum err settle(struct engine *g, struct error *e) MUST_USE;
+/* What a decision does without recording it, done again while folding: after a whole decision, and
+ * before one of its events. */
+enum err settle_quietly(struct engine *g, struct error *e) MUST_USE;
+enum err catch_up(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+
+/* ---- start.c ---- */
+enum err start_ready(struct engine *g, bool *out_again, struct error *e) MUST_USE;
+enum err begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) MUST_USE;
+enum err make_ready(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+/* Schedules an attempt of a step whose slot is there. */
+enum err schedule(struct engine *g, struct step_id step, uint32_t attempt, struct error *e)
+    MUST_USE;
+bool holds_slot(const struct plan_node *n);
+void release_slot(struct engine *g, const struct plan_node *n);
+
+/* ---- flight.c ---- */
+enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, struct flight **out,
+                    struct error *e) MUST_USE;
+/* Evaluates fields and `in` of a step; what was recorded is used instead when recorded is given. */
+enum err flight_resolve(struct engine *g, struct flight *f, const struct event *recorded,
+                        struct error *e) MUST_USE;
+/* What has to be recorded of it: map of evaluated fields and ins, or null; names in scope. */
+enum err flight_recorded(const struct flight *f, struct value *inputs, struct value *scope);
+struct arena *flight_arena(struct flight *f);
+void flight_next_attempt(struct flight *f, uint32_t attempt);
+
+/* ---- names.c ---- */
+/* Evaluation of expressions of a node (or of the outputs: node UINT32_MAX). */
+struct names {
+    struct engine *g;
+    struct expr_env env;
+    uint32_t node;
+    int64_t index;          /* foreach item or -1 */
+    const struct value *ins; /* values of the node's `in`, by plan_in */
+    struct value it;
+    struct flight *keeper;  /* values gotten stay valid as long as this, may be NULL */
+};
+void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *arena);
+void flight_keep(struct flight *f, struct mem *m);
+struct value error_value(struct arena *a, const struct track *t, struct str node);
+
+/* ---- failure.c ---- */
+/* An attempt of a step failed: retry, or the failure table. */
+enum err attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
+                        const struct step_failure *f, struct error *e) MUST_USE;
+enum err fail_execution(struct engine *g, struct str type, struct str message, struct str node,
+                        uint32_t attempt, struct error *e) MUST_USE;
+/* Ends what is pending (and, if running_too, what runs). */
+enum err wind_down(struct engine *g, bool running_too, struct error *e) MUST_USE;
+
+/* ---- foreach.c ---- */
+enum err foreach_start(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+/* After an item ended: the foreach may end. */
+enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too, struct error *e)
+    MUST_USE;
+void foreach_free(struct foreach_state *f);
+
+/* ---- finish.c ---- */
+/* Completes a step with its result, after the checks that a body must pass. */
+enum err complete_step(struct engine *g, struct step_id step, uint32_t attempt,
+                       const struct step_result *r, wall_us started, struct error *e) MUST_USE;
+/* Ends the execution when every node is final; names a deadlock. */
+enum err finish_if_done(struct engine *g, struct error *e) MUST_USE;
+
+/* ---- track.c ---- */
+struct track_slot *track_of(struct engine *g, struct step_id step);
+enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
+    MUST_USE;
+enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
+                   struct error *e) MUST_USE;
+enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+void track_free(struct engine *g);
+
+static inline bool step_current(const struct engine *g, struct step_id s) {
+    const struct node_state *n = &g->nodes[s.node];
+    return s.iteration == n->iteration && s.generation == n->generation;
+}
+/* The state of the step: of the node or of one of its items; NULL when it is not current. */
+struct item_state *item_of(const struct engine *g, struct step_id s);
+
+#endif

@@ -1,0 +1,170 @@
+/* Ends: of a step that did its work, and of the execution when every node is final.
+ * finalResult (of completed and partial, else null) = outputs if declared, else the value of the
+ * end node that completed last, else null.
+ */
+#include <stdio.h>
+
+#include "engine/engine_priv.h"
+
+static enum err refuse(struct engine *g, struct step_id step, uint32_t attempt, const char *type,
+                       const char *message, struct error *e) {
+    struct step_failure f = {.class = FAILURE_PERMANENT,
+                             .type = str_from(type),
+                             .message = str_from(message)};
+    return attempt_failed(g, step, attempt, &f, e);
+}
+
+/* Checks the body against output_schema; a message in text when it does not fit. */
+static enum err check_schema(struct engine *g, const struct schema *s, struct value body,
+                             char *text, size_t size, struct error *e) {
+    struct schema_result found = {0};
+    arena_reset(&g->scratch);
+    enum err err = schema_check(s, body, &g->scratch, &found, e);
+    if (err || found.valid) {
+        text[0] = '\0';
+        return err == ERR_LIMIT ? OK : err;
+    }
+    const struct schema_error *first = &found.errors[0];
+    snprintf(text, size, "the body does not fit output_schema: %.*s%s%.*s",
+             STR_ARG(first->instance), first->instance.len ? ": " : "", STR_ARG(first->message));
+    return OK;
+}
+
+enum err complete_step(struct engine *g, struct step_id step, uint32_t attempt,
+                       const struct step_result *r, wall_us started, struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[step.node];
+    char text[ERROR_MESSAGE_BYTES];
+    if (r->handle.len && plan_handle_find(p, r->handle) >= p->handle_count) {
+        snprintf(text, sizeof text, "the step ended by \"%.*s\", which is no handle of its node",
+                 STR_ARG(r->handle));
+        return refuse(g, step, attempt, "handle", text, e);
+    }
+    size_t size = value_size(r->body);
+    if (size > ENGINE_MAX_OUTPUT_BYTES) {
+        snprintf(text, sizeof text, "the body has %zu bytes, more than max_output_bytes %u", size,
+                 ENGINE_MAX_OUTPUT_BYTES);
+        return refuse(g, step, attempt, "too_large", text, e);
+    }
+    if (p->output_schema) {
+        enum err err = check_schema(g, p->output_schema, r->body, text, sizeof text, e);
+        if (err || text[0]) {
+            return err ? err : refuse(g, step, attempt, "schema", text, e);
+        }
+    }
+    struct event ev = event_of_step(EVENT_STEP_COMPLETED, step);
+    ev.attempt = attempt == 1 ? 0 : attempt; /* absent means the first */
+    ev.handle = p->handle_count > 1 ? r->handle : (struct str){0};
+    ev.body = r->body;
+    ev.meta = r->meta;
+    ev.content = r->conversation ? CONTENT_CONVERSATION : CONTENT_BY_BODY;
+    ev.started_us = started.us;
+    enum err err = emit(g, &ev, e);
+    return err || step.index < 0 ? err : foreach_settle(g, step.node, e);
+}
+
+static enum err end_execution(struct engine *g, struct event *ev, struct error *e) {
+    enum err err = emit(g, ev, e);
+    struct engine_effect fx = {.type = OUT_ENDED};
+    return err ? err : emit_effect(g, &fx, e);
+}
+
+static enum err end_failed(struct engine *g, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_FAILED};
+    return end_execution(g, &ev, e);
+}
+
+static enum err fail_now(struct engine *g, const char *type, const char *message,
+                         struct str node, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_FAILING,
+                       .error_type = str_from(type),
+                       .message = str_from(message),
+                       .node = node,
+                       .mode = 2};
+    enum err err = emit(g, &ev, e);
+    err = err ? err : wind_down(g, true, e);
+    return err ? err : end_failed(g, e);
+}
+
+static enum err eval_outputs(struct engine *g, struct value *out, struct error *why) {
+    const struct plan *p = g->plan;
+    struct names names;
+    struct value_builder b;
+    names_init(&names, g, UINT32_MAX, &g->scratch);
+    value_builder_init(&b, &g->scratch);
+    for (uint32_t i = 0; i < p->output_count; i++) {
+        struct value v;
+        enum err err = pval_eval(&p->outputs[i], &names.env, &v, why);
+        if (err) {
+            return err;
+        }
+        value_map_add(&b, p->output_names[i], v);
+    }
+    *out = value_map_done(&b);
+    return b.ok ? OK : error_nomem(why);
+}
+
+static bool any_allowed_failure(const struct engine *g) {
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        if (g->nodes[i].why != WHY_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err end_well(struct engine *g, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_COMPLETED, .partial = any_allowed_failure(g)};
+    arena_reset(&g->scratch);
+    if (g->plan->has_outputs) {
+        struct error why;
+        enum err err = eval_outputs(g, &ev.body, &why);
+        if (err) {
+            return err == ERR_NOMEM ? error_nomem(e)
+                                    : fail_now(g, err_name(err), why.message, STR(""), e);
+        }
+    } else if (g->end_count) {
+        ev.body = g->nodes[g->ends[g->end_count - 1]].body.v;
+    }
+    return end_execution(g, &ev, e);
+}
+
+/* Nothing runs, nothing can start, and yet it is not at an end. Never happens in a valid plan. */
+static enum err deadlock(struct engine *g, struct error *e) {
+    char text[ERROR_MESSAGE_BYTES];
+    struct buf nodes;
+    buf_init(&nodes, 600);
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        if (!step_status_final(g->nodes[i].status)) {
+            buf_printf(&nodes, "%s%.*s", nodes.len ? ", " : "", STR_ARG(g->plan->nodes[i].name));
+        }
+    }
+    size_t used = (size_t)snprintf(text, sizeof text, "nothing can go on; open edges:");
+    for (uint32_t i = 0; i < g->plan->edge_count && used < sizeof text - 200; i++) {
+        const struct plan_edge *edge = &g->plan->edges[i];
+        if (g->effective[i] == EDGE_OPEN) {
+            used += (size_t)snprintf(text + used, sizeof text - used, " %.60s->%.60s",
+                                     g->plan->nodes[edge->source].name.ptr,
+                                     g->plan->nodes[edge->target].name.ptr);
+        }
+    }
+    enum err err = fail_now(g, "deadlock", text, buf_str(&nodes), e);
+    buf_fini(&nodes);
+    return err;
+}
+
+enum err finish_if_done(struct engine *g, struct error *e) {
+    if (exec_status_final(g->status) || g->status == EXEC_PENDING) {
+        return OK;
+    }
+    if (g->unfinished > 0) {
+        return g->active > 0 ? OK : deadlock(g, e);
+    }
+    if (g->has_error) {
+        return end_failed(g, e);
+    }
+    if (g->cancelling) {
+        struct event ev = {.kind = EVENT_EXECUTION_CANCELLED};
+        return end_execution(g, &ev, e);
+    }
+    return end_well(g, e);
+}

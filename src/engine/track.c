@@ -1,0 +1,160 @@
+/* The tracker: for each step its times, attempts, outcome and the path taken; and the calls made
+ * inside steps. Written by the fold, read by whoever shows an execution.
+ */
+#include <stdlib.h>
+
+#include "engine/engine_priv.h"
+
+static struct track_slot *new_slot(struct engine *g, struct step_id step) {
+    if (g->track_count == g->track_cap) {
+        uint32_t cap = g->track_cap ? g->track_cap * 2 : 16;
+        struct track_slot *more = realloc(g->track, cap * sizeof *more);
+        if (!more) {
+            return NULL;
+        }
+        g->track = more;
+        g->track_cap = cap;
+    }
+    struct track_slot *s = &g->track[g->track_count++];
+    *s = (struct track_slot){.t = {.step = step, .scheduled = g->now, .seq = g->seq}};
+    return s;
+}
+
+static uint32_t *index_of(struct engine *g, struct step_id step) {
+    struct item_state *item = item_of(g, step);
+    return item ? &item->track : &g->nodes[step.node].track;
+}
+
+struct track_slot *track_of(struct engine *g, struct step_id step) {
+    uint32_t at = *index_of(g, step);
+    return at ? &g->track[at - 1] : NULL;
+}
+
+enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e) {
+    struct track_slot *s = new_slot(g, step);
+    if (!s) {
+        return error_nomem(e);
+    }
+    s->t.status = STEP_RUNNING;
+    s->t.attempt = 1;
+    s->t.begun_tick = ++g->ticks;
+    *out = g->track_count;
+    return OK;
+}
+
+static bool keep_text(struct engine *g, struct str text, struct str *out) {
+    *out = text.len ? arena_str(&g->arena, text) : STR("");
+    return out->ptr != NULL;
+}
+
+enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
+                   struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    if (!s) {
+        s = new_slot(g, ev->step);
+        if (!s) {
+            return error_nomem(e);
+        }
+        *index_of(g, ev->step) = g->track_count;
+    }
+    struct item_state *item = item_of(g, ev->step);
+    const struct node_state *n = &g->nodes[ev->step.node];
+    s->t.status = status;
+    s->t.attempt = item ? item->attempt : n->attempt;
+    s->t.started = ev->started_us ? (wall_us){ev->started_us} : s->t.scheduled;
+    s->t.ended = ev->at;
+    s->t.seq = ev->seq;
+    s->t.content = (enum content_type)ev->content;
+    s->t.ended_tick = ++g->ticks;
+    if (!keep_text(g, ev->handle, &s->t.handle) ||
+        !keep_text(g, ev->error_type, &s->t.error_type) ||
+        !keep_text(g, ev->message, &s->t.error_message)) {
+        return error_nomem(e);
+    }
+    s->body = held_share(item ? &item->body : &n->body);
+    s->t.body = s->body.v;
+    enum err err = held_set(&s->meta, ev->meta, e);
+    s->t.meta = s->meta.v;
+    return err;
+}
+
+uint32_t engine_track_count(const struct engine *g) {
+    return g->track_count;
+}
+
+const struct track *engine_track(const struct engine *g, uint32_t i) {
+    ASSERT(i < g->track_count);
+    return &g->track[i].t;
+}
+
+void engine_track_release(struct engine *g, uint32_t i) {
+    for (uint32_t k = 0; k < i && k < g->track_count; k++) {
+        struct track_slot *s = &g->track[k];
+        if (step_status_final(s->t.status)) {
+            held_clear(&s->body);
+            held_clear(&s->meta);
+            s->t.body = s->t.meta = value_null();
+        }
+    }
+}
+
+enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) {
+    if (g->call_count == g->call_cap) {
+        uint32_t cap = g->call_cap ? g->call_cap * 2 : 16;
+        struct call_slot *more = realloc(g->calls, cap * sizeof *more);
+        if (!more) {
+            return error_nomem(e);
+        }
+        g->calls = more;
+        g->call_cap = cap;
+    }
+    struct call_slot *s = &g->calls[g->call_count++];
+    *s = (struct call_slot){.c = {.step = ev->step,
+                                  .number = (uint32_t)ev->call,
+                                  .begun = ev->at,
+                                  .seq = ev->seq}};
+    enum err err = held_set(&s->request, ev->body, e);
+    s->c.request = s->request.v;
+    return err;
+}
+
+static bool same_step(struct step_id a, struct step_id b) {
+    return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
+           a.generation == b.generation;
+}
+
+enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) {
+    for (uint32_t i = g->call_count; i > 0; i--) {
+        struct call_slot *s = &g->calls[i - 1];
+        if (s->c.number == ev->call && same_step(s->c.step, ev->step)) {
+            s->c.done = ev->at;
+            enum err err = held_set(&s->answer, ev->body, e);
+            s->c.answer = s->answer.v;
+            return err;
+        }
+    }
+    return error_set(e, ERR_CORRUPT, "event %llu ends a call that was not begun",
+                     (unsigned long long)ev->seq);
+}
+
+uint32_t engine_call_count(const struct engine *g) {
+    return g->call_count;
+}
+
+const struct call *engine_call(const struct engine *g, uint32_t i) {
+    ASSERT(i < g->call_count);
+    return &g->calls[i].c;
+}
+
+void track_free(struct engine *g) {
+    for (uint32_t i = 0; i < g->track_count; i++) {
+        held_clear(&g->track[i].body);
+        held_clear(&g->track[i].meta);
+    }
+    for (uint32_t i = 0; i < g->call_count; i++) {
+        held_clear(&g->calls[i].request);
+        held_clear(&g->calls[i].answer);
+    }
+    free(g->track);
+    free(g->calls);
+}

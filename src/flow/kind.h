@@ -1,0 +1,187 @@
+/* What a node kind is: a constant descriptor with its fields, handles and 2-6 functions.
+ *
+ * One file per kind in src/node, one row in src/node/kinds.def. Everything about a kind follows
+ * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. No other place
+ * switches over kinds. A NULL function means the default. Inputs are immutable; done or fail is
+ * called exactly once, never from inside start (the host asserts both).
+ */
+#ifndef CAIRN_FLOW_KIND_H
+#define CAIRN_FLOW_KIND_H
+
+#include "base/base.h"
+#include "value/value.h"
+
+struct plan_agent;
+struct plan_node;
+struct node_check;
+struct step_in;
+struct step_port;
+struct step_result;
+struct io_loop;
+
+enum field_type {
+    FIELD_EXPRESSION, /* CEL; a map or list is a structure whose text leaves are expressions */
+    FIELD_TEMPLATE,   /* text with {{ }} */
+    FIELD_STRUCTURE,  /* any YAML; text leaves are templates (one lone {{ x }} keeps its type) */
+    FIELD_LITERAL,    /* text, int, double or bool as literal says; never evaluated */
+    FIELD_DURATION,   /* 90s, 1h30m; its value is an int of microseconds */
+    FIELD_SCHEMA,     /* a JSON Schema */
+    FIELD_VALUE,      /* any YAML, never evaluated */
+};
+
+enum literal_type { LITERAL_TEXT, LITERAL_INT, LITERAL_DOUBLE, LITERAL_BOOL, LITERAL_TEXTS /* list */ };
+
+struct field {
+    const char *name;
+    enum field_type type;
+    enum literal_type literal;  /* FIELD_LITERAL only */
+    bool required;
+    bool secret_ok;             /* {{ secrets.X }} may stand here (a field of an effect) */
+    const char *default_text;   /* shown in docs; the kind applies it */
+    const char *const *choices; /* FIELD_LITERAL text: allowed words, NULL-terminated */
+    const char *one_of;         /* exactly one field of the same group must be given */
+    const char *needs;          /* another field that must be given too */
+    const char *doc;
+};
+
+enum kind_flag {
+    KIND_PURE = 1 << 0,       /* has eval, no start: runs ahead without waiting for the disk */
+    KIND_NO_SLOT = 1 << 1,    /* an effect that holds no slot (workflow, later ask and wait) */
+    KIND_NO_TIMEOUT = 1 << 2, /* defaults.timeout does not reach it */
+    KIND_SCOPE = 1 << 3,      /* gets the bodies of its needs by name in step_in.scope */
+    KIND_END = 1 << 4,        /* its body is a candidate for finalResult */
+    KIND_ANY_EXIT = 1 << 5,   /* a plain need on it is any of its normal exits */
+};
+
+struct node_kind {
+    const char *name;
+    const char *const *aliases; /* names other systems use, NULL-terminated, or NULL */
+    const char *doc;            /* one line */
+    const char *body_doc;       /* what the body is */
+    const struct field *fields;
+    size_t field_count;
+    const char *const *handles; /* NULL-terminated; NULL means {"out"} */
+    uint32_t flags;             /* enum kind_flag */
+    const char *example;        /* a YAML node that validates, for docs and tests; may be NULL */
+    /* Compile time: checks what fields cannot say, adds handles, reads files, sets purity. */
+    void (*check)(struct node_check *c);
+    /* Pure kinds: computes the result. Errors are failures of the step (code is their type). */
+    enum err (*eval)(const struct step_in *in, struct step_result *out, struct error *e);
+    /* Effects: begins; later calls in->port's done or fail. */
+    void (*start)(const struct step_in *in, struct step_port *port);
+    /* Effects: stop now, processes and transfers included. The port is closed by done or fail
+     * as usual (what comes is ignored). NULL: nothing to stop. */
+    void (*cancel)(struct step_port *port);
+};
+
+/* A step's result on success. */
+struct step_result {
+    struct arena *arena; /* for what body and meta point to (eval only) */
+    struct str handle;   /* empty: the kind's only normal handle */
+    struct value body;
+    struct value meta;   /* map or null: usage, exit status, model ... */
+    bool conversation;   /* contentType conversation */
+};
+
+/* Whether an attempt that failed may be tried again; retry.on names classes and error types. */
+enum failure_class { FAILURE_PERMANENT, FAILURE_TRANSIENT };
+
+struct step_failure {
+    enum failure_class class;
+    struct str type;    /* "code", "timeout", "expression", "too_large" ... */
+    struct str message; /* what, where, what to do */
+    struct value meta;  /* map or null */
+};
+
+/* One attempt of a step, as the kind sees it. Stays valid and unchanged until done or fail. */
+struct step_in {
+    struct str execution;       /* exec_... */
+    struct str step;            /* draft#2[3]~1 */
+    struct str key;             /* idempotency key: <execution>/<step> */
+    uint32_t attempt;           /* from 1 */
+    const struct plan_node *node;
+    const struct value *fields; /* by index of kind->fields; evaluated; null when not given */
+    struct value inputs;        /* the execution's inputs (map) */
+    struct value ins;           /* map of the node's own `in` names */
+    struct value scope;         /* KIND_SCOPE: map of needs' bodies, ins, item name, index; else null */
+    struct value item;          /* foreach: the item */
+    int64_t index;              /* foreach: its index, else -1 */
+    uint32_t iteration;
+    int64_t timeout_us;         /* of this attempt, 0 for none */
+    uint64_t max_output_bytes;
+    struct arena *arena;        /* lives as long as the attempt */
+};
+
+/* What an effect may call; implemented by the host. All are called on the loop thread; text and
+ * values handed over are copied. Calls after the step is over are dropped. */
+struct step_port_ops {
+    void (*done)(struct step_port *p, const struct step_result *result);
+    void (*fail)(struct step_port *p, const struct step_failure *failure);
+    /* A piece of the step's log; stream is "stdout", "stderr" or "note". */
+    void (*log)(struct step_port *p, const char *stream, struct str text);
+    /* A piece of output shown live, not recorded (tokens of a model). */
+    void (*chunk)(struct step_port *p, struct str text);
+    /* An LLM or tool call inside the step: a recorded request, then its answer (both maps with
+     * at least "role" and "content"; usage in the answer). Returns the call's number, from 1. */
+    uint32_t (*call_begin)(struct step_port *p, struct value request);
+    void (*call_done)(struct step_port *p, uint32_t call, struct value answer);
+    /* Notes the processes of this attempt so that a later owner can kill what is left. */
+    void (*process)(struct step_port *p, int64_t pid, uint64_t start_time);
+    /* Runs the sub-workflow compiled for this node; its end calls done or fail on this port. */
+    void (*child)(struct step_port *p, struct value inputs);
+};
+
+struct step_port {
+    const struct step_port_ops *ops;
+    struct io_loop *loop;  /* for kinds that own processes, timers or sockets */
+    const struct step_in *in;
+    void *kind_data;       /* the kind's own, NULL at start */
+    struct str base_dir;   /* absolute folder of the workflow file: all relative paths start here */
+    struct io_launcher *launcher; /* starts processes; see io/launcher.h */
+};
+
+/* The table of kinds is an argument everywhere, so that tests pass their own. */
+struct kind_table {
+    const struct node_kind *const *kinds;
+    size_t count;
+};
+
+/* By name or alias; NULL when unknown. */
+const struct node_kind *kind_find(const struct kind_table *t, struct str name);
+
+/* ---- compile-time view of one node, for node_kind.check ---- */
+
+/* A field is given. */
+bool check_has(const struct node_check *c, const char *field);
+/* Literal value of a field (null when not given or not a constant). */
+struct value check_literal(const struct node_check *c, const char *field);
+/* Where the field's value stands (the node's mark when absent). */
+struct mark check_mark(const struct node_check *c, const char *field);
+/* First character of a text field's content: for block scalars the first line's. */
+struct mark check_content_mark(const struct node_check *c, const char *field);
+/* Declares a normal handle of this node instead of the kind's own list. */
+void check_handle(struct node_check *c, struct str name);
+/* This node is an effect although its kind is pure (condition by an agent, save_to). */
+void check_effect(struct node_check *c);
+/* Reads a file of the workflow (relative to its folder); reports and returns false on failure. */
+bool check_read_file(struct node_check *c, const char *field, struct str path, struct str *out);
+/* Makes the text of the file named by the literal `field` the value of the template field `target`,
+ * as if it stood there; reports and leaves it alone on failure. */
+void check_template_file(struct node_check *c, const char *field, const char *target);
+/* The agent named by a literal field exists; reports otherwise. Index into plan->agents or -1. */
+int check_agent(struct node_check *c, const char *field);
+/* That agent as the workflow describes it, NULL for -1. */
+const struct plan_agent *check_agent_get(const struct node_check *c, int index);
+/* Compiles the sub-workflow named or written inline by a field; reports. */
+void check_child(struct node_check *c, const char *field);
+/* Reports a finding at a field. */
+void check_error(struct node_check *c, const char *field, const char *code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+/* Reports a finding at an agent (index from check_agent), once however many nodes find it. */
+void check_agent_error(struct node_check *c, int index, const char *code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+/* Memory that lives as long as the plan, and a place for the kind's own compiled data. */
+struct arena *check_arena(struct node_check *c);
+void check_set_data(struct node_check *c, const void *data);
+
+#endif

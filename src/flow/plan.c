@@ -1,0 +1,47 @@
+/* Questions about a finished plan, and its end. Nothing here changes a plan. */
+#include <stdlib.h>
+
+#include "flow/plan.h"
+
+const char *const node_part_names[PART_COUNT] = {
+    [PART_BODY] = "body",         [PART_STATUS] = "status",       [PART_ERROR] = "error",
+    [PART_META] = "meta",         [PART_ITERATION] = "iteration", [PART_ATTEMPTS] = "attempts",
+    [PART_PREVIOUS] = "previous",
+};
+
+int64_t plan_node_find(const struct plan *p, struct str name) {
+    const struct map_entry *entry = map_find(&p->names, name);
+    return entry ? (int64_t)entry->num : -1;
+}
+
+uint16_t plan_handle_find(const struct plan_node *n, struct str name) {
+    for (uint16_t i = 0; i < n->handle_count; i++) {
+        if (str_eq(n->handles[i], name)) {
+            return i;
+        }
+    }
+    if (str_is(name, "error")) {
+        return HANDLE_ERROR;
+    }
+    return str_is(name, "limit") && n->heads >= 0 ? HANDLE_LIMIT : HANDLE_NONE;
+}
+
+struct str plan_handle_name(const struct plan_node *n, uint16_t handle) {
+    switch (handle) {
+    case HANDLE_ERROR: return STR("error");
+    case HANDLE_LIMIT: return STR("limit");
+    case HANDLE_ANY: return STR("*");
+    default: return handle < n->handle_count ? n->handles[handle] : STR("");
+    }
+}
+
+bool plan_node_decides(const struct plan_node *n) {
+    return n->handle_count > 1 || (n->kind && (n->kind->flags & KIND_ANY_EXIT));
+}
+
+void plan_free(struct plan *p) {
+    if (p) {
+        arena_fini(&p->arena);
+        free(p);
+    }
+}

@@ -1,0 +1,184 @@
+/* The plan: the compiled, checked, immutable graph of one workflow. Built by flow_compile, read by
+ * the engine (which never changes it) and by commands that show it. Owns all its memory.
+ */
+#ifndef CAIRN_FLOW_PLAN_H
+#define CAIRN_FLOW_PLAN_H
+
+#include "base/base.h"
+#include "expr/expr.h"
+#include "flow/kind.h"
+#include "flow/pval.h"
+#include "schema/schema.h"
+#include "value/value.h"
+
+enum join_mode { JOIN_ALL, JOIN_ANY };
+enum on_error_mode { ON_ERROR_FAIL, ON_ERROR_CONTINUE, ON_ERROR_VALUE };
+enum on_failure_mode { ON_FAILURE_DRAIN, ON_FAILURE_CANCEL, ON_FAILURE_CONTINUE };
+enum on_limit_mode { ON_LIMIT_FAIL, ON_LIMIT_EXIT };
+enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
+
+struct retry_policy {
+    uint32_t attempts; /* tries in all, at least 1 */
+    int64_t backoff_us;
+    double factor;
+    int64_t max_us;
+    double jitter;     /* 0..1: share of the delay that is spread by a hash */
+    const struct str *on; /* classes and types; "transient" when not given */
+    uint32_t on_count;
+};
+
+struct plan_in { /* one name of `in` */
+    struct str name;
+    struct pval from;
+    bool has_default;
+    struct pval default_value;
+    struct str type; /* empty, or a JSON Schema type to coerce to */
+    const struct expr *const *transforms; /* with the value so far as `it` */
+    uint32_t transform_count;
+};
+
+#define HANDLE_NONE UINT16_MAX
+/* Handle numbers: 0.. are the node's normal handles in order; then error, limit. A plain need on a
+ * node with KIND_ANY_EXIT has HANDLE_ANY: any normal handle. */
+#define HANDLE_ERROR (UINT16_MAX - 1)
+#define HANDLE_LIMIT (UINT16_MAX - 2)
+#define HANDLE_ANY (UINT16_MAX - 3)
+
+struct plan_edge {
+    uint32_t source, target; /* node indexes */
+    uint16_t handle;
+    int32_t back_of;         /* loop whose back edge this is, or -1 */
+    const uint32_t *leaves;  /* loops whose body it leaves, inner first */
+    uint32_t leaves_count;
+    struct mark mark;
+};
+
+struct plan_loop { /* sorted: inner first (smaller body, then header in file order) */
+    uint32_t header;
+    uint32_t max_iterations;
+    enum on_limit_mode on_limit;
+    const uint32_t *backs;   /* edges */
+    uint32_t back_count;
+    const uint32_t *body;    /* nodes in file order, cycle nodes and side branches */
+    uint32_t body_count;
+    const uint32_t *leaving; /* edges that leave the body */
+    uint32_t leaving_count;
+    const uint32_t *inner;   /* other loops whose header is in the body */
+    uint32_t inner_count;
+};
+
+struct plan_foreach {
+    bool present;
+    struct pval items;
+    struct str as;        /* "item" when not given */
+    uint32_t concurrency; /* 0: no limit of its own */
+    bool collect;
+    uint32_t max_items;
+};
+
+struct plan_node {
+    struct str name;
+    uint32_t index; /* file order */
+    const struct node_kind *kind;
+    struct mark mark;
+    struct str label, description;
+    bool pure;
+    const struct str *handles; /* normal handles */
+    uint16_t handle_count;
+    struct pval *fields;       /* by index of kind->fields */
+    struct mark *field_marks;  /* where each value stands; line 0 when absent */
+    const void *data;          /* the kind's own, set by check_set_data */
+    struct plan *child;        /* workflow nodes: the compiled sub-workflow */
+    int agent;                 /* index into plan->agents or -1 */
+    const struct expr *guard;  /* if; NULL for none */
+    const struct plan_in *ins;
+    uint32_t in_count;
+    struct plan_foreach foreach;
+    enum join_mode join;
+    enum on_error_mode on_error;
+    struct pval on_error_value;
+    enum delivery_mode delivery;
+    struct retry_policy retry;
+    int64_t timeout_us; /* per attempt, 0 for none */
+    int32_t priority;
+    const struct schema *output_schema;
+    bool has_error_edge;
+    int32_t heads;             /* loop it heads, or -1 */
+    const uint32_t *in_edges;  /* forward edges, in order of needs */
+    uint32_t in_count_edges;
+    const uint32_t *back_edges; /* back edges that lead here */
+    uint32_t back_count;
+    const uint32_t *out_edges;
+    uint32_t out_count;
+    const uint32_t *loops;     /* loops whose body it is in, inner first */
+    uint32_t loop_count;
+};
+
+struct plan_input {
+    struct str name;
+    struct value schema_source;
+    const struct schema *schema;
+    bool has_default;
+    struct value default_value;
+    struct mark mark;
+};
+
+struct plan_agent {
+    struct str name, service, model, system, base_url;
+    struct value settings; /* the whole map as written: replies, memory, params */
+    struct mark mark;
+};
+
+struct plan_file { /* all the workflow is made of, for the hash and the store */
+    struct str path; /* relative, normalized; the entry is the first */
+    struct str text;
+};
+
+struct plan {
+    struct arena arena;
+    struct str name, description;
+    struct str entry; /* path of the workflow file, "#node" appended for an inline sub-workflow */
+    char hash[SHA256_HEX_BYTES];
+    struct plan_node *nodes;
+    uint32_t node_count;
+    struct plan_edge *edges;
+    uint32_t edge_count;
+    struct plan_loop *loops;
+    uint32_t loop_count;
+    struct map names; /* node name -> index */
+    const struct plan_ref *refs;
+    uint32_t ref_count;
+    const struct plan_input *inputs;
+    uint32_t input_count;
+    const struct plan_agent *agents;
+    uint32_t agent_count;
+    const struct str *output_names;
+    const struct pval *outputs;
+    uint32_t output_count; /* 0 and has_outputs: outputs: {} */
+    bool has_outputs;
+    const struct str *env;
+    uint32_t env_count;
+    int64_t timeout_us; /* whole execution, 0 for none */
+    enum on_failure_mode on_failure;
+    uint32_t concurrency; /* slots of one execution, 0 for no limit */
+    const struct plan_file *files;
+    uint32_t file_count;
+    struct kind_table kinds;
+};
+
+/* Index of a node or -1. */
+int64_t plan_node_find(const struct plan *p, struct str name);
+/* Number of a normal handle (or error, limit), HANDLE_NONE when the node has no such. */
+uint16_t plan_handle_find(const struct plan_node *n, struct str name);
+struct str plan_handle_name(const struct plan_node *n, uint16_t handle);
+/* True when leaving by the normal handle (or HANDLE_ERROR) takes this edge. */
+static inline bool plan_edge_matches(const struct plan_edge *e, uint16_t handle) {
+    return e->handle == handle ||
+           (e->handle == HANDLE_ANY && handle != HANDLE_ERROR && handle != HANDLE_LIMIT);
+}
+/* True for conditions and choices: their on_error value names a handle (a constant text). */
+bool plan_node_decides(const struct plan_node *n);
+/* Frees the plan of a flow_compile with its children; a child alone is never freed. NULL is fine. */
+void plan_free(struct plan *p);
+
+#endif

@@ -1,0 +1,139 @@
+/* Sub-workflows: an execution of its own, submitted under the parent step's idempotency key, so a
+ * step that runs again after a crash finds the child it had.
+ */
+#include "host/host_priv.h"
+
+static void fail_port(struct port *p, enum failure_class class, const char *type,
+                      const char *message) {
+    struct step_failure f = {
+        .class = class, .type = str_from(type), .message = str_from(message)};
+    p->port.ops->fail(&p->port, &f);
+}
+
+static struct value child_meta(struct arena *a, const struct run *child) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("execution"), value_text(str_from(child->id)));
+    return value_map_done(&b);
+}
+
+static void tell_failed(struct port *p, const struct run *child, struct value meta) {
+    const struct engine_error *x = engine_error(child->engine);
+    char text[ERROR_MESSAGE_BYTES];
+    struct buf b;
+    buf_init(&b, sizeof text);
+    buf_printf(&b, "sub-workflow %.*s (%s) %s%s", STR_ARG(child->plan->name), child->id,
+               exec_status_name(engine_status(child->engine)), x ? ": " : "");
+    if (x) {
+        buf_append(&b, str_sub(x->message, 0, 600));
+    }
+    struct step_failure f = {.class = FAILURE_PERMANENT,
+                             .type = x ? x->type : STR("cancelled"),
+                             .message = buf_str(&b),
+                             .meta = meta};
+    p->port.ops->fail(&p->port, &f);
+    buf_fini(&b);
+}
+
+/* The child's end is the parent step's. */
+void child_ended(struct run *child) {
+    struct port *p = child->parent;
+    struct arena a;
+    enum exec_status status = engine_status(child->engine);
+    child->parent = NULL;
+    arena_init(&a, 0);
+    struct value meta = child_meta(&a, child);
+    if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
+        struct step_result result = {.body = engine_result(child->engine), .meta = meta};
+        p->port.ops->done(&p->port, &result);
+    } else {
+        tell_failed(p, child, meta);
+    }
+    arena_fini(&a);
+}
+
+/* The inputs as the child's declarations want them, defaults filled in. */
+static enum err check_inputs(const struct plan *child, struct value given, struct arena *a,
+                             struct value *out, struct error *e) {
+    struct diag diag;
+    size_t count = value_count(given);
+    struct flow_input *list = ARENA_ARRAY(a, count + 1, struct flow_input);
+    if (!list) {
+        return error_nomem(e);
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = (struct flow_input){.name = value_str(given.pairs[i].key),
+                                      .value = given.pairs[i].val};
+    }
+    diag_init(&diag, a);
+    enum err err = flow_inputs(child, list, count, a, out, &diag);
+    if (err && diag.count) {
+        return error_set(e, err, "inputs of sub-workflow %.*s: %.*s", STR_ARG(child->name),
+                         STR_ARG(diag.items[0].message));
+    }
+    return err ? error_set(e, err, "inputs of sub-workflow %.*s", STR_ARG(child->name)) : OK;
+}
+
+static enum err begin_child(struct port *p, struct value inputs, struct arena *a,
+                            struct error *e) {
+    struct run *child;
+    struct host_submission s = {.plan = p->run->plan->nodes[p->step.node].child,
+                                .key = flight_in(p->flight)->key,
+                                .folder = engine_folder(p->run->engine)};
+    enum err err = check_inputs(s.plan, inputs, a, &s.inputs, e);
+    err = err ? err : run_new(p->run->host, s.plan, &child, e);
+    if (err) {
+        return err;
+    }
+    child->parent = p;
+    child->parent_num = p->run->num;
+    child->is_child = true;
+    err = run_create(child, &s, e);
+    if (err) {
+        child->parent = NULL;
+        run_give_up(child, e);
+        return err;
+    }
+    p->child = child;
+    return OK;
+}
+
+/* The child that an earlier attempt of this step made: gone on with, or its end is taken. */
+static enum err find_child(struct port *p, const struct store_execution *found,
+                           struct error *e) {
+    struct host *h = p->run->host;
+    const struct plan *plan = p->run->plan->nodes[p->step.node].child;
+    struct run *child;
+    enum err err = run_attach(h, plan, found, &child, e);
+    if (!err) {
+        child->parent = p;
+        child->is_child = true;
+        p->child = child;
+    }
+    return err;
+}
+
+void child_begin(struct step_port *sp, struct value inputs) {
+    struct port *p = (struct port *)(void *)sp;
+    struct store *s = p->run->host->options.store;
+    struct arena a;
+    struct store_execution found;
+    ASSERT(p->state == PORT_STARTING);
+    arena_init(&a, 0);
+    enum err err =
+        store_execution_by_key(s, flight_in(p->flight)->key, &a, &found, &p->child_error);
+    err = err == ERR_NOT_FOUND ? begin_child(p, inputs, &a, &p->child_error)
+          : err                ? err
+                               : find_child(p, &found, &p->child_error);
+    p->child_failed = err != OK;
+    arena_fini(&a);
+}
+
+/* Start has returned: what was known inside it may be told now. */
+void child_after_start(struct port *p) {
+    if (p->child_failed) {
+        fail_port(p, FAILURE_PERMANENT, err_name(p->child_error.code), p->child_error.message);
+    } else if (p->child && exec_status_final(p->child->status) && !p->child->ended) {
+        run_over(p->child);
+    }
+}

@@ -1,0 +1,220 @@
+/* The recording half of a turn: blobs first, then all new events of all executions in one
+ * transaction (group commit). Only after it effects leave and watchers are told.
+ */
+#include "host/host_priv.h"
+
+static enum err put_blobs(struct run *r, struct error *e) {
+    for (uint32_t i = 0; i < r->out.blobs.count; i++) {
+        const struct event_blob *b = &r->out.blobs.items[i];
+        struct str hash = {b->hash, SHA256_HEX_BYTES - 1};
+        struct str bytes = {r->out.blobs.bytes.ptr + b->offset, b->len};
+        enum err err = store_blob_put(r->host->options.store, hash, bytes, e);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+static struct store_event *events_of(const struct run *r, struct arena *a) {
+    struct store_event *events = ARENA_ARRAY(a, r->out.record_count + 1, struct store_event);
+    for (uint32_t i = 0; events && i < r->out.record_count; i++) {
+        const struct engine_record *x = &r->out.records[i];
+        events[i] = (struct store_event){
+            .seq = x->seq,
+            .at = x->at,
+            .kind = (uint16_t)x->kind,
+            .step = {r->out.bytes.ptr + x->step_offset, x->step_len},
+            .body = {r->out.bytes.ptr + x->body_offset, x->body_len}};
+    }
+    return events;
+}
+
+/* Rows of steps and messages of an execution that ended, as far as they fit this commit. */
+static enum err add_steps(struct run *r, uint32_t room, struct store_change *c, struct arena *a,
+                          struct error *e) {
+    uint32_t total = engine_track_count(r->engine);
+    uint32_t count = total - r->steps_written < room ? total - r->steps_written : room;
+    struct store_step *rows = ARENA_ARRAY(a, (size_t)count + 1, struct store_step);
+    if (!rows) {
+        return error_nomem(e);
+    }
+    enum err err = row_steps(r->engine, r->steps_written, count, a, rows, e);
+    c->steps = rows;
+    c->step_count = count;
+    if (err || r->steps_written + count < total) {
+        return err;
+    }
+    struct store_message *messages;
+    err = row_messages(r->engine, a, &messages, &c->message_count, e);
+    c->messages = messages;
+    c->row.steps_upto = engine_last_seq(r->engine);
+    return err;
+}
+
+static enum err change_of(struct run *r, uint32_t *room, struct store_change *c, struct arena *a,
+                          struct error *e) {
+    *c = (struct store_change){.num = r->is_new ? 0 : r->num,
+                               .new = r->is_new ? &r->fixed : NULL,
+                               .epoch = r->epoch,
+                               .new_epoch = r->new_epoch,
+                               .host = r->host->host_id,
+                               .last_seq = r->last_seq,
+                               .last_event = r->last_event,
+                               .events = events_of(r, a),
+                               .event_count = r->out.record_count};
+    if (!c->events) {
+        return error_nomem(e);
+    }
+    enum err err = row_make(r, a, &c->row, e);
+    if (err || !exec_status_final(engine_status(r->engine))) {
+        return err;
+    }
+    c->host = 0;
+    err = add_steps(r, *room, c, a, e);
+    *room -= c->step_count;
+    return err;
+}
+
+static void tell_events(struct run *r) {
+    const struct host_observer *o = &r->host->options.observer;
+    for (uint32_t i = 0; o->event && i < r->out.record_count; i++) {
+        const struct engine_record *x = &r->out.records[i];
+        struct host_event ev = {.kind = x->kind,
+                                .seq = x->seq,
+                                .at = x->at,
+                                .step = {r->out.bytes.ptr + x->step_offset, x->step_len},
+                                .body = {r->out.bytes.ptr + x->body_offset, x->body_len}};
+        o->event(o->ctx, r, &ev);
+    }
+}
+
+static void drop_decided(struct run *r) {
+    struct happened *x;
+    while ((x = queue_take(&r->decided))) {
+        happened_free(x);
+    }
+}
+
+/* Everything of the run's batch is durable. */
+static void run_committed(struct run *r, const struct store_change *c) {
+    bool had_more = exec_status_final(engine_status(r->engine));
+    r->num = c->num;
+    r->is_new = false;
+    r->epoch = r->new_epoch ? r->new_epoch : r->epoch;
+    r->new_epoch = 0;
+    r->last_seq = engine_last_seq(r->engine);
+    r->last_event = c->last_event;
+    r->steps_written += c->step_count;
+    r->commit_failures = 0;
+    r->status = engine_status(r->engine);
+    drop_decided(r);
+    tell_events(r);
+    if (had_more && r->steps_written < engine_track_count(r->engine)) {
+        run_make_ready(r); /* further rows of steps follow in commits of their own */
+    }
+}
+
+/* A run that has nothing to record still has effects (timers, refreshed attempts). */
+static bool nothing_to_record(const struct run *r) {
+    return r->out.record_count == 0 && !exec_status_final(engine_status(r->engine));
+}
+
+static void run_perform(struct run *r) {
+    if (r->lost) {
+        engine_out_reset(&r->out);
+        return;
+    }
+    perform_effects(r);
+    engine_out_reset(&r->out);
+    if (exec_status_final(r->status) && r->steps_written == engine_track_count(r->engine) &&
+        r->row_complete && !r->ended) {
+        run_over(r);
+    }
+}
+
+static void run_fenced(struct run *r) {
+    struct error why;
+    error_set(&why, ERR_FENCED, "another process has taken execution %s over; nothing more of it "
+                                "is recorded here",
+              r->id);
+    run_give_up(r, &why);
+}
+
+/* The commit failed or its outcome is unknown: memory is void, the store is asked again. */
+static void batch_failed(struct run *batch, const struct error *why) {
+    for (struct run *r = batch; r; r = r->batch_next) {
+        struct error again = *why;
+        if (r->lost) {
+            continue;
+        }
+        if (++r->commit_failures >= HOST_COMMIT_TRIES || run_refold(r, &again)) {
+            run_give_up(r, &again);
+        }
+    }
+}
+
+static struct run *take_batch(struct host *h, uint32_t *out_count) {
+    struct run *batch = NULL, *next;
+    *out_count = 0;
+    for (struct run *r = h->batch; r; r = next) {
+        next = r->batch_next;
+        r->in_batch = false;
+        r->batch_next = NULL;
+        if (!r->ended && !r->lost) {
+            r->batch_next = batch;
+            batch = r;
+            ++*out_count;
+        }
+    }
+    h->batch = NULL;
+    h->batch_events = 0;
+    return batch;
+}
+
+static enum err record(struct host *h, struct run *batch, struct store_batch *b, struct arena *a,
+                       struct error *e) {
+    uint32_t room = HOST_STEP_ROWS;
+    enum err err = OK;
+    for (struct run *r = batch; r && !err; r = r->batch_next) {
+        if (nothing_to_record(r)) {
+            continue;
+        }
+        err = put_blobs(r, e);
+        err = err ? err : change_of(r, &room, &b->changes[b->count++], a, e);
+    }
+    return err || b->count == 0 ? err : store_commit(h->options.store, b, e);
+}
+
+enum err turn_commit(struct host *h, struct error *e) {
+    uint32_t count;
+    struct run *batch = take_batch(h, &count);
+    arena_reset(&h->scratch);
+    struct store_batch b = {.changes =
+                                ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change)};
+    enum err err = b.changes ? record(h, batch, &b, &h->scratch, e) : error_nomem(e);
+    if (err) {
+        batch_failed(batch, e);
+        return err == ERR_NOMEM ? err : OK;
+    }
+    uint32_t at = 0;
+    struct run *next;
+    for (struct run *r = batch; r; r = r->batch_next) {
+        if (nothing_to_record(r)) {
+            drop_decided(r);
+            continue;
+        }
+        const struct store_change *c = &b.changes[at++];
+        if (c->fenced) {
+            run_fenced(r);
+        } else {
+            r->row_complete = c->row.steps_upto != 0;
+            run_committed(r, c);
+        }
+    }
+    for (struct run *r = batch; r; r = next) {
+        next = r->batch_next;
+        run_perform(r);
+    }
+    return OK;
+}

@@ -1,0 +1,242 @@
+/* The host's outside: opening, submitting, the turn, closing.
+ */
+#include "host/host.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/host_priv.h"
+
+wall_us host_now(struct host *h) {
+    return h->clock->wall(h->clock->ctx);
+}
+
+/* The loop has to turn once more; what is due is looked for in host_turn. */
+static void woken(void *ctx) {
+    (void)ctx;
+}
+
+enum err host_open(const struct host_options *o, struct host **out, struct error *e) {
+    struct host *h = calloc(1, sizeof *h);
+    if (!h) {
+        return error_nomem(e);
+    }
+    h->options = *o;
+    h->clock = io_loop_clock(o->loop);
+    arena_init(&h->scratch, 0);
+    h->timer = io_timer_open(o->loop, woken, h);
+    h->launcher = io_launcher_open(o->loop);
+    char name[256] = "";
+    (void)!gethostname(name, sizeof name - 1);
+    enum err err = h->timer && h->launcher ? OK : error_nomem(e);
+    err = err ? err
+              : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
+    if (err) {
+        host_close(h);
+        return err;
+    }
+    *out = h;
+    return OK;
+}
+
+void host_close(struct host *h) {
+    if (!h) {
+        return;
+    }
+    for (struct run *r = h->runs; r; r = r->next) {
+        r->lost = true;
+        ports_cancel_all(r);
+    }
+    while (h->port_count > 0 && io_loop_turn(h->options.loop, true)) {
+    }
+    struct run *next;
+    for (struct run *r = h->runs; r; r = next) {
+        next = r->next;
+        run_free(r);
+    }
+    for (uint32_t i = 0; i < h->plan_count; i++) {
+        plan_free(h->plans[i]);
+    }
+    free(h->plans);
+    free(h->timers);
+    if (h->launcher) {
+        io_launcher_close(h->launcher);
+    }
+    if (h->timer) {
+        io_timer_close(h->timer);
+    }
+    arena_fini(&h->scratch);
+    free(h);
+}
+
+/* The same key gives the same execution; other work under it is refused. */
+static enum err submit_again(struct host *h, const struct host_submission *s,
+                             const struct store_execution *x, struct run **out,
+                             struct error *e) {
+    struct arena a;
+    arena_init(&a, 0);
+    bool same = str_is(x->fixed.workflow_hash, s->plan->hash) &&
+                str_eq(x->fixed.inputs, json_text(&a, s->inputs));
+    enum err err = same ? run_attach(h, s->plan, x, out, e)
+                        : error_set(e, ERR_CONFLICT,
+                                    "key_reused: the key \"%.*s\" belongs to execution %.*s, "
+                                    "which has another workflow or other inputs",
+                                    STR_ARG(s->key), STR_ARG(x->fixed.id));
+    arena_fini(&a);
+    return err;
+}
+
+enum err host_submit(struct host *h, const struct host_submission *s, struct run **out,
+                     struct error *e) {
+    if (s->key.len) {
+        struct arena a;
+        struct store_execution found;
+        arena_init(&a, 0);
+        enum err err = store_execution_by_key(h->options.store, s->key, &a, &found, e);
+        if (err != ERR_NOT_FOUND) {
+            err = err ? err : submit_again(h, s, &found, out, e);
+            arena_fini(&a);
+            return err;
+        }
+        arena_fini(&a);
+    }
+    enum err err = run_new(h, s->plan, out, e);
+    if (err) {
+        return err;
+    }
+    err = run_create(*out, s, e);
+    if (err) {
+        run_give_up(*out, e);
+    }
+    return err;
+}
+
+static enum err keep_plan(struct host *h, struct plan *p, struct error *e) {
+    if (h->plan_count == h->plan_cap) {
+        uint32_t cap = h->plan_cap ? h->plan_cap * 2 : 8;
+        struct plan **more = realloc(h->plans, cap * sizeof *more);
+        if (!more) {
+            plan_free(p);
+            return error_nomem(e);
+        }
+        h->plans = more;
+        h->plan_cap = cap;
+    }
+    h->plans[h->plan_count++] = p;
+    return OK;
+}
+
+static enum err plan_of(struct host *h, const struct store_execution *x, struct arena *a,
+                        struct plan **out, struct error *e) {
+    struct str bundle;
+    enum err err = store_workflow_get(h->options.store, x->fixed.workflow_hash, a, &bundle, e);
+    err = err ? err
+              : host_bundle_compile(bundle, x->fixed.entry, h->options.kinds, out, e);
+    return err ? err : keep_plan(h, *out, e);
+}
+
+enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) {
+    struct arena a;
+    struct store_execution x;
+    struct plan *plan;
+    arena_init(&a, 0);
+    enum err err = store_execution_get(h->options.store, 0, id, &a, &x, e);
+    if (!err && x.row.completed.us) {
+        err = error_set(e, ERR_CONFLICT, "execution %.*s has ended (%.*s)", STR_ARG(id),
+                        STR_ARG(x.row.status));
+    }
+    err = err ? err : plan_of(h, &x, &a, &plan, e);
+    err = err ? err : run_attach(h, plan, &x, out, e);
+    arena_fini(&a);
+    return err;
+}
+
+enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) {
+    (void)h;
+    struct happened *x = happened_new(INPUT_CANCEL);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.by = arena_str(&x->arena, by);
+    run_happens(r, x);
+    return OK;
+}
+
+enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
+    timers_due(h);
+    enum err err = turn_decide(h, e);
+    err = err ? err : turn_commit(h, e);
+    if (err) {
+        return err;
+    }
+    perform_queued(h);
+    bool pending = h->ready_first != NULL;
+    timers_arm(h);
+    *out_busy = h->live_runs > 0 || h->port_count > 0;
+    (void)io_loop_turn(h->options.loop, wait && !pending && *out_busy);
+    return OK;
+}
+
+enum err host_run(struct host *h, struct error *e) {
+    bool busy = true;
+    while (busy) {
+        enum err err = host_turn(h, true, &busy, e);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
+}
+
+struct str run_id(const struct run *r) {
+    return str_from(r->id);
+}
+
+enum exec_status run_status(const struct run *r) {
+    return r->status;
+}
+
+const struct engine *run_engine(const struct run *r) {
+    return r->engine;
+}
+
+const struct plan *run_plan(const struct run *r) {
+    return r->plan;
+}
+
+bool run_is_child(const struct run *r) {
+    return r->is_child;
+}
+
+struct str run_result_json(const struct run *r) {
+    return r->result_json;
+}
+
+struct str run_error_json(const struct run *r) {
+    return r->error_json;
+}
+
+enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
+                        struct host_view *out, struct error *e) {
+    *out = (struct host_view){0};
+    arena_init(&out->arena, 0);
+    struct str bundle;
+    enum err err = store_execution_get(s, 0, id, &out->arena, &out->stored, e);
+    err = err ? err
+              : store_workflow_get(s, out->stored.fixed.workflow_hash, &out->arena, &bundle, e);
+    err = err ? err
+              : host_bundle_compile(bundle, out->stored.fixed.entry, kinds, &out->plan, e);
+    err = err ? err
+              : run_fold(s, out->plan, out->stored.num, out->stored.last_seq, &out->engine, e);
+    if (err) {
+        host_view_close(out);
+    }
+    return err;
+}
+
+void host_view_close(struct host_view *v) {
+    engine_free(v->engine);
+    plan_free(v->plan);
+    arena_fini(&v->arena);
+    *v = (struct host_view){0};
+}

@@ -1,0 +1,117 @@
+/* The host: runs engines. It takes what has happened, lets each engine decide, commits all new
+ * events of all executions in one transaction, and only then performs effects and answers.
+ *
+ * One loop thread owns all state. After a failed or unknown commit the memory state of the batch is
+ * thrown away and folded again before anything is performed (model.md "The journal is the truth").
+ */
+#ifndef CAIRN_HOST_HOST_H
+#define CAIRN_HOST_HOST_H
+
+#include "engine/engine.h"
+#include "flow/flow.h"
+#include "io/launcher.h"
+#include "io/loop.h"
+#include "store/store.h"
+
+struct host;
+struct run; /* one execution in this host */
+
+/* A recorded event, told after its commit. */
+struct host_event {
+    enum event_kind kind;
+    uint64_t seq;
+    wall_us at;
+    struct str step;
+    struct str body; /* event_decode reads it */
+};
+
+/* Who watches; called on the loop's thread, after the commit. Any function may be NULL. */
+struct host_observer {
+    void *ctx;
+    void (*event)(void *ctx, struct run *r, const struct host_event *ev);
+    void (*log)(void *ctx, struct run *r, struct str step, const char *stream, struct str text);
+    void (*chunk)(void *ctx, struct run *r, struct str step, struct str text);
+    void (*ended)(void *ctx, struct run *r);
+    /* The store refused for good: this execution is left as it was last recorded. */
+    void (*lost)(void *ctx, struct run *r, const struct error *e);
+};
+
+struct host_options {
+    struct store *store;
+    struct io_loop *loop;
+    struct kind_table kinds; /* for resuming: the plan is compiled from the store */
+    uint32_t slots;          /* effects at once, 0: HOST_SLOTS */
+    struct host_observer observer;
+};
+
+#define HOST_SLOTS 64u
+#define HOST_TURN_EVENTS 1000u      /* per execution and turn */
+#define HOST_TURN_US 5000           /* likewise */
+#define HOST_BATCH_EVENTS 8000u     /* per commit */
+#define HOST_STEP_ROWS 1000u        /* steps rows per commit */
+#define HOST_COMMIT_TRIES 5         /* failed commits in a row before an execution is given up */
+
+enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;
+/* Stops what runs (effects are cancelled, nothing more is recorded) and frees all. */
+void host_close(struct host *h);
+
+struct host_submission {
+    const struct plan *plan;      /* must outlive the host */
+    struct value inputs;          /* checked by flow_inputs */
+    struct value labels;          /* map of texts, or null */
+    struct value env;             /* map of recorded environment variables, or null */
+    struct str key;               /* submission key or empty */
+    struct str folder;            /* absolute: relative paths of effects start here */
+    int64_t timeout_us;           /* 0: the workflow's own */
+};
+
+/* Creates an execution; it begins with the next turns. ERR_CONFLICT (key_reused) when the key
+ * belongs to another workflow or other inputs; the same gives the same execution. */
+enum err host_submit(struct host *h, const struct host_submission *s, struct run **out,
+                     struct error *e) MUST_USE;
+/* Takes over an execution that nobody owns and goes on with it. */
+enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) MUST_USE;
+/* Asks for its end; durable with the next commit. */
+enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
+
+/* One turn: decide, commit, perform, then wait for what comes (when wait and nothing is pending).
+ * *out_busy: something may still happen. An error is one of the store that cannot be mended. */
+enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) MUST_USE;
+/* Time of the earliest timer; false when there is none. For those who own the clock. */
+bool host_next_due(const struct host *h, wall_us *out);
+/* Turns until no execution of this host can go on. */
+enum err host_run(struct host *h, struct error *e) MUST_USE;
+
+/* Looking at a run. Valid until host_close. */
+struct str run_id(const struct run *r);
+enum exec_status run_status(const struct run *r);
+/* The engine's state, NULL after the end was recorded and its memory was let go. */
+const struct engine *run_engine(const struct run *r);
+const struct plan *run_plan(const struct run *r);
+bool run_is_child(const struct run *r);
+/* finalResult as JSON and the error as JSON, once final ("" and ""). */
+struct str run_result_json(const struct run *r);
+struct str run_error_json(const struct run *r);
+
+/* Looking at a stored execution, whoever owns it: its plan compiled from the store and its journal
+ * folded. Free both by host_view_close. */
+struct host_view {
+    struct store_execution stored;
+    struct plan *plan;
+    struct engine *engine;
+    struct arena arena;
+};
+enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
+                        struct host_view *out, struct error *e) MUST_USE;
+void host_view_close(struct host_view *v);
+/* The rows of steps and messages as of now, live steps and nodes that wait included. In v's arena. */
+enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint32_t *out_count,
+                        struct store_message **out_messages, uint32_t *out_message_count,
+                        struct error *e) MUST_USE;
+
+/* The bytes of the workflows table: the entry and all files of a plan, and back. */
+enum err host_bundle_encode(const struct plan *p, struct buf *out, struct error *e) MUST_USE;
+enum err host_bundle_compile(struct str bundle, struct str entry, struct kind_table kinds,
+                             struct plan **out, struct error *e) MUST_USE;
+
+#endif

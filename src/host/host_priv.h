@@ -1,0 +1,173 @@
+/* Inside the host: runs, ports, queues. Everything belongs to the loop's thread. */
+#ifndef CAIRN_HOST_PRIV_H
+#define CAIRN_HOST_PRIV_H
+
+#include "host/host.h"
+
+/* Something that happened, waiting to be decided on; kept until its commit. */
+struct happened {
+    struct happened *next;
+    struct engine_input in;
+    struct step_result result;
+    struct step_failure failure;
+    struct arena arena; /* what they point to */
+};
+
+struct queue {
+    struct happened *first, *last;
+};
+
+enum port_state {
+    PORT_QUEUED,     /* waits for a slot, or for the end of the attempt before it */
+    PORT_STARTING,   /* inside the kind's start */
+    PORT_RUNNING,
+    PORT_CANCELLING, /* told to stop; what it says is ignored */
+};
+
+/* One attempt that is being performed. */
+struct port {
+    struct step_port port; /* first: kinds get this */
+    struct run *run;
+    struct port *next, *previous; /* of the run */
+    struct port *queue_next;      /* of the run's queue for slots */
+    struct step_id step;
+    uint32_t attempt;
+    enum port_state state;
+    bool slot;
+    struct flight *flight;
+    wall_us started;
+    uint32_t calls;
+    struct run *child;
+    bool child_failed; /* could not be begun; told after start */
+    struct error child_error;
+};
+
+struct run {
+    struct host *host;
+    struct run *next;        /* all runs of the host */
+    struct run *ready_next;  /* runs with something to decide */
+    bool is_ready;
+    bool in_batch;
+    bool ended, lost;
+    struct run *batch_next;
+    int64_t num;
+    char id[IO_ID_BYTES];
+    uint64_t epoch;
+    uint64_t new_epoch;      /* to be stored with the next commit: taking over; 0 none */
+    uint64_t last_seq;       /* committed */
+    int64_t last_event;
+    bool is_new;
+    const struct plan *plan;
+    struct engine *engine;
+    enum exec_status status; /* as last committed */
+    struct queue happened;   /* to decide on */
+    struct queue decided;    /* decided on in this batch */
+    struct engine_out out;
+    bool told_again; /* the effects to perform were told again after a fold */
+    struct port *ports;
+    struct port *slot_first, *slot_last; /* ports that wait for a slot */
+    bool waits_for_slot;
+    struct run *slot_next;
+    struct port *parent;     /* port of the parent's step, for a child */
+    int64_t parent_num;
+    struct arena memory;     /* of the texts below */
+    struct store_new fixed;  /* of a new execution, until it is recorded */
+    struct str result_json, error_json;
+    uint32_t steps_written;
+    bool row_complete; /* the last rows of steps and messages are written */
+    bool is_child;
+    uint32_t commit_failures;
+    uint32_t timers;
+};
+
+struct timer {
+    wall_us due;
+    struct run *run;
+    struct step_id step;
+    uint32_t attempt;
+    enum input_type type;
+};
+
+struct host {
+    struct host_options options;
+    const struct io_clock *clock;
+    struct io_launcher *launcher;
+    struct io_timer *timer;
+    struct run *runs;
+    struct run *ready_first, *ready_last;
+    struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
+    struct run *batch;
+    uint32_t batch_events;
+    uint32_t slots_used;
+    int64_t host_id;
+    int64_t last_ms;  /* of execution ids */
+    struct timer *timers; /* min-heap by due */
+    uint32_t timer_count, timer_cap;
+    struct plan **plans;  /* compiled for resumed executions */
+    uint32_t plan_count, plan_cap;
+    uint32_t live_runs;
+    uint32_t port_count;
+    struct arena scratch;
+};
+
+wall_us host_now(struct host *h);
+
+/* ---- queue.c ---- */
+struct happened *happened_new(enum input_type type);
+void happened_free(struct happened *x);
+void queue_put(struct queue *q, struct happened *x);
+struct happened *queue_take(struct queue *q);
+/* Hands it to the run; it will be decided on in the next turn. */
+void run_happens(struct run *r, struct happened *x);
+void run_make_ready(struct run *r);
+
+/* ---- run.c ---- */
+enum err run_new(struct host *h, const struct plan *p, struct run **out, struct error *e) MUST_USE;
+void run_free(struct run *r);
+/* Frees the state; what run_* functions of host.h tell stays. */
+void run_let_go(struct run *r);
+/* Throws the state away, folds the journal and decides anew on what was lost. */
+enum err run_refold(struct run *r, struct error *e) MUST_USE;
+enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
+                  struct engine **out, struct error *e) MUST_USE;
+enum err run_create(struct run *r, const struct host_submission *s, struct error *e) MUST_USE;
+/* A stored execution goes on in this host (or, when final, is only folded). */
+enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
+                    struct run **out, struct error *e) MUST_USE;
+void run_give_up(struct run *r, const struct error *why);
+/* Recorded as ended: tells, lets go of memory. */
+void run_over(struct run *r);
+
+/* ---- turn.c ---- */
+enum err turn_decide(struct host *h, struct error *e) MUST_USE;
+
+/* ---- commit.c ---- */
+enum err turn_commit(struct host *h, struct error *e) MUST_USE;
+
+/* ---- perform.c ---- */
+void perform_effects(struct run *r);
+void perform_queued(struct host *h);
+/* Asks the kind to stop and ignores what comes of it. */
+void port_cancel(struct port *p);
+void ports_cancel_all(struct run *r);
+
+/* ---- child.c ---- */
+void child_begin(struct step_port *p, struct value inputs);
+void child_ended(struct run *child);
+void child_after_start(struct port *p);
+
+/* ---- timers.c ---- */
+enum err timer_add(struct host *h, const struct timer *t, struct error *e) MUST_USE;
+void timers_due(struct host *h);
+/* Arms the loop's timer for the first one. */
+void timers_arm(struct host *h);
+
+/* ---- rows.c ---- */
+enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) MUST_USE;
+enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
+                   struct store_step *out, struct error *e) MUST_USE;
+enum err row_messages(const struct engine *g, struct arena *a, struct store_message **out,
+                      uint32_t *out_count, struct error *e) MUST_USE;
+struct str json_text(struct arena *a, struct value v);
+
+#endif

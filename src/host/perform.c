@@ -1,0 +1,376 @@
+/* Performing: effects of committed events, and the ports through which kinds answer.
+ *
+ * A port is one attempt. done or fail comes exactly once and never from inside start (asserted);
+ * what a cancelled attempt still says only ends it. An attempt waits until the one before it of
+ * the same step has ended, so there are never two writers.
+ */
+#include <stdlib.h>
+
+#include "host/host_priv.h"
+
+static struct port *port_of(struct step_port *p) {
+    return (struct port *)(void *)p;
+}
+
+static bool same_step(struct step_id a, struct step_id b) {
+    return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
+           a.generation == b.generation;
+}
+
+static uint32_t slots_of(const struct host *h) {
+    return h->options.slots ? h->options.slots : HOST_SLOTS;
+}
+
+/* ---- ports waiting for a slot: first in, first out per run, round robin between runs ---- */
+
+static void wait_for_slot(struct port *p) {
+    struct run *r = p->run;
+    struct host *h = r->host;
+    p->queue_next = NULL;
+    if (r->slot_last) {
+        r->slot_last->queue_next = p;
+    } else {
+        r->slot_first = p;
+    }
+    r->slot_last = p;
+    if (!r->waits_for_slot) {
+        r->waits_for_slot = true;
+        r->slot_next = NULL;
+        if (h->slot_last) {
+            h->slot_last->slot_next = r;
+        } else {
+            h->slot_first = r;
+        }
+        h->slot_last = r;
+    }
+}
+
+static void leave_slot_queue(struct port *p) {
+    struct run *r = p->run;
+    struct port **at = &r->slot_first;
+    struct port *before = NULL;
+    while (*at && *at != p) {
+        before = *at;
+        at = &(*at)->queue_next;
+    }
+    if (*at == p) {
+        *at = p->queue_next;
+        r->slot_last = r->slot_last == p ? before : r->slot_last;
+    }
+}
+
+static void port_free(struct port *p) {
+    struct run *r = p->run;
+    if (p->state == PORT_QUEUED) {
+        leave_slot_queue(p);
+    }
+    if (p->slot) {
+        r->host->slots_used--;
+    }
+    *(p->previous ? &p->previous->next : &r->ports) = p->next;
+    if (p->next) {
+        p->next->previous = p->previous;
+    }
+    flight_unref(p->flight);
+    free(p);
+    r->host->port_count--;
+    if (r->ended && !r->ports) {
+        run_let_go(r);
+    }
+}
+
+/* An attempt of the step that has not ended, other than p. */
+static struct port *earlier_attempt(const struct port *p) {
+    for (struct port *o = p->attempt > 1 ? p->run->ports : NULL; o; o = o->next) {
+        if (o != p && o->state != PORT_QUEUED && same_step(o->step, p->step)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static struct happened *answer(struct port *p, enum input_type type) {
+    struct happened *x = happened_new(type);
+    if (x) {
+        x->in.step = p->step;
+        x->in.attempt = p->attempt;
+        x->in.started = p->started;
+    }
+    return x;
+}
+
+static bool copy_text(struct arena *a, struct str *s) {
+    if (s->len) {
+        *s = arena_str(a, *s);
+    }
+    return s->ptr || !s->len;
+}
+
+/* Without memory for the answer nothing can be recorded; the run is folded again later. */
+static void no_memory(struct port *p) {
+    struct error why;
+    error_nomem(&why);
+    run_give_up(p->run, &why);
+}
+
+static void port_done(struct step_port *sp, const struct step_result *result) {
+    struct port *p = port_of(sp);
+    ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
+    struct happened *x = answer(p, INPUT_DONE);
+    if (x) {
+        x->result = *result;
+        x->in.result = &x->result;
+    }
+    if (!x || !value_copy(&x->arena, result->body, &x->result.body) ||
+        !value_copy(&x->arena, result->meta, &x->result.meta) ||
+        !copy_text(&x->arena, &x->result.handle)) {
+        happened_free(x);
+        no_memory(p);
+    } else {
+        run_happens(p->run, x);
+    }
+    port_free(p);
+}
+
+static void port_fail(struct step_port *sp, const struct step_failure *failure) {
+    struct port *p = port_of(sp);
+    ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
+    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
+    if (x) {
+        x->failure = *failure;
+        x->in.failure = &x->failure;
+        if (!value_copy(&x->arena, failure->meta, &x->failure.meta) ||
+            !copy_text(&x->arena, &x->failure.type) ||
+            !copy_text(&x->arena, &x->failure.message)) {
+            happened_free(x);
+            no_memory(p);
+        } else {
+            run_happens(p->run, x);
+        }
+    } else if (p->state != PORT_CANCELLING) {
+        no_memory(p);
+    }
+    port_free(p);
+}
+
+static void port_log(struct step_port *sp, const char *stream, struct str text) {
+    struct port *p = port_of(sp);
+    const struct host_observer *o = &p->run->host->options.observer;
+    if (o->log && p->state != PORT_CANCELLING) {
+        o->log(o->ctx, p->run, flight_in(p->flight)->step, stream, text);
+    }
+}
+
+static void port_chunk(struct step_port *sp, struct str text) {
+    struct port *p = port_of(sp);
+    const struct host_observer *o = &p->run->host->options.observer;
+    if (o->chunk && p->state != PORT_CANCELLING) {
+        o->chunk(o->ctx, p->run, flight_in(p->flight)->step, text);
+    }
+}
+
+static void tell_call(struct port *p, enum input_type type, uint32_t call, struct value v) {
+    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, type);
+    if (!x) {
+        return;
+    }
+    x->in.call = call;
+    if (!value_copy(&x->arena, v, &x->in.value)) {
+        happened_free(x);
+        no_memory(p);
+        return;
+    }
+    run_happens(p->run, x);
+}
+
+static uint32_t port_call_begin(struct step_port *sp, struct value request) {
+    struct port *p = port_of(sp);
+    /* Numbers are unique in the step: an attempt starts where no earlier one can have come. */
+    uint32_t call = (p->attempt - 1) * 10000 + ++p->calls;
+    tell_call(p, INPUT_CALL_BEGUN, call, request);
+    return call;
+}
+
+static void port_call_done(struct step_port *sp, uint32_t call, struct value result) {
+    tell_call(port_of(sp), INPUT_CALL_DONE, call, result);
+}
+
+static void port_process(struct step_port *sp, int64_t pid, uint64_t start_time) {
+    struct port *p = port_of(sp);
+    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_PROCESS);
+    if (x) {
+        x->in.pid = pid;
+        x->in.process_start = start_time;
+        run_happens(p->run, x);
+    }
+}
+
+static const struct step_port_ops port_ops = {
+    .done = port_done,
+    .fail = port_fail,
+    .log = port_log,
+    .chunk = port_chunk,
+    .call_begin = port_call_begin,
+    .call_done = port_call_done,
+    .process = port_process,
+    .child = child_begin,
+};
+
+static void begin(struct port *p) {
+    struct run *r = p->run;
+    struct host *h = r->host;
+    const struct node_kind *kind = r->plan->nodes[p->step.node].kind;
+    if (p->slot) {
+        h->slots_used++;
+    }
+    p->state = PORT_STARTING;
+    p->started = host_now(h);
+    p->port = (struct step_port){.ops = &port_ops,
+                                 .loop = h->options.loop,
+                                 .in = flight_in(p->flight),
+                                 .base_dir = engine_folder(r->engine),
+                                 .launcher = h->launcher};
+    kind->start(p->port.in, &p->port);
+    p->state = PORT_RUNNING;
+    child_after_start(p);
+}
+
+static bool needs_slot(const struct plan_node *n) {
+    return !(n->kind->flags & KIND_NO_SLOT);
+}
+
+static bool under_way(const struct run *r, const struct engine_effect *fx) {
+    for (const struct port *o = r->ports; o; o = o->next) {
+        if (same_step(o->step, fx->step) && o->attempt == fx->attempt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void perform(struct run *r, const struct engine_effect *fx) {
+    if (r->told_again && under_way(r, fx)) {
+        return;
+    }
+    struct port *p = calloc(1, sizeof *p);
+    if (!p) {
+        struct error why;
+        error_nomem(&why);
+        run_give_up(r, &why);
+        return;
+    }
+    *p = (struct port){.run = r,
+                       .next = r->ports,
+                       .step = fx->step,
+                       .attempt = fx->attempt,
+                       .flight = flight_ref(fx->flight)};
+    if (r->ports) {
+        r->ports->previous = p;
+    }
+    r->ports = p;
+    r->host->port_count++;
+    if (needs_slot(&r->plan->nodes[p->step.node]) || earlier_attempt(p)) {
+        wait_for_slot(p);
+    } else {
+        begin(p);
+    }
+}
+
+void port_cancel(struct port *p) {
+    if (p->state == PORT_QUEUED) {
+        port_free(p);
+        return;
+    }
+    if (p->state == PORT_CANCELLING) {
+        return;
+    }
+    p->state = PORT_CANCELLING;
+    const struct node_kind *kind = p->run->plan->nodes[p->step.node].kind;
+    if (p->child) {
+        struct error ignored;
+        (void)!host_cancel(p->run->host, p->child, STR("its parent"), &ignored);
+    } else if (kind->cancel) {
+        kind->cancel(&p->port);
+    }
+}
+
+void ports_cancel_all(struct run *r) {
+    struct port *next;
+    for (struct port *p = r->ports; p; p = next) {
+        next = p->next;
+        port_cancel(p);
+    }
+}
+
+static void cancel_step(struct run *r, const struct engine_effect *fx) {
+    struct port *next;
+    for (struct port *p = r->ports; p; p = next) {
+        next = p->next;
+        if (same_step(p->step, fx->step) && p->attempt <= fx->attempt) {
+            port_cancel(p);
+        }
+    }
+}
+
+static void set_timer(struct run *r, const struct engine_effect *fx) {
+    struct timer t = {
+        .due = fx->due, .run = r, .step = fx->step, .attempt = fx->attempt, .type = fx->timer};
+    struct error why;
+    if (timer_add(r->host, &t, &why)) {
+        run_give_up(r, &why);
+    }
+}
+
+/* Cancels first, so that what they free may be taken by what starts. */
+void perform_effects(struct run *r) {
+    for (uint32_t i = 0; i < r->out.effect_count; i++) {
+        if (r->out.effects[i].type == OUT_CANCEL) {
+            cancel_step(r, &r->out.effects[i]);
+        }
+    }
+    for (uint32_t i = 0; i < r->out.effect_count && !r->lost; i++) {
+        const struct engine_effect *fx = &r->out.effects[i];
+        if (fx->type == OUT_PERFORM) {
+            perform(r, fx);
+        } else if (fx->type == OUT_TIMER) {
+            set_timer(r, fx);
+        }
+    }
+    r->told_again = false;
+}
+
+/* The first port of the run that may begin. */
+static struct port *next_port(struct run *r) {
+    const struct host *h = r->host;
+    for (struct port *p = r->slot_first; p && h->slots_used < slots_of(h); p = p->queue_next) {
+        if (!earlier_attempt(p)) {
+            p->slot = needs_slot(&r->plan->nodes[p->step.node]);
+            return p;
+        }
+    }
+    return NULL;
+}
+
+void perform_queued(struct host *h) {
+    struct run *stop = NULL;
+    while (h->slot_first && h->slot_first != stop) {
+        struct run *r = h->slot_first;
+        h->slot_first = r->slot_next;
+        h->slot_last = h->slot_first ? h->slot_last : NULL;
+        r->waits_for_slot = false;
+        struct port *p = r->lost ? NULL : next_port(r);
+        if (p) {
+            leave_slot_queue(p);
+            begin(p);
+            stop = NULL;
+        }
+        if (!r->slot_first) {
+            continue;
+        }
+        r->waits_for_slot = true;
+        r->slot_next = NULL;
+        *(h->slot_last ? &h->slot_last->slot_next : &h->slot_first) = r;
+        h->slot_last = r;
+        stop = p || stop ? stop : r; /* a whole round without a start ends it */
+    }
+}

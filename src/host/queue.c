@@ -1,0 +1,64 @@
+/* What happened and was not decided on yet: queues per run, and the list of runs that have some.
+ */
+#include <stdlib.h>
+
+#include "host/host_priv.h"
+
+struct happened *happened_new(enum input_type type) {
+    struct happened *x = calloc(1, sizeof *x);
+    if (x) {
+        x->in.type = type;
+        arena_init(&x->arena, 0);
+    }
+    return x;
+}
+
+void happened_free(struct happened *x) {
+    if (x) {
+        arena_fini(&x->arena);
+        free(x);
+    }
+}
+
+void queue_put(struct queue *q, struct happened *x) {
+    x->next = NULL;
+    if (q->last) {
+        q->last->next = x;
+    } else {
+        q->first = x;
+    }
+    q->last = x;
+}
+
+struct happened *queue_take(struct queue *q) {
+    struct happened *x = q->first;
+    if (x) {
+        q->first = x->next;
+        q->last = q->first ? q->last : NULL;
+    }
+    return x;
+}
+
+void run_make_ready(struct run *r) {
+    struct host *h = r->host;
+    if (r->is_ready || r->ended || r->lost) {
+        return;
+    }
+    r->is_ready = true;
+    r->ready_next = NULL;
+    if (h->ready_last) {
+        h->ready_last->ready_next = r;
+    } else {
+        h->ready_first = r;
+    }
+    h->ready_last = r;
+}
+
+void run_happens(struct run *r, struct happened *x) {
+    if (r->ended || r->lost) {
+        happened_free(x);
+        return;
+    }
+    queue_put(&r->happened, x);
+    run_make_ready(r);
+}

@@ -1,0 +1,193 @@
+/* The read model: rows of executions, steps and messages made of an engine's state. All of it can
+ * be made again from the journal.
+ */
+#include "host/host_priv.h"
+
+struct str json_text(struct arena *a, struct value v) {
+    struct buf b;
+    buf_init(&b, 0);
+    value_print_json(v, 0, &b);
+    struct str text = buf_ok(&b) ? arena_str(a, buf_str(&b)) : (struct str){0};
+    buf_fini(&b);
+    return text;
+}
+
+static struct str error_json(struct arena *a, const struct engine_error *x) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("type"), value_text(x->type));
+    value_map_add(&b, STR("message"), value_text(x->message));
+    value_map_add(&b, STR("node"), x->node.len ? value_text(x->node) : value_null());
+    value_map_add(&b, STR("attempt"), x->attempt ? value_int(x->attempt) : value_null());
+    return json_text(a, value_map_done(&b));
+}
+
+enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
+    const struct engine *g = r->engine;
+    struct engine_counts n = engine_counts(g);
+    struct engine_times t = engine_times(g);
+    enum exec_status status = engine_status(g);
+    const struct engine_error *x = engine_error(g);
+    *out = (struct store_row){.status = str_from(exec_status_name(status)),
+                              .updated = t.last,
+                              .started = t.started,
+                              .completed = t.ended,
+                              .deadline = exec_status_final(status) ? (wall_us){0} : t.deadline,
+                              .total_tasks = n.total,
+                              .completed_tasks = n.completed,
+                              .failed_tasks = n.failed,
+                              .skipped_tasks = n.skipped,
+                              .waiting_tasks = n.waiting};
+    if (x) {
+        out->error = error_json(a, x);
+    }
+    if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
+        out->result = json_text(a, engine_result(g));
+    }
+    return (x && !out->error.ptr) || (status == EXEC_COMPLETED && !out->result.ptr)
+               ? error_nomem(e)
+               : OK;
+}
+
+static struct str step_error(struct arena *a, const struct track *t, struct str node) {
+    struct engine_error x = {t->error_type, t->error_message, node, t->attempt};
+    return t->error_type.len ? error_json(a, &x) : STR("");
+}
+
+/* JSON list of the nodes that the node needs. */
+static struct str dependencies(const struct plan *p, const struct plan_node *n, struct arena *a) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    for (uint32_t i = 0; i < n->in_count_edges; i++) {
+        value_list_add(&b, value_text(p->nodes[p->edges[n->in_edges[i]].source].name));
+    }
+    return json_text(a, value_list_done(&b));
+}
+
+static struct str usage_of(struct arena *a, struct value meta) {
+    const struct value *usage = value_get(meta, STR("usage"));
+    return usage ? json_text(a, *usage) : STR("");
+}
+
+/* A live step has been begun but its attempt's own time comes with its end. */
+static wall_us started_of(const struct track *t) {
+    return !t->begun_tick ? (wall_us){0} : t->started.us ? t->started : t->scheduled;
+}
+
+enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
+                   struct store_step *out, struct error *e) {
+    const struct plan *p = engine_plan(g);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct track *t = engine_track(g, from + i);
+        const struct plan_node *n = &p->nodes[t->step.node];
+        char text[STEP_ID_BYTES];
+        out[i] = (struct store_step){
+            .step = arena_str(a, step_id_print(p, t->step, text)),
+            .node = n->name,
+            .kind = str_from(n->kind->name),
+            .status = str_from(step_status_name(t->status)),
+            .dependencies = dependencies(p, n, a),
+            .description = n->description,
+            .iteration = t->step.iteration,
+            .generation = t->step.generation,
+            .attempt = t->attempt,
+            .index = t->step.index,
+            .started = started_of(t),
+            .completed = t->ended,
+            .result = t->status == STEP_COMPLETED ? json_text(a, t->body) : STR(""),
+            .error = step_error(a, t, n->name),
+            .usage = usage_of(a, t->meta),
+        };
+        if (!out[i].step.ptr || !out[i].dependencies.ptr || !out[i].result.ptr) {
+            return error_nomem(e);
+        }
+    }
+    return OK;
+}
+
+static struct str text_field(struct value map, const char *name) {
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
+}
+
+static bool message_of(const struct engine *g, const struct call *c, struct value v, wall_us at,
+                       struct arena *a, struct store_message *out) {
+    char text[STEP_ID_BYTES];
+    const struct value *usage = value_get(v, STR("usage"));
+    *out = (struct store_message){
+        .seq = c->seq,
+        .step = arena_str(a, step_id_print(engine_plan(g), c->step, text)),
+        .role = text_field(v, "role"),
+        .content = text_field(v, "content"),
+        .at = at,
+        .meta = usage ? json_text(a, *usage) : STR("")};
+    return out->step.ptr && out->meta.ptr;
+}
+
+enum err row_messages(const struct engine *g, struct arena *a, struct store_message **out,
+                      uint32_t *out_count, struct error *e) {
+    uint32_t calls = engine_call_count(g);
+    struct store_message *rows = ARENA_ARRAY(a, (size_t)calls * 2 + 1, struct store_message);
+    bool ok = rows != NULL;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < calls && ok; i++) {
+        const struct call *c = engine_call(g, i);
+        ok = message_of(g, c, c->request, c->begun, a, &rows[count++]);
+        if (ok && c->done.us) {
+            ok = message_of(g, c, c->answer, c->done, a, &rows[count++]);
+        }
+    }
+    *out = rows;
+    *out_count = count;
+    return ok ? OK : error_nomem(e);
+}
+
+/* Live entries: the tracker learns of waiting and retrying with their end only, the node now. */
+static void refine_live(const struct engine *g, struct store_step *rows, bool *seen) {
+    for (uint32_t i = engine_track_count(g); i > 0; i--) {
+        const struct track *t = engine_track(g, i - 1);
+        if (t->step.index < 0 && !seen[t->step.node] && !step_status_final(t->status)) {
+            enum step_status now = engine_node_status(g, t->step.node);
+            rows[i - 1].status = str_from(step_status_name(now));
+        }
+        seen[t->step.node] |= t->step.index < 0;
+    }
+}
+
+static uint32_t add_pending(const struct engine *g, const bool *seen, struct arena *a,
+                            struct store_step *rows) {
+    const struct plan *p = engine_plan(g);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        if (!seen[i]) {
+            rows[count++] = (struct store_step){.step = n->name,
+                                                .node = n->name,
+                                                .kind = str_from(n->kind->name),
+                                                .status = str_from("pending"),
+                                                .dependencies = dependencies(p, n, a),
+                                                .description = n->description,
+                                                .index = -1};
+        }
+    }
+    return count;
+}
+
+enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint32_t *out_count,
+                        struct store_message **out_messages, uint32_t *out_message_count,
+                        struct error *e) {
+    const struct engine *g = v->engine;
+    uint32_t tracks = engine_track_count(g);
+    uint32_t nodes = v->plan->node_count;
+    struct store_step *rows =
+        ARENA_ARRAY(&v->arena, (size_t)tracks + nodes + 1, struct store_step);
+    bool *seen = ARENA_ARRAY(&v->arena, (size_t)nodes + 1, bool);
+    enum err err = rows && seen ? row_steps(g, 0, tracks, &v->arena, rows, e) : error_nomem(e);
+    if (err) {
+        return err;
+    }
+    refine_live(g, rows, seen);
+    *out_count = tracks + add_pending(g, seen, &v->arena, rows + tracks);
+    *out_steps = rows;
+    return row_messages(g, &v->arena, out_messages, out_message_count, e);
+}

@@ -1,0 +1,330 @@
+/* The life of one execution in this host: created or taken over, folded again after a failed
+ * commit, given up when the store refuses, let go when its end is recorded.
+ */
+#include <stdlib.h>
+
+#include "host/host_priv.h"
+
+enum err run_new(struct host *h, const struct plan *p, struct run **out, struct error *e) {
+    struct run *r = calloc(1, sizeof *r);
+    if (!r) {
+        return error_nomem(e);
+    }
+    r->host = h;
+    r->plan = p;
+    arena_init(&r->memory, 0);
+    engine_out_init(&r->out);
+    enum err err = engine_new(p, &r->engine, e);
+    if (err) {
+        run_free(r);
+        return err;
+    }
+    r->next = h->runs;
+    h->runs = r;
+    h->live_runs++;
+    *out = r;
+    return OK;
+}
+
+static void drop_queue(struct queue *q) {
+    struct happened *x;
+    while ((x = queue_take(q))) {
+        happened_free(x);
+    }
+}
+
+void run_let_go(struct run *r) {
+    drop_queue(&r->happened);
+    drop_queue(&r->decided);
+    engine_out_fini(&r->out);
+    engine_free(r->engine);
+    r->engine = NULL;
+}
+
+void run_free(struct run *r) {
+    run_let_go(r);
+    arena_fini(&r->memory);
+    free(r);
+}
+
+/* ---- folding ---- */
+
+static enum err fetch_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                           struct error *e) {
+    return store_blob_get(ctx, hash, a, out, e);
+}
+
+static enum err fold_one(struct engine *g, struct store *s, const struct store_event *row,
+                         struct error *e) {
+    struct arena a;
+    struct event_fetch fetch = {s, fetch_blob};
+    struct event ev = {.kind = (enum event_kind)row->kind, .seq = row->seq, .at = row->at};
+    if (row->step.len) {
+        ev.has_step = true;
+        if (!step_id_parse(engine_plan(g), row->step, &ev.step)) {
+            return error_set(e, ERR_CORRUPT, "event %llu names step \"%.*s\", which the workflow "
+                                             "does not have",
+                             (unsigned long long)row->seq, STR_ARG(row->step));
+        }
+    }
+    arena_init(&a, 0);
+    enum err err = event_decode(row->body, &fetch, &a, &ev, e);
+    err = err ? err : engine_fold(g, &ev, e);
+    arena_fini(&a);
+    return err;
+}
+
+enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
+                  struct engine **out, struct error *e) {
+    struct arena a;
+    struct store_event *rows = NULL;
+    struct engine *g = NULL;
+    uint32_t count = 0;
+    arena_init(&a, 0);
+    enum err err = engine_new(p, &g, e);
+    err = err ? err : store_read_events(s, num, 0, upto, &a, &rows, &count, e);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        err = fold_one(g, s, &rows[i], e);
+    }
+    arena_fini(&a);
+    if (err) {
+        engine_free(g);
+        return err;
+    }
+    *out = g;
+    return OK;
+}
+
+/* What the store has of it now: a commit whose outcome is unknown may have been recorded. */
+static enum err read_head(struct run *r, struct error *e) {
+    struct arena a;
+    struct store_execution x;
+    arena_init(&a, 0);
+    enum err err = store_execution_get(r->host->options.store, r->num, str_from(r->id), &a, &x, e);
+    if (!err && x.epoch != r->epoch) {
+        err = error_set(e, ERR_FENCED, "execution %s has another owner now", r->id);
+    }
+    if (!err) {
+        r->num = x.num;
+        r->is_new = false;
+        r->last_seq = x.last_seq;
+        r->last_event = x.last_event;
+    }
+    arena_fini(&a);
+    return err;
+}
+
+static enum err fold_recorded(struct run *r, struct error *e) {
+    enum err err = read_head(r, e);
+    if (err == ERR_NOT_FOUND && r->is_new) {
+        return engine_new(r->plan, &r->engine, e); /* nothing of it was recorded */
+    }
+    return err ? err
+               : run_fold(r->host->options.store, r->plan, r->num, r->last_seq, &r->engine, e);
+}
+
+enum err run_refold(struct run *r, struct error *e) {
+    engine_free(r->engine);
+    r->engine = NULL;
+    engine_out_reset(&r->out);
+    enum err err = fold_recorded(r, e);
+    if (err) {
+        return err;
+    }
+    r->told_again = true;
+    /* Pure turns are told again; everything else that was decided on comes once more, in order. */
+    struct queue all = r->decided;
+    struct happened *x;
+    r->decided = (struct queue){0};
+    while ((x = queue_take(&r->happened))) {
+        queue_put(&all, x);
+    }
+    struct happened *refresh = happened_new(INPUT_REFRESH);
+    if (!refresh) {
+        return error_nomem(e);
+    }
+    bool recorded = engine_last_seq(r->engine) > 0;
+    if (recorded) {
+        queue_put(&r->happened, refresh);
+    } else {
+        happened_free(refresh);
+    }
+    while ((x = queue_take(&all))) {
+        bool again = x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
+                     !(recorded && (x->in.type == INPUT_CREATE ||
+                                    (x->in.type == INPUT_START &&
+                                     engine_status(r->engine) != EXEC_PENDING)));
+        if (again) {
+            queue_put(&r->happened, x);
+        } else {
+            happened_free(x);
+        }
+    }
+    run_make_ready(r);
+    return OK;
+}
+
+/* ---- beginnings ---- */
+
+static bool keep(struct run *r, struct str *s) {
+    *s = s->len ? arena_str(&r->memory, *s) : STR("");
+    return s->ptr != NULL;
+}
+
+static enum err keep_fixed(struct run *r, const struct host_submission *s, struct error *e) {
+    struct store_new *f = &r->fixed;
+    *f = (struct store_new){.id = str_from(r->id),
+                            .workflow = r->plan->name,
+                            .workflow_hash = str_from(r->plan->hash),
+                            .entry = r->plan->entry,
+                            .key = s->key,
+                            .parent = r->parent_num,
+                            .parent_step = r->parent
+                                               ? flight_in(r->parent->flight)->step
+                                               : STR(""),
+                            .rules = ENGINE_RULES,
+                            .created = host_now(r->host)};
+    f->inputs = json_text(&r->memory, s->inputs);
+    f->labels = s->labels.type == VALUE_MAP ? json_text(&r->memory, s->labels) : STR("{}");
+    bool ok = keep(r, &f->key) && keep(r, &f->parent_step) && f->inputs.ptr && f->labels.ptr;
+    return ok ? OK : error_nomem(e);
+}
+
+static enum err queue_created(struct run *r, const struct host_submission *s, struct error *e) {
+    struct happened *x = happened_new(INPUT_CREATE);
+    struct event *ev = x ? ARENA_NEW(&x->arena, struct event) : NULL;
+    if (!ev) {
+        happened_free(x);
+        return error_nomem(e);
+    }
+    *ev = (struct event){.id = r->fixed.id,
+                         .workflow = r->fixed.workflow,
+                         .hash = r->fixed.workflow_hash,
+                         .entry = r->fixed.entry,
+                         .timeout_us = s->timeout_us ? s->timeout_us : r->plan->timeout_us,
+                         .parent = r->parent ? str_from(r->parent->run->id) : STR(""),
+                         .parent_step = r->fixed.parent_step,
+                         .key = r->fixed.key,
+                         .folder = arena_str(&x->arena, s->folder)};
+    bool ok = value_copy(&x->arena, s->inputs, &ev->inputs) &&
+              value_copy(&x->arena, s->env, &ev->env) &&
+              value_copy(&x->arena, s->labels, &ev->labels) && ev->folder.ptr;
+    if (!ok) {
+        happened_free(x);
+        return error_nomem(e);
+    }
+    x->in.created = ev;
+    run_happens(r, x);
+    return OK;
+}
+
+static enum err queue_start(struct run *r, struct error *e) {
+    struct happened *x = happened_new(INPUT_START);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.host = r->host->host_id;
+    x->in.epoch = r->new_epoch ? r->new_epoch : r->epoch;
+    run_happens(r, x);
+    return OK;
+}
+
+enum err run_create(struct run *r, const struct host_submission *s, struct error *e) {
+    struct host *h = r->host;
+    struct buf bundle;
+    buf_init(&bundle, 0);
+    io_execution_id(h->clock, &h->last_ms, r->id);
+    r->epoch = 1;
+    r->is_new = true;
+    enum err err = host_bundle_encode(r->plan, &bundle, e);
+    err = err ? err
+              : store_workflow_put(h->options.store, str_from(r->plan->hash), r->plan->name,
+                                   buf_str(&bundle), e);
+    buf_fini(&bundle);
+    err = err ? err : keep_fixed(r, s, e);
+    err = err ? err : queue_created(r, s, e);
+    return err ? err : queue_start(r, e);
+}
+
+static enum err owned(const struct store_execution *x, struct error *e) {
+    return error_set(e, ERR_CONFLICT,
+                     "execution %.*s is run by another process (host %lld, which is alive)",
+                     STR_ARG(x->fixed.id), (long long)x->host);
+}
+
+enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
+                    struct run **out, struct error *e) {
+    bool final = str_is(x->row.status, "completed") || str_is(x->row.status, "partial") ||
+                 str_is(x->row.status, "failed") || str_is(x->row.status, "cancelled");
+    struct run *r;
+    if (x->owner_alive && x->host != h->host_id && !final) {
+        return owned(x, e);
+    }
+    enum err err = run_new(h, p, &r, e);
+    if (err) {
+        return err;
+    }
+    engine_free(r->engine);
+    r->engine = NULL;
+    r->num = x->num;
+    memcpy(r->id, x->fixed.id.ptr, IO_ID_BYTES - 1);
+    r->epoch = x->epoch;
+    r->last_seq = x->last_seq;
+    r->last_event = x->last_event;
+    err = run_fold(h->options.store, p, x->num, x->last_seq, &r->engine, e);
+    if (!err) {
+        r->status = engine_status(r->engine);
+        *out = r;
+    }
+    if (!err && !final) {
+        r->new_epoch = x->epoch + 1;
+        err = queue_start(r, e);
+    }
+    if (err) {
+        run_give_up(r, e);
+    }
+    return err;
+}
+
+/* ---- ends ---- */
+
+/* Result and error outlive the state. Without memory for them they are read from the store. */
+static void keep_ending(struct run *r) {
+    struct store_row row;
+    struct error ignored;
+    if (row_make(r, &r->memory, &row, &ignored) == OK) {
+        r->result_json = row.result;
+        r->error_json = row.error;
+    }
+}
+
+void run_over(struct run *r) {
+    const struct host_observer *o = &r->host->options.observer;
+    ASSERT(!r->ended);
+    r->ended = true;
+    r->host->live_runs--;
+    keep_ending(r);
+    ports_cancel_all(r);
+    if (r->parent) {
+        child_ended(r);
+    }
+    if (o->ended) {
+        o->ended(o->ctx, r);
+    }
+    if (!r->ports) {
+        run_let_go(r);
+    }
+}
+
+void run_give_up(struct run *r, const struct error *why) {
+    const struct host_observer *o = &r->host->options.observer;
+    if (r->lost || r->ended) {
+        return;
+    }
+    r->lost = true;
+    r->host->live_runs--;
+    ports_cancel_all(r);
+    if (o->lost) {
+        o->lost(o->ctx, r, why);
+    }
+}

@@ -1,0 +1,104 @@
+/* Timers of executions: a min-heap by due time of the wall clock, since due times are recorded.
+ * The loop's own timer is armed for the first one, at most a second ahead, so that a clock that
+ * jumps is noticed.
+ */
+#include <stdlib.h>
+
+#include "host/host_priv.h"
+
+#define LOOK_AGAIN_NS 1000000000
+
+static void sift_up(struct timer *heap, uint32_t at) {
+    struct timer t = heap[at];
+    while (at > 0 && heap[(at - 1) / 2].due.us > t.due.us) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = t;
+}
+
+static void sift_down(struct timer *heap, uint32_t count, uint32_t at) {
+    struct timer t = heap[at];
+    for (;;) {
+        uint32_t child = at * 2 + 1;
+        if (child >= count) {
+            break;
+        }
+        if (child + 1 < count && heap[child + 1].due.us < heap[child].due.us) {
+            child++;
+        }
+        if (heap[child].due.us >= t.due.us) {
+            break;
+        }
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = t;
+}
+
+enum err timer_add(struct host *h, const struct timer *t, struct error *e) {
+    if (h->timer_count == h->timer_cap) {
+        uint32_t cap = h->timer_cap ? h->timer_cap * 2 : 64;
+        struct timer *more = realloc(h->timers, cap * sizeof *more);
+        if (!more) {
+            return error_nomem(e);
+        }
+        h->timers = more;
+        h->timer_cap = cap;
+    }
+    h->timers[h->timer_count++] = *t;
+    sift_up(h->timers, h->timer_count - 1);
+    t->run->timers++;
+    return OK;
+}
+
+/* Timers of runs that ended are dropped when they come to the top. */
+static void drop_first(struct host *h) {
+    h->timers[0].run->timers--;
+    h->timers[0] = h->timers[--h->timer_count];
+    if (h->timer_count) {
+        sift_down(h->timers, h->timer_count, 0);
+    }
+}
+
+static bool over(const struct timer *t) {
+    return t->run->ended || t->run->lost;
+}
+
+void timers_due(struct host *h) {
+    wall_us now = host_now(h);
+    while (h->timer_count && (over(&h->timers[0]) || h->timers[0].due.us <= now.us)) {
+        struct timer t = h->timers[0];
+        struct happened *x = over(&t) ? NULL : happened_new(t.type);
+        if (!x && !over(&t)) {
+            return; /* no memory: it stays due */
+        }
+        drop_first(h);
+        if (x) {
+            x->in.step = t.step;
+            x->in.attempt = t.attempt;
+            run_happens(t.run, x);
+        }
+    }
+}
+
+bool host_next_due(const struct host *h, wall_us *out) {
+    if (h->timer_count == 0) {
+        return false;
+    }
+    *out = h->timers[0].due;
+    return true;
+}
+
+void timers_arm(struct host *h) {
+    wall_us due;
+    if (!host_next_due(h, &due)) {
+        io_timer_stop(h->timer);
+        return;
+    }
+    int64_t delay_us = due.us - host_now(h).us;
+    int64_t delay_ns = delay_us > LOOK_AGAIN_NS / 1000 ? LOOK_AGAIN_NS
+                       : delay_us > 0                  ? delay_us * 1000
+                                                       : 0;
+    io_timer_start(h->timer, delay_ns);
+}

@@ -1,0 +1,91 @@
+/* The deciding half of a turn: each run with something to decide on gets up to HOST_TURN_EVENTS
+ * events or HOST_TURN_US; pure steps run ahead in the same batch without waiting for the disk.
+ */
+#include "host/host_priv.h"
+
+/* The turn of a pure step comes after all that has arrived before. */
+static enum err queue_evals(struct run *r, uint32_t from, struct error *e) {
+    for (uint32_t i = from; i < r->out.effect_count; i++) {
+        const struct engine_effect *fx = &r->out.effects[i];
+        if (fx->type != OUT_EVAL) {
+            continue;
+        }
+        struct happened *x = happened_new(INPUT_EVAL);
+        if (!x) {
+            return error_nomem(e);
+        }
+        x->in.step = fx->step;
+        x->in.attempt = fx->attempt;
+        queue_put(&r->happened, x);
+    }
+    return OK;
+}
+
+static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
+    uint32_t from = r->out.effect_count;
+    x->in.now = host_now(r->host);
+    enum err err = engine_decide(r->engine, &x->in, &r->out, e);
+    err = err ? err : queue_evals(r, from, e);
+    if (x->in.type == INPUT_EVAL) {
+        happened_free(x); /* told again when the state is folded anew */
+    } else {
+        queue_put(&r->decided, x);
+    }
+    return err;
+}
+
+static void join_batch(struct run *r) {
+    if (!r->in_batch) {
+        r->in_batch = true;
+        r->batch_next = r->host->batch;
+        r->host->batch = r;
+    }
+}
+
+static enum err decide_run(struct run *r, struct error *e) {
+    struct host *h = r->host;
+    int64_t end_ns = h->clock->mono(h->clock->ctx).ns + HOST_TURN_US * 1000;
+    uint32_t first = r->out.record_count;
+    uint32_t decided = 0;
+    join_batch(r);
+    while (r->happened.first && r->out.record_count - first < HOST_TURN_EVENTS) {
+        enum err err = decide_one(r, queue_take(&r->happened), e);
+        if (err) {
+            return err;
+        }
+        if (++decided % 16 == 0 && h->clock->mono(h->clock->ctx).ns > end_ns) {
+            break;
+        }
+    }
+    h->batch_events += r->out.record_count - first;
+    if (r->happened.first) {
+        run_make_ready(r);
+    }
+    return OK;
+}
+
+/* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
+enum err turn_decide(struct host *h, struct error *e) {
+    struct run *last = h->ready_last;
+    while (h->ready_first && h->batch_events < HOST_BATCH_EVENTS) {
+        struct run *r = h->ready_first;
+        bool was_last = r == last;
+        h->ready_first = r->ready_next;
+        h->ready_last = h->ready_first ? h->ready_last : NULL;
+        r->is_ready = false;
+        struct error why = {0};
+        enum err err = r->ended || r->lost ? OK : decide_run(r, &why);
+        if (err) {
+            /* A state that could not decide is void; nothing of it was recorded. */
+            err = run_refold(r, &why);
+        }
+        if (err) {
+            run_give_up(r, &why);
+        }
+        if (was_last) {
+            break;
+        }
+    }
+    (void)e;
+    return OK;
+}

@@ -1,0 +1,310 @@
+/* Files and folders, blocking. Written so that a reader never sees half a file and an interrupted
+ * writer never loses the old one.
+ *
+ * Must never follow a link while removing a tree, nor wait for a writer when a path turns out to
+ * be a named pipe. Invariant: a failure leaves no temporary file and no open descriptor behind.
+ */
+#include "io/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/clock.h"
+#include "io/io_priv.h"
+
+enum { READ_FIRST_BYTES = 4096, REMOVE_MAX_DEPTH = 512 };
+
+const char *io_errno_text(int no) {
+    const char *text = strerrordesc_np(no);
+    return text != NULL ? text : "unknown error";
+}
+
+static enum err errno_code(int no) {
+    switch (no) {
+    case ENOENT:
+    case ENOTDIR: return ERR_NOT_FOUND;
+    case EISDIR:
+    case EINVAL: return ERR_INVALID;
+    case ENOMEM: return ERR_NOMEM;
+    default: return ERR_IO;
+    }
+}
+
+enum err io_error_errno(struct error *e, int no, const char *what, const char *path) {
+    return error_set(e, errno_code(no), "%s %s: %s", what, path, io_errno_text(no));
+}
+
+void io_fd_close(int *fd) {
+    int saved = errno;
+    if (*fd >= 0)
+        close(*fd); /* Linux closes it also when it says EINTR */
+    *fd = -1;
+    errno = saved;
+}
+
+static ssize_t read_some(int fd, char *at, size_t size) {
+    ssize_t got;
+    do {
+        got = read(fd, at, size);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+/* Regular files, and pipes that somebody writes; a folder or a device has no contents to take. */
+static enum err check_readable(int fd, const char *path, struct stat *st, struct error *e) {
+    if (fstat(fd, st) != 0)
+        return io_error_errno(e, errno, "cannot read", path);
+    if (S_ISDIR(st->st_mode))
+        return error_set(e, ERR_INVALID, "cannot read %s: it is a folder", path);
+    if (!S_ISREG(st->st_mode) && !S_ISFIFO(st->st_mode))
+        return error_set(e, ERR_INVALID, "cannot read %s: it is no ordinary file", path);
+    if (S_ISFIFO(st->st_mode) && fcntl(fd, F_SETFL, 0) != 0)
+        return io_error_errno(e, errno, "cannot read", path);
+    return OK;
+}
+
+/* Reads on until the end: the size that fstat told is only a guess (/proc says 0). The path is
+ * put before the message by the caller. */
+static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
+                         struct error *e) {
+    size_t cap = guess + 1 > READ_FIRST_BYTES ? guess + 1 : READ_FIRST_BYTES;
+    size_t len = 0;
+    char *text = arena_alloc(a, cap + 1);
+    for (;;) {
+        if (text == NULL)
+            return error_nomem(e);
+        ssize_t got = read_some(fd, text + len, cap - len);
+        if (got < 0)
+            return error_set(e, errno_code(errno), "%s", io_errno_text(errno));
+        len += (size_t)got;
+        if (len > max_bytes)
+            return error_set(e, ERR_LIMIT, "it is larger than %zu bytes", max_bytes);
+        if (got == 0)
+            break;
+        if (len == cap) {
+            char *larger = arena_alloc(a, cap * 2 + 1);
+            if (larger != NULL)
+                memcpy(larger, text, len);
+            text = larger;
+            cap *= 2;
+        }
+    }
+    text[len] = '\0';
+    *out = (struct str){text, len};
+    return OK;
+}
+
+enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struct str *out,
+                      struct error *e) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return io_error_errno(e, errno, "cannot read", path);
+    struct stat st;
+    enum err status = check_readable(fd, path, &st, e);
+    if (status == OK && (uint64_t)st.st_size > max_bytes)
+        status =
+            error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
+    else if (status == OK) {
+        status = read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
+        if (status != OK)
+            error_wrap(e, status, "cannot read %s", path);
+    }
+    io_fd_close(&fd);
+    return status;
+}
+
+static int write_all(int fd, struct str text) {
+    while (text.len > 0) {
+        ssize_t put = write(fd, text.ptr, text.len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return errno;
+        text.ptr += put;
+        text.len -= (size_t)put;
+    }
+    return 0;
+}
+
+/* The folder part of path ("." when it has none) into out. */
+static bool folder_of(const char *path, char out[PATH_MAX]) {
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (len >= PATH_MAX)
+        return false;
+    memcpy(out, len > 0 ? path : ".", len > 0 ? len : 1);
+    out[len > 0 ? len : 1] = '\0';
+    return true;
+}
+
+/* Makes a rename durable. Some file systems cannot sync a folder: that is no failure. */
+static int sync_folder(const char *path) {
+    char folder[PATH_MAX];
+    if (!folder_of(path, folder))
+        return 0;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    int no = fsync(fd) != 0 && errno == EIO ? EIO : 0;
+    io_fd_close(&fd);
+    return no;
+}
+
+/* An errno value, 0 for success. */
+static int write_replace(const char *path, struct str text, unsigned mode) {
+    char temp[PATH_MAX + 32];
+    uint64_t noise;
+    io_clock_system.random(NULL, &noise, sizeof noise);
+    snprintf(temp, sizeof temp, "%s.tmp-%016llx", path, (unsigned long long)noise);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
+    if (fd < 0)
+        return errno;
+    int no = write_all(fd, text);
+    if (no == 0 && fsync(fd) != 0 && errno != EINVAL)
+        no = errno;
+    if (close(fd) != 0 && no == 0)
+        no = errno;
+    if (no == 0 && rename(temp, path) != 0)
+        no = errno;
+    if (no != 0) {
+        unlink(temp);
+        return no;
+    }
+    return sync_folder(path);
+}
+
+static int write_through(const char *path, struct str text) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return errno;
+    int no = write_all(fd, text);
+    if (close(fd) != 0 && no == 0)
+        no = errno;
+    return no;
+}
+
+/* Replacing a device or a pipe by a file is never meant: those are written to. A link stays a
+ * link: the file it leads to is replaced. */
+static int write_path(const char *path, struct str text, unsigned mode) {
+    struct stat st;
+    char target[PATH_MAX];
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, target) != NULL)
+        path = target;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? EISDIR : write_through(path, text);
+    return write_replace(path, text, mode);
+}
+
+enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,
+                       struct error *e) {
+    char folder[PATH_MAX];
+    if (strlen(path) >= PATH_MAX || !folder_of(path, folder))
+        return io_error_errno(e, ENAMETOOLONG, "cannot write", path);
+    if (make_dirs) {
+        enum err status = io_dir_make(folder, 0777, e);
+        if (status != OK)
+            return error_wrap(e, status, "cannot write %s", path);
+    }
+    int no = write_path(path, text, mode);
+    return no != 0 ? io_error_errno(e, no, "cannot write", path) : OK;
+}
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+enum err io_dir_make(const char *path, unsigned mode, struct error *e) {
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof part)
+        return io_error_errno(e, len == 0 ? ENOENT : ENAMETOOLONG, "cannot make folder", path);
+    if (is_folder(path))
+        return OK;
+    memcpy(part, path, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (part[i] != '/' && part[i] != '\0')
+            continue;
+        part[i] = '\0';
+        int no = mkdir(part, mode) != 0 ? errno : 0;
+        if (no != 0 && !is_folder(part))
+            return io_error_errno(e, no, "cannot make folder", part);
+        part[i] = path[i];
+    }
+    return OK;
+}
+
+static int remove_at(int parent, const char *name, int depth);
+
+static int remove_contents(int fd, int depth) {
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        io_fd_close(&fd);
+        return ENOMEM;
+    }
+    int no = 0;
+    struct dirent *entry;
+    while (no == 0 && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            no = remove_at(dirfd(dir), entry->d_name, depth + 1);
+    }
+    closedir(dir);
+    return no;
+}
+
+/* Removes a file, a link or, with all in it, a folder. An errno value, 0 for success. */
+static int remove_at(int parent, const char *name, int depth) {
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return errno;
+    if (depth > REMOVE_MAX_DEPTH)
+        return ELOOP;
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags);
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+        fd = openat(parent, name, flags);
+    if (fd < 0)
+        return errno;
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        (void)!fchmod(fd, 0700); /* a program may have made its folder read-only */
+    int no = remove_contents(fd, depth);
+    if (no == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        no = errno;
+    return no;
+}
+
+enum err io_dir_remove(const char *path, struct error *e) {
+    struct stat st;
+    if (lstat(path, &st) != 0) {
+        if (errno == ENOENT)
+            return OK;
+        return io_error_errno(e, errno, "cannot remove", path);
+    }
+    if (!S_ISDIR(st.st_mode))
+        return error_set(e, ERR_INVALID, "cannot remove %s: it is no folder", path);
+    int no = remove_at(AT_FDCWD, path, 0);
+    return no != 0 ? io_error_errno(e, no, "cannot remove", path) : OK;
+}
+
+enum err io_dir_temp(const char *parent, char *out, size_t out_bytes, struct error *e) {
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/cairn-XXXXXX", parent != NULL ? parent : P_tmpdir);
+    if (len < 0 || (size_t)len >= sizeof path || (size_t)len >= out_bytes)
+        return error_set(e, ERR_INVALID, "the path of the temporary folder is too long");
+    if (mkdtemp(path) == NULL)
+        return io_error_errno(e, errno, "cannot make a folder in", parent ? parent : P_tmpdir);
+    memcpy(out, path, (size_t)len + 1);
+    return OK;
+}
+
+bool io_path_exists(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0;
+}

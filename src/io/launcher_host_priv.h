@@ -1,0 +1,102 @@
+/* The host's side of the launcher, shared by its two halves: launcher.c (the launcher process, its
+ * socket, what goes over it) and launcher_process.c (one process: what it is given, what it writes,
+ * how it ends).
+ */
+#ifndef CAIRN_IO_LAUNCHER_HOST_PRIV_H
+#define CAIRN_IO_LAUNCHER_HOST_PRIV_H
+
+#include <sys/types.h>
+
+#include "io/io_priv.h"
+#include "io/launcher.h"
+#include "io/launcher_priv.h"
+
+#define LAUNCHER_READ_BYTES 65536
+#define PROCESS_PIPES 3
+
+struct inherited {
+    const char *name;
+    char *value;
+};
+#define INHERITED 4
+
+struct io_launcher {
+    struct io_loop *loop;
+    pid_t pid; /* 0: none has been forked */
+    int sock;
+    struct io_poll *poll;
+    int poll_events;
+    uint64_t nonce;
+    uint32_t last_id;
+    size_t running;
+    struct io_process *first;  /* all that have not exited */
+    struct io_process *unsent; /* what the socket had no room for, in order */
+    struct io_process *unsent_end;
+    struct inherited env[INHERITED];
+    bool in_callback;
+    char *read_buffer; /* LAUNCHER_READ_BYTES */
+};
+
+struct output_pipe {
+    struct io_process *process;
+    int fd;     /* -1: ended */
+    int number; /* what the program knows it as: 1, 2, 3 */
+    struct io_poll *poll;
+    uint64_t seen_bytes;
+    bool noted; /* stderr: that the rest is dropped */
+};
+
+struct io_process {
+    struct io_launcher *launcher;
+    struct io_process *next, *previous;
+    struct io_process *next_unsent;
+    uint32_t id;
+    void (*started)(void *ctx, int64_t pid, uint64_t start_time);
+    void (*output)(void *ctx, int fd, struct str bytes);
+    void (*exited)(void *ctx, const struct io_exit *x, enum err spawn_error,
+                   const char *spawn_message, bool over_limit);
+    void *ctx;
+    uint64_t max_output_bytes;
+    char *program; /* argv[0], for messages */
+    char *folder;
+    /* the request, until it is sent */
+    struct wire_spawn request;
+    struct buf text;
+    int fds[WIRE_FDS]; /* the launcher's ends, by enum wire_fd */
+    bool queued, sent, kill_wanted;
+    int kill_grace_ms;
+    /* the process */
+    struct output_pipe pipes[PROCESS_PIPES];
+    int go_fd;
+    int input_fd; /* kept open for stdin_path_env, else -1 */
+    int64_t pid;
+    uint64_t start_time;
+    struct io_timer *drain;
+    struct wire_failed failed; /* head.type 0: it was executed */
+    bool gone, over_limit, lost;
+    struct io_exit result;
+};
+
+/* Forks the launcher process if there is none. */
+enum err launcher_start(struct io_launcher *l, struct error *e) MUST_USE;
+/* Closes the socket and waits for the launcher process to end, which kills all it started. */
+void launcher_stop(struct io_launcher *l);
+/* To be called when running or unsent may have changed. */
+void launcher_watch(struct io_launcher *l);
+/* Queues what p has to say (its request, a kill) and sends what the socket takes: 0, or an errno
+ * value when something stays behind, which is tried again when the socket is writable. */
+int launcher_send(struct io_process *p);
+int launcher_flush(struct io_launcher *l);
+void launcher_unqueue(struct io_process *p);
+
+/* What the launcher says about a process; gone may end it, and with it free p. */
+void process_started(struct io_process *p, const struct wire_started *m);
+void process_gone(struct io_process *p, const struct wire_gone *m);
+/* The launcher itself is gone. p ends in a later turn. */
+void process_lost(struct io_process *p);
+/* The request is sent or not wanted any more: frees what belongs to it. */
+void process_drop_request(struct io_process *p);
+/* Frees p without a word to its owner. */
+void process_forget(struct io_process *p);
+
+#endif

@@ -1,0 +1,38 @@
+/* What the kinds share: answering from a later turn of the loop, telling a failure, asking a model.
+ *
+ * A kind with an effect answers its port exactly once and never from inside start; these helpers
+ * keep that rule for the kinds that know their answer at once. They use port->kind_data, so a kind
+ * uses one of them at a time.
+ */
+#ifndef CAIRN_NODE_PRIV_H
+#define CAIRN_NODE_PRIV_H
+
+#include "flow/kind.h"
+#include "llm/llm.h"
+
+/* ---- defer.c ---- */
+
+/* Calls then(port) once, from the next turn of the loop; it must call done or fail. Without memory
+ * for a timer no answer could ever be given, so that ends the process. */
+void node_defer(struct step_port *port, void (*then)(struct step_port *port));
+/* For a kind's cancel: `then` is not called any more; the port is closed by fail instead. */
+void node_defer_cancel(struct step_port *port);
+/* Tells the port that the step failed with e: its code is the type. */
+void node_fail(struct step_port *port, const struct error *e);
+/* Likewise from inside start: from the next turn of the loop. e is copied. */
+void node_fail_later(struct step_port *port, const struct error *e);
+
+/* ---- model.c: one question to an agent, recorded as a call of the step ---- */
+
+struct node_model; /* what a node knows of its agent; the data of the node */
+
+/* Checks the agent named by a literal field, its service and settings; reports. NULL then. */
+const struct node_model *node_model_check(struct node_check *c, const char *field);
+/* Asks. A failure is told to the port; otherwise then(port, text, meta) is called once, from a
+ * later turn, and must call done or fail. meta: agent, service, model, usage. */
+void node_model_ask(struct step_port *port, const struct node_model *m, struct str prompt,
+                    void (*then)(struct step_port *port, struct str text, struct value meta));
+/* For a kind's cancel. */
+void node_model_cancel(struct step_port *port);
+
+#endif

@@ -1,0 +1,79 @@
+/* Inside of the memory store: what its two files share. All data lies in one arena and is only
+ * ever added to; what a commit replaces stays behind as garbage, which is fine for tests. Several
+ * handles may share the data (faults.h), each standing for one process.
+ */
+#ifndef CAIRN_STORE_MEMORY_PRIV_H
+#define CAIRN_STORE_MEMORY_PRIV_H
+
+#include "store/store_priv.h"
+
+struct memory_execution {
+    struct store_execution x;
+    struct store_event *events; /* seq 1 is the first */
+    struct store_step *steps;
+    struct store_message *messages;
+    uint32_t event_count, events_cap;
+    uint32_t step_count, steps_cap;
+    uint32_t message_count, messages_cap;
+};
+
+struct memory_host {
+    wall_us until;
+    bool alive; /* its handle is open */
+};
+
+struct memory_data {
+    struct arena arena;
+    uint32_t handles;
+    struct memory_execution **executions; /* num is the index + 1 */
+    uint32_t execution_count, executions_cap;
+    struct map ids, keys;        /* to num; 0: reserved by a commit that failed */
+    struct map workflows, blobs; /* to struct str */
+    struct store_inbox *inbox;   /* id is the index + 1; verdict.ptr NULL: open */
+    uint32_t inbox_count, inbox_cap;
+    struct memory_host *hosts; /* id is the index + 1 */
+    uint32_t host_count, hosts_cap;
+    int64_t next_event;
+};
+
+struct memory_store {
+    struct store base;
+    struct memory_data *data;
+    int64_t host;
+};
+
+static inline struct memory_data *memory_of(struct store *s) {
+    return ((struct memory_store *)s)->data;
+}
+
+/* Copies a text; *full is set when the arena is. */
+struct str memory_str(struct arena *a, struct str s, bool *full);
+void memory_row_copy(struct arena *a, const struct store_row *from, struct store_row *to,
+                     bool *full);
+void memory_new_copy(struct arena *a, const struct store_new *from, struct store_new *to,
+                     bool *full);
+void memory_step_copy(struct arena *a, const struct store_step *from, struct store_step *to,
+                      bool *full);
+void memory_message_copy(struct arena *a, const struct store_message *from,
+                         struct store_message *to, bool *full);
+void memory_event_copy(struct arena *a, const struct store_event *from, struct store_event *to,
+                       bool *full);
+
+enum err memory_events(struct store *s, struct store_range r, struct arena *a,
+                       struct store_events *out, struct error *e);
+enum err memory_get(struct store *s, struct store_name name, struct arena *a,
+                    struct store_execution *out, struct error *e);
+enum err memory_find(struct store *s, struct str prefix, struct arena *a, struct str *out_ids,
+                     uint32_t *out_count, struct error *e);
+enum err memory_last(struct store *s, struct arena *a, struct str *out_ids, uint32_t *out_count,
+                     struct error *e);
+enum err memory_list(struct store *s, const struct store_filter *f, struct arena *a,
+                     struct store_executions *out, struct error *e);
+enum err memory_steps(struct store *s, int64_t num, struct arena *a, struct store_steps *out,
+                      struct error *e);
+enum err memory_messages(struct store *s, int64_t num, struct arena *a, struct store_messages *out,
+                         struct error *e);
+enum err memory_inbox_open(struct store *s, int64_t execution, struct arena *a,
+                           struct store_inbox_rows *out, struct error *e);
+
+#endif

@@ -1,0 +1,175 @@
+/* The side file <database>-lock: byte 0 is held around every write, byte 9 is the turnstile in
+ * front of it (who waits for byte 0 holds it, so the last holder cannot take byte 0 again first),
+ * byte 1000 + id is held by host id as long as it lives. The file's text is the pid of the last
+ * writer, for messages only.
+ *
+ * Invariant: a handle that holds byte 0 holds it on the file that bears the name now: should
+ * somebody delete the side file, the next taker makes a new one and comes back to it.
+ */
+#include "store/sqlite_priv.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum { BYTE_WRITE = 0, BYTE_TURNSTILE = 9, BYTE_HOST = 1000, SHM_WRITE_LOCK = 120 };
+enum { SPINS = 200, SLICE_MS = 1, SLICES_MOST = SQLITE_WAIT_MS }; /* a clock may stand still */
+
+static void side_path(const struct sqlite_store *s, const char *suffix, char out[PATH_MAX]) {
+    snprintf(out, PATH_MAX, "%s%s", s->path, suffix);
+}
+
+enum err sqlite_side_open(struct sqlite_store *s, struct error *e) {
+    if (s->side.fd >= 0)
+        return OK;
+    char path[PATH_MAX];
+    side_path(s, "-lock", path);
+    enum err status = io_lock_open(&s->side, path, e);
+    return status == OK ? OK : sqlite_error_outside(s->path, status, e);
+}
+
+static int64_t mono_ms(const struct sqlite_store *s) {
+    return s->clock->mono(s->clock->ctx).ns / 1000000;
+}
+
+static enum err not_taken(struct sqlite_store *s, enum err status, struct error *e) {
+    return status == ERR_STORE_BUSY ? sqlite_error_busy(s, e)
+                                    : sqlite_error_outside(s->path, status, e);
+}
+
+/* A commit holds the lock for some 100 us, most of it waiting for the disk: asking again at once
+ * for that long hands the lock over without a pause. After that the waits are short, for io_lock's
+ * own grow to a hundred commits. */
+static enum err take(struct sqlite_store *s, int64_t at, int64_t until_ms, struct error *e) {
+    enum err status = io_lock_take(&s->side, at, 0, e);
+    for (int i = 0; i < SPINS && status == ERR_STORE_BUSY; i++) {
+        sched_yield();
+        status = io_lock_take(&s->side, at, 0, e);
+    }
+    for (int i = 0; status == ERR_STORE_BUSY && mono_ms(s) < until_ms && i < SLICES_MOST; i++)
+        status = io_lock_take(&s->side, at, SLICE_MS, e);
+    return status;
+}
+
+static enum err take_both(struct sqlite_store *s, int wait_ms, struct error *e) {
+    int64_t until_ms = mono_ms(s) + wait_ms;
+    enum err status = take(s, BYTE_TURNSTILE, until_ms, e);
+    if (status != OK)
+        return not_taken(s, status, e);
+    status = take(s, BYTE_WRITE, until_ms, e);
+    io_lock_release(&s->side, BYTE_TURNSTILE);
+    return status == OK ? OK : not_taken(s, status, e);
+}
+
+static void note_pid(struct sqlite_store *s) {
+    char text[24];
+    int len = snprintf(text, sizeof text, "%-20lld\n", (long long)getpid());
+    (void)!pwrite(s->side.fd, text, (size_t)len, 0); /* only for messages */
+}
+
+/* The side file was deleted under us: others would lock another one. */
+static bool side_is_gone(struct sqlite_store *s) {
+    struct stat st;
+    return fstat(s->side.fd, &st) == 0 && st.st_nlink == 0;
+}
+
+enum err sqlite_lock_take(struct sqlite_store *s, int wait_ms, struct error *e) {
+    for (;;) {
+        enum err status = sqlite_side_open(s, e);
+        if (status == OK)
+            status = take_both(s, wait_ms, e);
+        if (status != OK)
+            return status;
+        if (!side_is_gone(s))
+            break;
+        io_lock_close(&s->side);
+        if (s->host && (status = sqlite_host_hold(s, s->host, e)) != OK)
+            return status;
+    }
+    note_pid(s);
+    return OK;
+}
+
+void sqlite_lock_release(struct sqlite_store *s) { io_lock_release(&s->side, BYTE_WRITE); }
+
+enum err sqlite_host_hold(struct sqlite_store *s, int64_t host, struct error *e) {
+    enum err status = sqlite_side_open(s, e);
+    if (status == OK)
+        status = io_lock_take(&s->side, BYTE_HOST + host, 0, e);
+    if (status == OK)
+        s->host = host;
+    return status;
+}
+
+/* A store that can only be read has no side file to ask: then the lease has to do. */
+bool sqlite_host_alive(struct sqlite_store *s, int64_t host, wall_us until) {
+    if (host == s->host)
+        return true;
+    if (sqlite_side_open(s, NULL) != OK)
+        return until.us > s->clock->wall(s->clock->ctx).us;
+    return io_lock_held(&s->side, BYTE_HOST + host);
+}
+
+/* --- for whom we wait --- */
+
+static size_t read_small(const char *path, char *out, size_t out_bytes) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t got = 0;
+    while (fd >= 0 && len + 1 < out_bytes && (got = read(fd, out + len, out_bytes - 1 - len)) > 0)
+        len += (size_t)got;
+    if (fd >= 0)
+        close(fd);
+    out[len] = '\0';
+    return len;
+}
+
+/* A program that is not cairn has locked the database: SQLite's write lock in /proc/locks. */
+static long foreign_pid(const struct sqlite_store *s) {
+    char path[PATH_MAX], text[16384];
+    struct stat st;
+    side_path(s, "-shm", path);
+    if (stat(path, &st) != 0 || !read_small("/proc/locks", text, sizeof text))
+        return 0;
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        long pid;
+        unsigned major_no, minor_no;
+        unsigned long inode, from;
+        if (sscanf(line, "%*s POSIX %*s WRITE %ld %x:%x:%lu %lu", &pid, &major_no, &minor_no,
+                   &inode, &from) == 5 &&
+            inode == st.st_ino && minor_no == minor(st.st_dev) && from <= SHM_WRITE_LOCK)
+            return pid;
+    }
+    return 0;
+}
+
+static long noted_pid(struct sqlite_store *s) {
+    char text[24] = "";
+    if (s->side.fd < 0 || !io_lock_held(&s->side, BYTE_WRITE))
+        return 0;
+    return pread(s->side.fd, text, sizeof text - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+enum err sqlite_error_busy(struct sqlite_store *s, struct error *e) {
+    long pid = noted_pid(s);
+    if (!pid)
+        pid = foreign_pid(s);
+    char path[40], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    if (pid && read_small(path, name, sizeof name))
+        name[strcspn(name, "\n")] = '\0';
+    if (!*name)
+        return error_set(e, ERR_STORE_BUSY,
+                         "another process is writing to the store %s, waited %d s: try again",
+                         s->path, SQLITE_WAIT_MS / 1000);
+    return error_set(e, ERR_STORE_BUSY,
+                     "process %ld (%s) is writing to the store %s, waited %d s: try again, or end "
+                     "that process",
+                     pid, name, s->path, SQLITE_WAIT_MS / 1000);
+}

@@ -1,0 +1,321 @@
+/* The small tables: workflows and blobs by hash, the inbox, hosts, names of event kinds. Each
+ * change is a transaction of its own, durable when the call returns.
+ *
+ * Invariants: what is there already costs a read, no write; a host's row is visible only after
+ * its liveness byte is held, so a row whose byte is free belongs to a dead host.
+ */
+#include <stdlib.h>
+
+#include "store/sqlite_priv.h"
+
+static enum err conn_fail(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
+    return sqlite_error(s, c->db, sqlite3_extended_errcode(c->db), e);
+}
+
+/* Ends a transaction of which status is the outcome so far. */
+static enum err end_write(struct sqlite_store *s, enum err status, struct error *e) {
+    return status == OK ? sqlite_write_commit(s, e) : sqlite_write_abort(s, status);
+}
+
+/* --- by hash --- */
+
+/* Whether a statement with one text parameter gives a row. */
+static enum err is_there(struct sqlite_store *s, enum stmt_id id, struct str key, bool *out,
+                         struct error *e) {
+    enum err status = sqlite_read_begin(s, e);
+    if (status != OK)
+        return status;
+    sqlite3_stmt *st = sqlite_stmt(s, &s->reader, id, e);
+    int rc = SQLITE_NOMEM;
+    if (st) {
+        bind_text(st, 1, key);
+        rc = sqlite3_step(st);
+    }
+    *out = rc == SQLITE_ROW;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        status = conn_fail(s, &s->reader, e);
+    sqlite3_reset(st);
+    sqlite_read_end(s);
+    return status;
+}
+
+struct packed {
+    struct str hash, name;
+    size_t size_bytes;
+    struct str bytes;
+};
+
+static enum err put_packed(struct sqlite_store *s, enum stmt_id id, const struct packed *p,
+                           struct error *e) {
+    enum err status = sqlite_write_begin(s, e);
+    if (status != OK)
+        return status;
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, id, e);
+    if (st) {
+        bind_text(st, 1, p->hash);
+        if (id == STMT_WORKFLOW_PUT)
+            bind_text(st, 2, p->name);
+        bind_count(st, 3, p->size_bytes);
+        bind_blob(st, 4, p->bytes);
+        sqlite3_bind_int64(st, 5, s->clock->wall(s->clock->ctx).us);
+    }
+    if (!st || sqlite_run(st) != SQLITE_OK)
+        status = conn_fail(s, &s->writer, e);
+    return end_write(s, status, e);
+}
+
+/* p->bytes are still to be compressed. */
+static enum err put_hashed(struct sqlite_store *s, enum stmt_id there, enum stmt_id put,
+                           struct packed *p, struct error *e) {
+    bool known = false;
+    enum err status = is_there(s, there, p->hash, &known, e);
+    if (status != OK || known)
+        return status;
+    p->size_bytes = p->bytes.len;
+    status = store_zip(p->bytes, &p->bytes, e);
+    if (status != OK)
+        return status;
+    status = put_packed(s, put, p, e);
+    free((char *)(uintptr_t)p->bytes.ptr);
+    return status;
+}
+
+enum err sqlite_workflow_put(struct store *base, struct str hash, struct str name,
+                             struct str bundle, struct error *e) {
+    struct packed p = {.hash = hash, .name = name, .bytes = bundle};
+    return put_hashed(sqlite_of(base), STMT_WORKFLOW_THERE, STMT_WORKFLOW_PUT, &p, e);
+}
+
+enum err sqlite_blob_put(struct store *base, struct str hash, struct str bytes, struct error *e) {
+    struct packed p = {.hash = hash, .bytes = bytes};
+    return put_hashed(sqlite_of(base), STMT_BLOB_THERE, STMT_BLOB_PUT, &p, e);
+}
+
+static enum err get_hashed(struct sqlite_store *s, enum stmt_id id, struct str hash,
+                           struct arena *a, struct str *out, struct error *e) {
+    enum err status = sqlite_read_begin(s, e);
+    if (status != OK)
+        return status;
+    sqlite3_stmt *st = sqlite_stmt(s, &s->reader, id, e);
+    int rc = SQLITE_NOMEM;
+    if (st) {
+        bind_text(st, 1, hash);
+        rc = sqlite3_step(st);
+    }
+    if (rc == SQLITE_ROW) {
+        const void *bytes = sqlite3_column_blob(st, 1);
+        struct str packed = {bytes, (size_t)sqlite3_column_bytes(st, 1)};
+        status = store_unzip(packed, (size_t)sqlite3_column_int64(st, 0), a, out, e);
+        if (status == ERR_CORRUPT)
+            status = error_wrap(e, status, "the store %s, %.*s", s->path, STR_ARG(hash));
+    } else if (rc == SQLITE_DONE) {
+        status =
+            error_set(e, ERR_NOT_FOUND, "the store has nothing under the hash %.*s", STR_ARG(hash));
+    } else {
+        status = conn_fail(s, &s->reader, e);
+    }
+    sqlite3_reset(st);
+    sqlite_read_end(s);
+    return status;
+}
+
+enum err sqlite_workflow_get(struct store *base, struct str hash, struct arena *a, struct str *out,
+                             struct error *e) {
+    return get_hashed(sqlite_of(base), STMT_WORKFLOW_GET, hash, a, out, e);
+}
+
+enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, struct str *out,
+                         struct error *e) {
+    return get_hashed(sqlite_of(base), STMT_BLOB_GET, hash, a, out, e);
+}
+
+/* --- inbox --- */
+
+/* The row that this execution and key have already; 0: none. */
+static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
+                           struct error *e) {
+    *out = 0;
+    if (!row->key.len)
+        return OK;
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_KEYED, e);
+    if (!st)
+        return conn_fail(s, &s->writer, e);
+    sqlite3_bind_int64(st, 1, row->execution);
+    bind_text(st, 2, row->key);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *out = sqlite3_column_int64(st, 0);
+    enum err status = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : conn_fail(s, &s->writer, e);
+    sqlite3_reset(st);
+    return status;
+}
+
+static enum err insert_inbox(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
+                             struct error *e) {
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_ADD, e);
+    if (!st)
+        return conn_fail(s, &s->writer, e);
+    sqlite3_bind_int64(st, 1, row->execution);
+    bind_text(st, 2, row->kind);
+    bind_text(st, 3, row->step);
+    bind_text(st, 4, row->payload);
+    bind_some(st, 5, row->key);
+    sqlite3_bind_int64(st, 6, row->at.us);
+    if (sqlite_run(st) != SQLITE_OK)
+        return conn_fail(s, &s->writer, e);
+    if (sqlite3_changes(s->writer.db) == 0)
+        return store_error_missing((struct store_name){.num = row->execution}, e);
+    *out = sqlite3_last_insert_rowid(s->writer.db);
+    return OK;
+}
+
+enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
+                          struct error *e) {
+    struct sqlite_store *s = sqlite_of(base);
+    int64_t id = 0;
+    enum err status = sqlite_write_begin(s, e);
+    if (status != OK)
+        return status;
+    status = find_keyed(s, row, &id, e);
+    if (status == OK && !id)
+        status = insert_inbox(s, row, &id, e);
+    status = end_write(s, status, e);
+    if (status == OK)
+        *out_id = id;
+    return status;
+}
+
+/* --- hosts --- */
+
+/* Rows of hosts that are dead: of this machine with a free byte, of another with a lease that is
+ * over. Executions that name them show an owner that is gone, as before. */
+static enum err sweep_hosts(struct sqlite_store *s, struct str hostname, struct error *e) {
+    sqlite3_stmt *list = sqlite_stmt(s, &s->writer, STMT_HOST_LIST, e);
+    sqlite3_stmt *drop = sqlite_stmt(s, &s->writer, STMT_HOST_DROP, e);
+    if (!list || !drop)
+        return conn_fail(s, &s->writer, e);
+    enum err status = OK;
+    int rc = SQLITE_DONE;
+    while (status == OK && (rc = sqlite3_step(list)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(list, 0);
+        struct str name = {(const char *)sqlite3_column_text(list, 1),
+                           (size_t)sqlite3_column_bytes(list, 1)};
+        bool over = sqlite3_column_int64(list, 2) < s->clock->wall(s->clock->ctx).us;
+        if (sqlite_host_alive(s, id, (wall_us){0}) || (!str_eq(name, hostname) && !over))
+            continue;
+        sqlite3_bind_int64(drop, 1, id);
+        if (sqlite_run(drop) != SQLITE_OK)
+            status = conn_fail(s, &s->writer, e);
+    }
+    if (status == OK && rc != SQLITE_DONE)
+        status = conn_fail(s, &s->writer, e);
+    sqlite3_reset(list);
+    return status;
+}
+
+static enum err add_host(struct sqlite_store *s, int64_t pid, struct str hostname, int64_t *out,
+                         struct error *e) {
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_ADD, e);
+    if (!st)
+        return conn_fail(s, &s->writer, e);
+    sqlite3_bind_int64(st, 1, pid);
+    bind_text(st, 2, hostname);
+    sqlite3_bind_int64(st, 3, s->clock->wall(s->clock->ctx).us);
+    if (sqlite_run(st) != SQLITE_OK)
+        return conn_fail(s, &s->writer, e);
+    *out = sqlite3_last_insert_rowid(s->writer.db);
+    return sqlite_host_hold(s, *out, e);
+}
+
+enum err sqlite_host_register(struct store *base, int64_t pid, struct str hostname,
+                              int64_t *out_host, struct error *e) {
+    struct sqlite_store *s = sqlite_of(base);
+    ASSERT(s->host == 0);
+    int64_t host = 0;
+    enum err status = sqlite_write_begin(s, e);
+    if (status != OK)
+        return status;
+    status = sweep_hosts(s, hostname, e);
+    if (status == OK)
+        status = add_host(s, pid, hostname, &host, e);
+    status = end_write(s, status, e);
+    if (status == OK)
+        *out_host = host;
+    else
+        s->host = 0;
+    return status;
+}
+
+enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, struct error *e) {
+    struct sqlite_store *s = sqlite_of(base);
+    enum err status = sqlite_write_begin(s, e);
+    if (status != OK)
+        return status;
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_RENEW, e);
+    if (st) {
+        sqlite3_bind_int64(st, 1, host);
+        sqlite3_bind_int64(st, 2, until.us);
+    }
+    if (!st || sqlite_run(st) != SQLITE_OK)
+        status = conn_fail(s, &s->writer, e);
+    else if (sqlite3_changes(s->writer.db) == 0)
+        status = error_set(e, ERR_FENCED, "host %lld was taken for dead by another process",
+                           (long long)host);
+    return end_write(s, status, e);
+}
+
+/* --- names of event kinds --- */
+
+static enum err kind_is_there(struct sqlite_store *s, const struct store_kind_name *k, bool *out,
+                              struct error *e) {
+    sqlite3_stmt *st = sqlite_stmt(s, &s->reader, STMT_KIND_GET, e);
+    if (!st)
+        return conn_fail(s, &s->reader, e);
+    sqlite3_bind_int(st, 1, k->id);
+    int rc = sqlite3_step(st);
+    *out = rc == SQLITE_ROW &&
+           str_is((struct str){(const char *)sqlite3_column_text(st, 0),
+                               (size_t)sqlite3_column_bytes(st, 0)},
+                  k->name) &&
+           sqlite3_column_int64(st, 1) == k->version;
+    enum err status = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : conn_fail(s, &s->reader, e);
+    sqlite3_reset(st);
+    return status;
+}
+
+static enum err kinds_are_there(struct sqlite_store *s, const struct store_kind_name *kinds,
+                                size_t count, bool *out, struct error *e) {
+    *out = true;
+    enum err status = sqlite_read_begin(s, e);
+    if (status != OK)
+        return status;
+    for (size_t i = 0; i < count && *out && status == OK; i++)
+        status = kind_is_there(s, &kinds[i], out, e);
+    sqlite_read_end(s);
+    return status;
+}
+
+static enum err put_kind(struct sqlite_store *s, const struct store_kind_name *k, struct error *e) {
+    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_KIND_PUT, e);
+    if (!st)
+        return conn_fail(s, &s->writer, e);
+    sqlite3_bind_int(st, 1, k->id);
+    bind_text(st, 2, str_from(k->name));
+    bind_count(st, 3, k->version);
+    return sqlite_run(st) == SQLITE_OK ? OK : conn_fail(s, &s->writer, e);
+}
+
+enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
+                          struct error *e) {
+    struct sqlite_store *s = sqlite_of(base);
+    bool there;
+    enum err status = kinds_are_there(s, kinds, count, &there, e);
+    if (status != OK || there)
+        return status;
+    status = sqlite_write_begin(s, e);
+    if (status != OK)
+        return status;
+    for (size_t i = 0; i < count && status == OK; i++)
+        status = put_kind(s, &kinds[i], e);
+    return end_write(s, status, e);
+}

@@ -1,0 +1,363 @@
+/* The commit: many executions in one transaction, each with its own fence.
+ *
+ * First every executions row is updated (or made) under its fence, then the events of those that
+ * were not fenced follow in commit order, chained by ids that are taken here, inside the lock.
+ * Invariants: events of a fenced change are never inserted; what the caller sees of the commit
+ * (numbers, heads, fences) is published only after COMMIT returned.
+ */
+#include <stdlib.h>
+
+#include "store/sqlite_priv.h"
+
+struct commit {
+    struct sqlite_store *s;
+    struct store_batch *b;
+    struct error *e;
+    int64_t next_event; /* the id that the next event gets */
+    uint64_t events;
+    uint32_t fenced;
+};
+
+static sqlite3_stmt *stmt(struct commit *t, enum stmt_id id) {
+    return sqlite_stmt(t->s, &t->s->writer, id, t->e);
+}
+
+static enum err fail(struct commit *t) {
+    sqlite3 *db = t->s->writer.db;
+    return sqlite_error(t->s, db, sqlite3_extended_errcode(db), t->e);
+}
+
+static enum err run(struct commit *t, sqlite3_stmt *st) {
+    return sqlite_run(st) == SQLITE_OK ? OK : fail(t);
+}
+
+/* --- executions --- */
+
+/* Parameters 1 to 17 of the three statements that write a row. */
+static void bind_row(sqlite3_stmt *st, const struct store_change *c, int64_t last_event) {
+    const struct store_row *r = &c->row;
+    bind_count(st, 1, c->new_epoch ? c->new_epoch : c->epoch);
+    sqlite3_bind_int64(st, 2, c->num || c->host > 0 ? c->host : 0);
+    bind_count(st, 3, c->last_seq + c->event_count);
+    sqlite3_bind_int64(st, 4, last_event);
+    sqlite3_bind_int64(st, 5, r->updated.us);
+    bind_time(st, 6, r->started);
+    bind_time(st, 7, r->completed);
+    bind_time(st, 8, r->deadline);
+    bind_count(st, 9, r->total_tasks);
+    bind_count(st, 10, r->completed_tasks);
+    bind_count(st, 11, r->failed_tasks);
+    bind_count(st, 12, r->skipped_tasks);
+    bind_count(st, 13, r->waiting_tasks);
+    bind_some(st, 14, r->error);
+    bind_some(st, 15, r->result);
+    bind_some(st, 16, r->usage);
+    bind_count(st, 17, r->steps_upto);
+}
+
+static enum err update_with(struct commit *t, enum stmt_id id, const struct store_change *c,
+                            int64_t last_event, bool *out_done) {
+    sqlite3_stmt *st = stmt(t, id);
+    if (!st)
+        return fail(t);
+    bind_row(st, c, last_event);
+    sqlite3_bind_int64(st, 18, c->num);
+    bind_count(st, 19, c->epoch);
+    bind_count(st, 20, c->last_seq);
+    sqlite3_bind_int64(st, 21, c->last_event);
+    bind_text(st, 22, c->row.status);
+    enum err status = run(t, st);
+    *out_done = sqlite3_changes(t->s->writer.db) > 0;
+    return status;
+}
+
+static enum err update_row(struct commit *t, const struct store_change *c, int64_t last_event,
+                           struct sqlite_outcome *out) {
+    bool done = false;
+    enum err status = update_with(t, STMT_ROW_SAME, c, last_event, &done);
+    if (status == OK && !done)
+        status = update_with(t, STMT_ROW_OTHER, c, last_event, &done);
+    out->num = c->num;
+    out->fenced = !done;
+    return status;
+}
+
+static enum err put_inputs(struct commit *t, int64_t num, struct str inputs) {
+    sqlite3_stmt *st = stmt(t, STMT_INPUTS_NEW);
+    if (!st)
+        return fail(t);
+    sqlite3_bind_int64(st, 1, num);
+    bind_text(st, 2, inputs);
+    return run(t, st);
+}
+
+static enum err find_key(struct commit *t, struct str key, bool *out_taken) {
+    sqlite3_stmt *st = stmt(t, STMT_KEY_TAKEN);
+    if (!st)
+        return fail(t);
+    bind_text(st, 1, key);
+    int rc = sqlite3_step(st);
+    *out_taken = rc == SQLITE_ROW;
+    sqlite3_reset(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
+}
+
+static enum err insert_row(struct commit *t, const struct store_change *c, int64_t last_event,
+                           struct sqlite_outcome *out) {
+    const struct store_new *n = c->new;
+    sqlite3_stmt *st = stmt(t, STMT_ROW_NEW);
+    if (!st)
+        return fail(t);
+    bind_row(st, c, last_event);
+    bind_text(st, 18, n->id);
+    bind_text(st, 19, n->workflow);
+    bind_text(st, 20, n->workflow_hash);
+    bind_text(st, 21, n->entry);
+    bind_text(st, 22, c->row.status);
+    sqlite3_bind_int64(st, 23, n->created.us);
+    bind_count(st, 24, n->rules);
+    bind_time(st, 25, (wall_us){n->parent});
+    bind_some(st, 26, n->parent_step);
+    bind_some(st, 27, n->key);
+    bind_some(st, 28, n->labels);
+    enum err status = run(t, st);
+    if (status != OK)
+        return status;
+    out->fenced = sqlite3_changes(t->s->writer.db) == 0;
+    if (out->fenced)
+        return n->key.len ? find_key(t, n->key, &out->key_taken) : OK;
+    out->num = sqlite3_last_insert_rowid(t->s->writer.db);
+    return n->inputs.len ? put_inputs(t, out->num, n->inputs) : OK;
+}
+
+static enum err write_rows(struct commit *t) {
+    for (uint32_t i = 0; i < t->b->count; i++) {
+        const struct store_change *c = &t->b->changes[i];
+        struct sqlite_outcome *out = &t->s->outcomes[i];
+        *out = (struct sqlite_outcome){0};
+        out->last_event = c->event_count ? t->next_event + c->event_count - 1 : c->last_event;
+        enum err status = c->num ? update_row(t, c, out->last_event, out)
+                                 : insert_row(t, c, out->last_event, out);
+        if (status != OK)
+            return status;
+        if (out->fenced)
+            t->fenced++;
+        else
+            t->next_event += c->event_count;
+    }
+    return OK;
+}
+
+/* --- events --- */
+
+/* Walks the events of all changes that were not fenced. */
+struct walk {
+    uint32_t change, event;
+    int64_t id, prev;
+};
+
+static bool walk_next(struct commit *t, struct walk *w) {
+    for (; w->change < t->b->count; w->change++, w->event = 0) {
+        const struct store_change *c = &t->b->changes[w->change];
+        if (w->event == 0)
+            w->prev = c->last_event;
+        if (!t->s->outcomes[w->change].fenced && w->event < c->event_count)
+            return true;
+    }
+    return false;
+}
+
+static void bind_event(sqlite3_stmt *st, int at, struct commit *t, struct walk *w) {
+    const struct store_event *v = &t->b->changes[w->change].events[w->event++];
+    sqlite3_bind_int64(st, at + 1, w->id);
+    sqlite3_bind_int64(st, at + 2, t->s->outcomes[w->change].num);
+    bind_count(st, at + 3, v->seq);
+    sqlite3_bind_int64(st, at + 4, v->at.us);
+    sqlite3_bind_int(st, at + 5, v->kind);
+    bind_text(st, at + 6, v->step);
+    sqlite3_bind_int64(st, at + 7, w->prev);
+    bind_blob(st, at + 8, v->body);
+    w->prev = w->id++;
+}
+
+/* Several rows in one INSERT: the id counter of AUTOINCREMENT costs per statement. */
+static enum err write_events(struct commit *t, int64_t first_id) {
+    struct walk w = {.id = first_id};
+    for (uint64_t left = t->events; left > 0;) {
+        int rows = left >= SQLITE_EVENT_BLOCK ? SQLITE_EVENT_BLOCK : left >= 2 ? 2 : 1;
+        sqlite3_stmt *st = stmt(t, rows == 1   ? STMT_EVENT_ONE
+                                   : rows == 2 ? STMT_EVENT_TWO
+                                               : STMT_EVENT_MANY);
+        if (!st)
+            return fail(t);
+        for (int i = 0; i < rows; i++) {
+            bool more = walk_next(t, &w);
+            ASSERT(more);
+            bind_event(st, i * 8, t, &w);
+        }
+        enum err status = run(t, st);
+        if (status != OK)
+            return status;
+        left -= (uint64_t)rows;
+    }
+    return OK;
+}
+
+static enum err read_event_head(struct commit *t) {
+    sqlite3_stmt *st = stmt(t, STMT_EVENT_HEAD);
+    if (!st)
+        return fail(t);
+    int rc = sqlite3_step(st);
+    t->next_event = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) + 1 : 1;
+    sqlite3_reset(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
+}
+
+/* --- the rest of the read model --- */
+
+static enum err put_step(struct commit *t, int64_t num, const struct store_step *p) {
+    sqlite3_stmt *st = stmt(t, STMT_STEP_PUT);
+    if (!st)
+        return fail(t);
+    sqlite3_bind_int64(st, 1, num);
+    bind_text(st, 2, p->step);
+    bind_text(st, 3, p->node);
+    bind_text(st, 4, p->kind);
+    bind_text(st, 5, p->status);
+    bind_some(st, 6, p->dependencies);
+    bind_some(st, 7, p->description);
+    bind_count(st, 8, p->iteration);
+    bind_count(st, 9, p->generation);
+    bind_count(st, 10, p->attempt);
+    if (p->index < 0)
+        sqlite3_bind_null(st, 11);
+    else
+        sqlite3_bind_int64(st, 11, p->index);
+    bind_time(st, 12, p->started);
+    bind_time(st, 13, p->completed);
+    bind_some(st, 14, p->result);
+    bind_some(st, 15, p->error);
+    bind_some(st, 16, p->usage);
+    return run(t, st);
+}
+
+static enum err put_message(struct commit *t, int64_t num, const struct store_message *m) {
+    sqlite3_stmt *st = stmt(t, STMT_MESSAGE_PUT);
+    if (!st)
+        return fail(t);
+    sqlite3_bind_int64(st, 1, num);
+    bind_count(st, 2, m->seq);
+    bind_text(st, 3, m->step);
+    bind_text(st, 4, m->role);
+    bind_text(st, 5, m->content);
+    sqlite3_bind_int64(st, 6, m->at.us);
+    bind_some(st, 7, m->meta);
+    return run(t, st);
+}
+
+static enum err write_details(struct commit *t) {
+    enum err status = OK;
+    for (uint32_t i = 0; i < t->b->count; i++) {
+        const struct store_change *c = &t->b->changes[i];
+        const struct sqlite_outcome *out = &t->s->outcomes[i];
+        for (uint32_t k = 0; k < c->step_count && !out->fenced && status == OK; k++)
+            status = put_step(t, out->num, &c->steps[k]);
+        for (uint32_t k = 0; k < c->message_count && !out->fenced && status == OK; k++)
+            status = put_message(t, out->num, &c->messages[k]);
+    }
+    return status;
+}
+
+/* --- verdicts --- */
+
+static enum err verdict_is_fenced(struct commit *t, int64_t inbox, bool *out) {
+    *out = false;
+    sqlite3_stmt *st = t->fenced ? stmt(t, STMT_INBOX_EXECUTION) : NULL;
+    if (!st)
+        return t->fenced ? fail(t) : OK;
+    sqlite3_bind_int64(st, 1, inbox);
+    int rc = sqlite3_step(st);
+    int64_t num = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_reset(st);
+    for (uint32_t i = 0; i < t->b->count && num; i++)
+        *out = *out || (t->s->outcomes[i].fenced && t->b->changes[i].num == num);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
+}
+
+static enum err write_verdicts(struct commit *t) {
+    for (uint32_t i = 0; i < t->b->verdict_count; i++) {
+        const struct store_verdict *v = &t->b->verdicts[i];
+        bool fenced;
+        enum err status = verdict_is_fenced(t, v->inbox, &fenced);
+        if (status != OK)
+            return status;
+        if (fenced)
+            continue;
+        sqlite3_stmt *st = stmt(t, STMT_INBOX_VERDICT);
+        if (!st)
+            return fail(t);
+        sqlite3_bind_int64(st, 1, v->inbox);
+        bind_text(st, 2, v->verdict);
+        status = run(t, st);
+        if (status != OK)
+            return status;
+    }
+    return OK;
+}
+
+/* --- all of it --- */
+
+static enum err write_batch(struct commit *t) {
+    enum err status = read_event_head(t);
+    int64_t first_id = t->next_event;
+    if (status == OK)
+        status = write_rows(t);
+    t->events = (uint64_t)(t->next_event - first_id);
+    if (status == OK)
+        status = write_events(t, first_id);
+    if (status == OK)
+        status = write_details(t);
+    return status == OK ? write_verdicts(t) : status;
+}
+
+static enum err make_room(struct sqlite_store *s, uint32_t count, struct error *e) {
+    if (count <= s->outcomes_cap)
+        return OK;
+    struct sqlite_outcome *larger = realloc(s->outcomes, count * sizeof *larger);
+    if (!larger)
+        return error_nomem(e);
+    s->outcomes = larger;
+    s->outcomes_cap = count;
+    return OK;
+}
+
+static void publish(struct commit *t) {
+    for (uint32_t i = 0; i < t->b->count; i++) {
+        struct store_change *c = &t->b->changes[i];
+        const struct sqlite_outcome *out = &t->s->outcomes[i];
+        c->fenced = out->fenced;
+        c->key_taken = out->key_taken;
+        if (!out->fenced) {
+            c->num = out->num;
+            c->last_event = out->last_event;
+        }
+    }
+    t->s->base.stats.commits++;
+    t->s->base.stats.events += t->events;
+}
+
+enum err sqlite_commit(struct store *base, struct store_batch *b, struct error *e) {
+    struct commit t = {.s = sqlite_of(base), .b = b, .e = e};
+    enum err status = make_room(t.s, b->count, e);
+    if (status == OK)
+        status = sqlite_write_begin(t.s, e);
+    if (status != OK)
+        return status;
+    status = write_batch(&t);
+    if (status != OK)
+        return sqlite_write_abort(t.s, status);
+    status = sqlite_write_commit(t.s, e);
+    if (status == OK)
+        publish(&t);
+    return status;
+}

@@ -1,0 +1,234 @@
+"""Every workflow in examples/, run by the real binary, with its expected result.
+
+CAIRN_BIN names the binary (default build/release/cairn). Each test works in a copy of examples/ with
+a store of its own, so nothing is written into the source tree. What is expected is computed here in
+another way where that is possible, not copied from a run.
+"""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+CAIRN = os.path.abspath(os.environ.get("CAIRN_BIN") or TOP / "build/release/cairn")
+
+
+@pytest.fixture
+def place(tmp_path):
+    shutil.copytree(TOP / "examples", tmp_path / "examples")
+    return tmp_path / "examples"
+
+
+def cairn(place, *args, cwd=None):
+    env = dict(os.environ, CAIRN_STORE=str(place.parent / "store" / "cairn.db"))
+    return subprocess.run(
+        [CAIRN, *args], cwd=cwd or place, env=env, capture_output=True, text=True, timeout=120
+    )
+
+
+def run(place, name, *args, status="completed", cwd=None):
+    """The execution as `cairn run NAME --json` prints it."""
+    done = cairn(place, "run", name, "--json", *args, cwd=cwd)
+    assert done.stdout, done.stderr
+    execution = json.loads(done.stdout)
+    assert execution["status"] == status, (execution["error"], done.stderr)
+    assert done.returncode == (0 if status == "completed" else 1)
+    return execution
+
+
+def steps(execution, node):
+    return [s for s in execution["subSteps"] if s["node"] == node]
+
+
+def workflows():
+    return sorted(p.relative_to(TOP / "examples") for p in (TOP / "examples").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", [str(p) for p in workflows() if p.parts[0] != "data"])
+def test_every_example_is_valid(place, name):
+    done = cairn(place, "validate", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stdout + done.stderr
+
+
+def test_every_example_is_tested_here():
+    tested = set(re.findall(r'"([\w/-]+\.yaml)"', pathlib.Path(__file__).read_text()))
+    assert {str(p) for p in workflows() if p.parts[0] != "data"} <= tested
+
+
+# ---- the small ones ----
+
+
+def test_hello(place):
+    result = run(place, "hello.yaml", "-i", "name=Ada")["finalResult"]
+    assert result == {
+        "greeting": "Hello, Ada!",
+        "verse": "Slow water, still older than its bridges.",
+    }
+    assert len((place / "hello.yaml").read_text().splitlines()) == 10
+
+
+def test_loop_ends_when_the_reviewer_is_content(place):
+    execution = run(place, "loop.yaml")
+    assert execution["finalResult"] == {
+        "text": "Twice a day the moon lifts the sea and sets it down again.",
+        "drafts": 3,
+        "accepted": True,
+    }
+    assert [s["iteration"] for s in steps(execution, "draft")] == [0, 1, 2]
+    assert [s["result"] for s in steps(execution, "good")] == [False, False, True]
+
+
+def test_loop_leaves_by_limit(place):
+    text = (place / "loop.yaml").read_text()
+    (place / "short.yaml").write_text(text.replace("max_iterations: 5", "max_iterations: 2"))
+    result = run(place, "short.yaml")["finalResult"]
+    assert result == {
+        "text": "The sea comes and goes, and the moon is why.",
+        "drafts": 2,
+        "accepted": False,
+    }
+
+
+def collatz(n):
+    return 0 if n == 1 else 1 + collatz(3 * n + 1 if n % 2 else n // 2)
+
+
+@pytest.mark.parametrize("numbers", [None, [7, 6, 5, 4, 3, 2, 1], [1]])
+def test_fan_out(place, numbers):
+    given = [] if numbers is None else ["-i", "numbers:=" + json.dumps(numbers)]
+    numbers = numbers or [27, 97, 871, 6170, 77031]
+    execution = run(place, "fan-out.yaml", *given)
+    counts = [collatz(n) for n in numbers]
+    assert execution["finalResult"] == {
+        "steps": counts,
+        "odd": sum(n % 2 for n in numbers),
+        "winner": numbers[counts.index(max(counts))],
+    }
+    items = [s["index"] for s in steps(execution, "steps") if s["index"] is not None]
+    assert sorted(items) == list(range(len(numbers)))
+
+
+def test_sub_workflow(place):
+    execution = run(place, "sub-workflow.yaml")
+    assert execution["finalResult"] == {
+        "cleaned": ["to be or not", "", "that is the question"],
+        "total": {"texts": 2, "longest": "to be or not"},
+    }
+    assert run(place, "parts/clean.yaml", "-i", "text=  a  b ")["finalResult"] == {
+        "text": "a b",
+        "words": 2,
+    }
+
+
+def test_retry(place):
+    execution = run(place, "retry.yaml")
+    assert execution["finalResult"] == {"flaky": 3, "broken": "gave up after 2 attempts"}
+    (flaky,), (broken,) = steps(execution, "flaky"), steps(execution, "broken")
+    assert (flaky["status"], flaky["attempt"]) == ("completed", 3)
+    assert (broken["status"], broken["attempt"]) == ("failed", 2)
+    assert "no such printer" in broken["error"]["message"]
+    assert flaky["durationMs"] >= 0
+
+
+# ---- triage ----
+
+
+def read_tickets(place):
+    with open(place / "data/tickets.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def ask(place, script, ticket):
+    """What the offline model must answer: a second implementation of its rules."""
+    rules = yaml.safe_load((place / "data" / script).read_text())
+    prompt = f"{ticket['subject']}\n\n{ticket['body']}".lower()
+    for rule in rules["replies"]:
+        if any(text.lower() in prompt for text in rule["match"]):
+            return rule["reply"]
+    return rules["default"]
+
+
+def count(words):
+    return {word: words.count(word) for word in set(words)}
+
+
+def expected_triage(place):
+    tickets = read_tickets(place)
+    return {
+        "tickets": 200,
+        "topics": count([ask(place, "topics.yaml", t) for t in tickets]),
+        "channels": count([t["channel"] for t in tickets]),
+        "urgent": [t["id"] for t in tickets if ask(place, "urgency.yaml", t) == "urgent"],
+        "escalated": True,
+        "report": str(place / "report.md"),
+    }
+
+
+def check_report(place, result):
+    report = (place / "report.md").read_text(encoding="utf-8")
+    lines = report.splitlines()
+    tickets = read_tickets(place)
+    assert lines[0] == "# Support tickets"
+    assert f"200 tickets, {len(result['urgent'])} of them urgent." in lines
+    for topic, number in result["topics"].items():
+        assert sum(line.startswith(f"| {topic} | {number} |") for line in lines) == 1
+    listed = re.findall(r"^- \*\*(T-\d+)\*\*", report, re.M)
+    assert sorted(listed) == [t["id"] for t in tickets]  # each once
+    assert listed[: len(result["urgent"])] == result["urgent"]
+    for ticket in tickets:
+        assert f'- **{ticket["id"]}** ({ticket["channel"]}) {ticket["subject"]}: ' in report
+    assert "just {{tracking_url}}" in report  # what customers write is data, never expanded
+    return report
+
+
+def test_triage(place):
+    execution = run(place, "triage.yaml")
+    assert execution["finalResult"] == expected_triage(place)
+    assert execution["outputs"] == execution["finalResult"]
+    report = check_report(place, execution["finalResult"])
+    assert "Today's tickets need more hands than usual." in report
+    assert execution["usage"]["llmCalls"] == 401
+    assert [s["status"] for s in steps(execution, "all_well")] == ["skipped"]
+
+
+def test_triage_twice_gives_the_same(place):
+    first = run(place, "triage.yaml")
+    report = (place / "report.md").read_bytes()
+    second = run(place, "triage.yaml")
+    assert second["id"] != first["id"]
+    assert second["finalResult"] == first["finalResult"]
+    assert (place / "report.md").read_bytes() == report
+
+
+def test_triage_without_alarm(place):
+    execution = run(place, "triage.yaml", "-i", "alarm_at=150", "-i", "report=out/calm.md")
+    assert execution["finalResult"]["escalated"] is False
+    report = (place / "out/calm.md").read_text(encoding="utf-8")
+    assert "Nothing out of the ordinary today." in report
+    assert not (place / "report.md").exists()
+    assert [s["status"] for s in steps(execution, "escalate")] == ["skipped"]
+
+
+def test_triage_from_another_folder(place, tmp_path):
+    """Paths start in the folder of the workflow, wherever cairn is started; absolute ones do not."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    where = elsewhere / "mine.md"
+    result = run(place, "../examples/triage.yaml", "-i", f"report={where}", cwd=elsewhere)
+    assert result["finalResult"]["report"] == str(where)
+    assert "200 tickets" in where.read_text(encoding="utf-8")
+
+
+def test_triage_with_a_missing_file_says_where(place):
+    execution = run(place, "triage.yaml", "-i", "tickets=data/none.csv", status="failed")
+    assert execution["error"]["node"] == "read"
+    assert "data/none.csv" in execution["error"]["message"]
+    assert not (place / "report.md").exists()

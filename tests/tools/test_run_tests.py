@@ -1,0 +1,139 @@
+"""tools/run-tests on made-up groups: what it counts, what it shows, when it fails."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Project:
+    """A folder with the runner, a checker that is content, and the programs a test puts there."""
+
+    def __init__(self, root):
+        self.root = str(root / "project")
+        self.program("tools/check-layers", "exit 0")
+        shutil.copy(os.path.join(TOP, "tools/run-tests"), self.path("tools/run-tests"))
+
+    def path(self, name):
+        full = os.path.join(self.root, name)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        return full
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as handle:
+            handle.write(text)
+
+    def program(self, name, script):
+        self.write(name, f"#!/bin/sh\n{script}\n")
+        os.chmod(self.path(name), 0o755)
+
+    def run(self, *arguments):
+        """Returns (exit status, all lines, the last line)."""
+        done = subprocess.run(
+            [self.path("tools/run-tests"), "--out", self.path("out"), *arguments],
+            capture_output=True, text=True,
+        )
+        assert done.stderr == ""
+        lines = done.stdout.splitlines()
+        return done.returncode, lines, lines[-1]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def said(text):
+    return f"cat <<'END'\n{text}\nEND"
+
+
+def test_every_group_is_counted(project):
+    project.program("out/tests/unit-base", said("1..3\nok 1 - a\nok 2 # SKIP b\nok 3 - c"))
+    project.program("out/tests/store-suite", said("1..1\nok 1 - a\n1..2\nok 1 - a\nok 2 - b"))
+    project.program("out/tests/sim", said("seed 1\npassed 500 failed 0"))
+    project.program("out/cairn-engine-cases", said("passed 7 failed 0"))
+    project.write("tests/cases/engine/a.jsonl", "{}\n")
+    project.write(
+        "tests/e2e/test_a.py",
+        "import os, pytest\n"
+        "def test_a(): assert os.environ['CAIRN_BIN'].endswith('/out/cairn')\n"
+        "@pytest.mark.skip(reason='not here')\n"
+        "def test_b(): pass\n",
+    )
+    status, lines, last = project.run()
+    # layers 1, unit 2 + 1 skipped, store 3, cases 7, no oracle, sim 500, pytest 1 + 1 skipped
+    assert last == "514 passed, 0 failed, 3 skipped"
+    assert status == 0
+    assert any("not here" in line for line in lines)
+    assert any("[skipped: b]" in line for line in lines)
+    assert any("no ../shared/oracle/cases.jsonl" in line for line in lines)
+
+
+def test_the_oracle_is_run_where_it_is(project, tmp_path):
+    project.program("out/cairn-engine-cases", 'test -s "$1" && echo passed 86 failed 0')
+    (tmp_path / "shared/oracle").mkdir(parents=True)
+    (tmp_path / "shared/oracle/cases.jsonl").write_text("{}\n")
+    assert project.run()[2] == "87 passed, 0 failed, 0 skipped"
+
+
+def test_it_goes_on_after_a_failure_and_shows_it(project):
+    project.program("out/tests/unit-a", said("1..2\nok 1 - x\nnot ok 2 - y\n# 1 != 2") + "\nexit 1")
+    project.program("out/tests/unit-b", said("1..1\nok 1 - z"))
+    status, lines, last = project.run()
+    assert (status, last) == (1, "3 passed, 1 failed, 0 skipped")
+    assert "# 1 != 2" in lines
+
+
+@pytest.mark.parametrize(
+    "script, note",
+    [
+        ("exit 0", "exited with status 0 and reported no test"),
+        ("echo nonsense; exit 3", "exited with status 3 and reported no test"),
+        (said("1..1\nok 1 - a") + "\nexit 23", "exited with status 23 though no test failed"),
+        (said("1..3\nok 1 - a") + "\nkill -ABRT $$", "2 of 3 announced tests never reported"),
+        (said("1..3\nok 1 - a") + "\nkill -ABRT $$", "was ended by SIGABRT"),
+        (said("1..1\nok 1 - a") + "\nkill -SEGV $$", "was ended by SIGSEGV though no test failed"),
+        (said("1..1\nok 1 - a") + "\nsleep 60", "stopped after 1 s"),
+    ],
+)
+def test_a_program_that_breaks_fails(project, script, note):
+    project.program("out/tests/unit-a", script)
+    status, lines, last = project.run("--timeout", "1")
+    assert status == 1
+    assert ", 1 failed, " in last
+    assert any(note in line for line in lines)
+
+
+def test_sim_must_end_with_its_tally(project):
+    project.program("out/tests/sim", said("passed 5 failed 0\nand then it stopped"))
+    assert project.run()[2] == "1 passed, 1 failed, 0 skipped"
+    project.program("out/tests/sim", said("seed 7 broke\npassed 5 failed 2") + "\nexit 1")
+    assert project.run()[2] == "6 passed, 2 failed, 0 skipped"
+
+
+def test_plain_cmocka_is_read_too(project):
+    text = "[==========] 3 test(s) run.\n[  PASSED  ] 2 test(s).\n[  FAILED  ] 1 test(s), listed below:"
+    project.program("out/tests/unit-a", said(text) + "\nexit 1")
+    assert project.run()[2] == "3 passed, 1 failed, 0 skipped"
+
+
+def test_pytest_failures_and_broken_files_count(project):
+    project.write("tests/e2e/test_a.py", "def test_a(): assert 1 == 2\ndef test_b(): pass\n")
+    project.write("tests/tools/test_b.py", "import nothing_of_that_name\n")
+    status, lines, last = project.run()
+    assert (status, last) == (1, "2 passed, 2 failed, 0 skipped")
+    assert any("assert 1 == 2" in line for line in lines)
+
+
+def test_a_broken_layer_fails(project):
+    project.program("tools/check-layers", "echo src/a.c:1: wrong; exit 1")
+    project.program("out/tests/unit-a", said("1..1\nok 1 - a"))
+    assert project.run()[2] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_nothing_to_run_is_a_failure(project):
+    status, _, last = project.run("--only", "no such group")
+    assert (status, last) == (1, "0 passed, 0 failed, 0 skipped")

@@ -1,0 +1,19 @@
+/* What io's groups of tests share with main.c: one function per file, the number that failed. */
+#ifndef CAIRN_TESTS_IO_GROUPS_H
+#define CAIRN_TESTS_IO_GROUPS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+int run_clock_tests(void);
+int run_file_tests(void);
+int run_launcher_tests(void);
+int run_lock_tests(void);
+int run_loop_tests(void);
+int run_tree_tests(void);
+
+#endif

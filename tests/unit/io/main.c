@@ -1,0 +1,17 @@
+/* Runs every group of io's unit tests; the exit status is 1 if any test failed.
+ *
+ * A group is one file here. A new file adds its run_<group>_tests to groups.h and one line below;
+ * the groups share no state.
+ */
+#include "groups.h"
+
+int main(void) {
+    int failed = 0;
+    failed += run_clock_tests();
+    failed += run_file_tests();
+    failed += run_lock_tests();
+    failed += run_loop_tests();
+    failed += run_launcher_tests();
+    failed += run_tree_tests();
+    return failed != 0;
+}
