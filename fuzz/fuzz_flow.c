@@ -1,9 +1,9 @@
 /* Any text as a workflow: compiling must end, within memory and without a crash, and what is found
  * must be well told.
  *
- * Checked: a refused workflow has findings with a message in UTF-8 and a place; a plan keeps its own
- * promises (edges, loops, bodies, names); compiling the same text twice gives the same plan. A broken
- * promise aborts. "other.yaml" and "run.py" can be referred to; other files are not there.
+ * Checked: a refused workflow has findings with a message in UTF-8 and a place; a plan keeps its
+ * own promises (edges, loops, bodies, names); compiling the same text twice gives the same plan. A
+ * broken promise aborts. "other.yaml" and "run.py" can be referred to; nothing else is there.
  */
 #include "flow/flow.h"
 

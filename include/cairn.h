@@ -2,17 +2,6 @@
  *
  * Open a store, register kinds of your own, submit workflows, run. One thread: every function is
  * called, and every callback comes, on the thread that calls cairn_run. Nothing here is global.
- *
- *   struct cairn *c;
- *   char why[CAIRN_ERROR_BYTES];
- *   if (cairn_open("flows.db", &c, why)) { fprintf(stderr, "%s\n", why); return 1; }
- *   struct cairn_workflow *w;
- *   if (cairn_load(c, "hello.yaml", &w, why) == 0 && cairn_submit(c, w, NULL, &x, why) == 0 &&
- *       cairn_run(c, why) == 0) {
- *       puts(cairn_result(x));
- *   }
- *   cairn_close(c);
- *
  * Functions return 0, or a number above 0 and a message in why (CAIRN_ERROR_BYTES bytes, or NULL).
  */
 #ifndef CAIRN_H
@@ -27,6 +16,17 @@ extern "C" {
 
 #define CAIRN_ERROR_BYTES 1200
 
+/* The whole of it:
+ *   struct cairn *c;
+ *   char why[CAIRN_ERROR_BYTES];
+ *   if (cairn_open("flows.db", &c, why)) { fprintf(stderr, "%s\n", why); return 1; }
+ *   struct cairn_workflow *w;
+ *   if (cairn_load(c, "hello.yaml", &w, why) == 0 && cairn_submit(c, w, NULL, &x, why) == 0 &&
+ *       cairn_run(c, why) == 0) {
+ *       puts(cairn_result(x));
+ *   }
+ *   cairn_close(c);
+ */
 struct cairn;           /* a store, a loop and a host */
 struct cairn_workflow;  /* a compiled workflow, valid until cairn_close */
 struct cairn_execution; /* one execution in this process, valid until cairn_close */

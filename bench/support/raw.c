@@ -98,8 +98,10 @@ static void open_raw(struct raw *r, const char *folder, int executions) {
         " completed_us INTEGER, result TEXT);";
     char path[600];
     snprintf(path, sizeof path, "%s/raw.db", folder);
-    check(r, sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                                               SQLITE_OPEN_NOMUTEX, NULL), path);
+    check(r,
+          sqlite3_open_v2(path, &r->db,
+                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
+          path);
     check(r, sqlite3_exec(r->db, ddl, NULL, NULL, NULL), "create");
     char many[BLOCK * 20 + 40] = "INSERT INTO events VALUES";
     for (int i = 0; i < BLOCK; i++) {

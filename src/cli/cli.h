@@ -78,8 +78,8 @@ const char *cli_value(const struct cli *c, const char *option);
 /* The value of a duration option, *out unchanged when not given. A mistake is reported. */
 enum err cli_duration(struct cli *c, const char *option, int64_t *out_us) MUST_USE;
 /* A whole number within [min, max], likewise. */
-enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t max,
-                    uint32_t *out) MUST_USE;
+enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t max, uint32_t *out)
+    MUST_USE;
 /* NAME=VALUE cut at the first '='; false when there is none or the name is empty. */
 bool cli_pair(const char *text, struct str *out_name, struct str *out_value);
 /* All labels (--label name=value) as a map of texts, null without any. A mistake is reported. */
@@ -92,7 +92,10 @@ void help_print_command(struct cli *c, const struct command *command);
 /* " did you mean" for a word that is no command; reported as an error. */
 void help_unknown_command(struct cli *c, struct str word);
 
-/* ---- report.c: errors to stderr ---- */
+/* ---- report.c ---- */
+
+/* A document on stdout, indented, with a newline. */
+void cli_print_json(struct cli *c, struct value v);
 
 /* "error: <message>", then help indented when it is not NULL; returns the exit status of code. */
 int cli_fail(struct cli *c, enum err code, const char *help, const char *fmt, ...)

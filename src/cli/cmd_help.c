@@ -1,4 +1,5 @@
-/* cairn help: what there is, or how one command is used.
+/* cairn help: what there is, or how one command is used. The same text as `cairn` alone and as
+ * `cairn COMMAND --help`; nothing about a command is written here.
  */
 #include "cli/cli.h"
 

@@ -97,7 +97,6 @@ static enum err read_page(struct session *s, struct store_filter *f, struct str 
 
 static void print_json(struct cli *c, const struct page *p) {
     struct value_builder b, items;
-    struct buf text;
     wall_us now = session_now();
     value_builder_init(&b, &c->arena);
     value_builder_init(&items, &c->arena);
@@ -107,11 +106,7 @@ static void print_json(struct cli *c, const struct page *p) {
     value_map_add(&b, STR("items"), value_list_done(&items));
     value_map_add(&b, STR("next"),
                   p->more ? value_text(p->rows[p->count - 1]->fixed.id) : value_null());
-    buf_init(&text, 0);
-    value_print_json(value_map_done(&b), 2, &text);
-    buf_append_char(&text, '\n');
-    sink_flush(&c->out, &text);
-    buf_fini(&text);
+    cli_print_json(c, value_map_done(&b));
 }
 
 static uint32_t workflow_column(const struct cli *c, const struct page *p) {

@@ -9,23 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cli/load.h"
-#include "cli/outcome.h"
-#include "cli/watch.h"
+#include "cli/running.h"
 #include "node/node.h"
-
-struct running {
-    struct cli *c;
-    struct session s;
-    struct workflow w;
-    struct watch watch;
-    struct run *run;
-    struct str id;
-    struct io_signal *signals[2];
-    uint32_t stops; /* signals that came */
-    bool ended, lost;
-    struct error why_lost;
-};
 
 /* ---- what the host tells ---- */
 
@@ -137,86 +122,6 @@ static enum err turn_until_end(struct running *x, struct error *e) {
     return err;
 }
 
-/* ---- ends ---- */
-
-static int tell_interrupted(struct running *x) {
-    struct str store = session_store_option(&x->s);
-    host_close(x->s.host); /* stops what runs; nothing more is recorded */
-    x->s.host = NULL;
-    sink_printf(&x->c->err,
-                "interrupted: execution %.*s was left as it was and is kept\n"
-                "    look at it: cairn results %.*s%.*s\n",
-                STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
-    return EXIT_INTERRUPT;
-}
-
-static int tell_lost(struct running *x) {
-    struct buf help;
-    struct str store = session_store_option(&x->s);
-    buf_init(&help, 0);
-    buf_printf(&help, "execution %.*s was left as it was last recorded: cairn results %.*s%.*s",
-               STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
-    buf_append_char(&help, '\0');
-    cli_fail_error(x->c, &x->why_lost, buf_ok(&help) ? help.ptr : NULL);
-    buf_fini(&help);
-    return EXIT_STORE;
-}
-
-static void print_json(struct running *x, const struct details *d) {
-    struct buf b;
-    buf_init(&b, 0);
-    value_print_json(details_json(&x->c->arena, &d->stored, d->now, d), 2, &b);
-    buf_append_char(&b, '\n');
-    sink_flush(&x->c->out, &b);
-    buf_fini(&b);
-}
-
-static void print_result(struct running *x) {
-    struct buf b;
-    buf_init(&b, 0);
-    outcome_print_result(&b, details_value(&x->c->arena, run_result_json(x->run)));
-    sink_flush(&x->c->out, &b);
-    buf_fini(&b);
-}
-
-static void print_failure(struct running *x, const struct details *d) {
-    struct buf b;
-    struct str store = session_store_option(&x->s);
-    buf_init(&b, 0);
-    outcome_print_error(&b, &x->c->err, d, x->w.shown);
-    outcome_print_completed(&b, d);
-    buf_printf(&b, "    look further: cairn results %.*s --verbose%.*s\n", STR_ARG(x->id),
-               STR_ARG(store));
-    sink_flush(&x->c->err, &b);
-    buf_fini(&b);
-}
-
-static int tell_end(struct running *x) {
-    enum exec_status status = run_status(x->run);
-    struct details d = {0};
-    struct error e = {0};
-    bool json = cli_has(x->c, "json");
-    if (!json && !cli_has(x->c, "json-lines")) {
-        print_result(x);
-    }
-    if (json || status != EXEC_COMPLETED) {
-        enum err err = details_open(&x->s, x->id, &d, &e);
-        if (err) {
-            details_close(&d);
-            return cli_fail_error(x->c, &e, NULL);
-        }
-        d.plan = x->w.plan; /* its marks name the file as it was typed */
-    }
-    if (json) {
-        print_json(x, &d);
-    }
-    if (status != EXEC_COMPLETED) {
-        print_failure(x, &d);
-    }
-    details_close(&d);
-    return outcome_exit_status(status);
-}
-
 static int run_workflow(struct running *x, struct host_submission *sub) {
     struct error e = {0};
     enum err err = open_all(x);
@@ -230,7 +135,7 @@ static int run_workflow(struct running *x, struct host_submission *sub) {
     if (err) {
         return cli_fail_error(x->c, &e, NULL);
     }
-    return x->ended ? tell_end(x) : x->lost ? tell_lost(x) : tell_interrupted(x);
+    return x->ended ? run_tell_end(x) : x->lost ? run_tell_lost(x) : run_tell_interrupted(x);
 }
 
 static void close_all(struct running *x) {

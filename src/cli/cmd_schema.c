@@ -8,15 +8,10 @@
 static int run(struct cli *c) {
     struct kind_table kinds = node_kinds();
     struct value schema;
-    struct buf b;
     if (flow_schema(&kinds, &c->arena, &schema)) {
         return cli_fail(c, ERR_NOMEM, NULL, "out of memory");
     }
-    buf_init(&b, 0);
-    value_print_json(schema, 2, &b);
-    buf_append_char(&b, '\n');
-    sink_flush(&c->out, &b);
-    buf_fini(&b);
+    cli_print_json(c, schema);
     return 0;
 }
 

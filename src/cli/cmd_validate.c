@@ -59,7 +59,6 @@ static int check(struct cli *c, const char *path, struct value_builder *list) {
 
 static int run(struct cli *c) {
     struct value_builder list;
-    struct buf b;
     int status = 0;
     value_builder_init(&list, &c->arena);
     for (size_t i = 0; i < c->argument_count; i++) {
@@ -67,11 +66,7 @@ static int run(struct cli *c) {
         status = one > status ? one : status;
     }
     if (cli_has(c, "json")) {
-        buf_init(&b, 0);
-        value_print_json(value_list_done(&list), 2, &b);
-        buf_append_char(&b, '\n');
-        sink_flush(&c->out, &b);
-        buf_fini(&b);
+        cli_print_json(c, value_list_done(&list));
     }
     return status;
 }

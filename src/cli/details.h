@@ -1,4 +1,6 @@
 /* A stored execution with its steps and messages, whoever runs it and whether or not it has ended.
+ * What is read is one moment: rows that lag behind the journal are made anew from it. Only looks:
+ * nothing here writes to a store.
  */
 #ifndef CAIRN_CLI_DETAILS_H
 #define CAIRN_CLI_DETAILS_H

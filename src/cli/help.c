@@ -1,4 +1,6 @@
 /* Help, made from the descriptors alone: a new command or option needs no line here.
+ *
+ * It goes to stdout, for it is what was asked for; only mistakes are told on stderr.
  */
 #include "cli/cli.h"
 

@@ -1,4 +1,7 @@
 /* Reading a workflow and the inputs that a command line gives it.
+ *
+ * What is read here is all that is ever read of a workflow: its files go into the plan, and from
+ * there into the store.
  */
 #ifndef CAIRN_CLI_LOAD_H
 #define CAIRN_CLI_LOAD_H
@@ -9,12 +12,12 @@
 #define LOAD_MAX_BYTES (16u << 20) /* of one file of a workflow */
 
 struct workflow {
-    struct str path;    /* as typed; "-" is standard input */
-    struct str folder;  /* absolute; relative paths start here */
-    struct str entry;   /* name of the file in it */
-    const char *shown;  /* how messages name it */
-    struct plan *plan;  /* NULL when it has errors */
-    struct diag diag;   /* findings, in the arena of the command line */
+    struct str path;   /* as typed; "-" is standard input */
+    struct str folder; /* absolute; relative paths start here */
+    struct str entry;  /* name of the file in it */
+    const char *shown; /* how messages name it */
+    struct plan *plan; /* NULL when it has errors */
+    struct diag diag;  /* findings, in the arena of the command line */
 };
 
 /* Reads and compiles. ERR_INVALID: diag says why. Any other error is reported. Free by

@@ -1,4 +1,7 @@
 /* The end of an execution in words: what failed and where, what was completed, the result.
+ *
+ * Texts of workflows, steps and models are cleaned before they stand in a line; the result itself
+ * is printed as it is, for it is what was asked for.
  */
 #include "cli/outcome.h"
 

@@ -1,4 +1,6 @@
 /* How an execution ended, told to people: the same words after `run` and in `results`.
+ *
+ * Writes into a buffer; which stream it goes to is the caller's choice.
  */
 #ifndef CAIRN_CLI_OUTCOME_H
 #define CAIRN_CLI_OUTCOME_H
@@ -18,5 +20,10 @@ void outcome_print_error(struct buf *b, const struct sink *s, const struct detai
 void outcome_print_completed(struct buf *b, const struct details *d);
 /* A JSON error column as "type: message". */
 void outcome_print_error_text(struct buf *b, struct value error);
+
+/* ---- story.c ---- */
+
+/* All that `cairn results` shows, on stdout. */
+void outcome_print_story(struct cli *c, const struct details *d, bool verbose);
 
 #endif

@@ -1,5 +1,5 @@
 /* Errors, on stderr: what, where, why, what to do. An error is told here once, where it stops;
- * nothing else in the command line prints one.
+ * nothing else in the command line prints one. And documents, on stdout.
  */
 #include <stdio.h>
 
@@ -63,4 +63,13 @@ void cli_findings(struct cli *c, const struct diag *d) {
     sink_flush(&c->err, &clean);
     buf_fini(&b);
     buf_fini(&clean);
+}
+
+void cli_print_json(struct cli *c, struct value v) {
+    struct buf b;
+    buf_init(&b, 0);
+    value_print_json(v, 2, &b);
+    buf_append_char(&b, '\n');
+    sink_flush(&c->out, &b);
+    buf_fini(&b);
 }

@@ -1,4 +1,6 @@
 /* From recorded events to watchers: decodes each event once, keeps how every node stands, hands on.
+ *
+ * Events of sub-workflows are handed on too, but only the watched execution has nodes here.
  */
 #include "cli/watch.h"
 

@@ -54,9 +54,7 @@ void cairn_close(struct cairn *c) {
     free(c);
 }
 
-void cairn_set_slots(struct cairn *c, uint32_t slots) {
-    c->slots = slots;
-}
+void cairn_set_slots(struct cairn *c, uint32_t slots) { c->slots = slots; }
 
 static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
     struct cairn *c = ctx;
@@ -148,9 +146,8 @@ static int compile(struct cairn *c, struct cairn_workflow *w, struct flow_loader
 int cairn_load(struct cairn *c, const char *path, struct cairn_workflow **out, char *why) {
     struct cairn_workflow *w = ARENA_NEW(&c->arena, struct cairn_workflow);
     const char *slash = strrchr(path, '/');
-    struct str folder =
-        slash ? arena_str(&c->arena, (struct str){path, (size_t)(slash - path)})
-              : arena_str(&c->arena, STR("."));
+    struct str folder = slash ? arena_str(&c->arena, (struct str){path, (size_t)(slash - path)})
+                              : arena_str(&c->arena, STR("."));
     if (!w || !folder.ptr) {
         return no_memory(why);
     }
@@ -192,8 +189,8 @@ static enum err read_inputs(const struct plan *p, const char *json, struct arena
     struct diag diag;
     diag_init(&diag, a);
     for (size_t i = 0; given && i < count; i++) {
-        given[i] = (struct flow_input){.name = value_str(map.pairs[i].key),
-                                       .value = map.pairs[i].val};
+        given[i] =
+            (struct flow_input){.name = value_str(map.pairs[i].key), .value = map.pairs[i].val};
     }
     err = given ? flow_inputs(p, given, count, a, out, &diag) : ERR_NOMEM;
     if (err && diag.count) {
@@ -254,9 +251,7 @@ int cairn_run(struct cairn *c, char *why) {
     return err ? embed_fail(why, err, &e) : 0;
 }
 
-const char *cairn_id(const struct cairn_execution *x) {
-    return run_id(x->run).ptr;
-}
+const char *cairn_id(const struct cairn_execution *x) { return run_id(x->run).ptr; }
 
 const char *cairn_status(const struct cairn_execution *x) {
     return exec_status_name(run_status(x->run));

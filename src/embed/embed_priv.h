@@ -1,4 +1,6 @@
-/* What include/cairn.h's opaque types are. Private to src/embed.
+/* What include/cairn.h's opaque types are: a store, a loop and a host under one roof, and what was
+ * compiled, submitted and registered through it.
+ * Private to src/embed; programs see the opaque names only.
  */
 #ifndef CAIRN_EMBED_PRIV_H
 #define CAIRN_EMBED_PRIV_H

@@ -108,26 +108,20 @@ const char *cairn_step_with(struct cairn_step *s) {
     return kept.ptr ? kept.ptr : "null";
 }
 
-const char *cairn_step_key(struct cairn_step *s) {
-    return s->port ? s->port->in->key.ptr : "";
-}
+const char *cairn_step_key(struct cairn_step *s) { return s->port ? s->port->in->key.ptr : ""; }
 
-uint32_t cairn_step_attempt(struct cairn_step *s) {
-    return s->port ? s->port->in->attempt : 0;
-}
+uint32_t cairn_step_attempt(struct cairn_step *s) { return s->port ? s->port->in->attempt : 0; }
 
 static void fail(struct cairn_step *s, const char *type, const char *message, bool transient) {
     s->failed = true;
-    s->failure = (struct step_failure){
-        .class = transient ? FAILURE_TRANSIENT : FAILURE_PERMANENT,
-        .type = arena_str(&s->arena, str_from(type)),
-        .message = arena_str(&s->arena, str_from(message))};
+    s->failure = (struct step_failure){.class = transient ? FAILURE_TRANSIENT : FAILURE_PERMANENT,
+                                       .type = arena_str(&s->arena, str_from(type)),
+                                       .message = arena_str(&s->arena, str_from(message))};
 }
 
 void cairn_step_done(struct cairn_step *s, const char *body_json) {
     struct error why;
-    if (body_json &&
-        value_parse_json(&s->arena, str_from(body_json), &s->result.body, &why)) {
+    if (body_json && value_parse_json(&s->arena, str_from(body_json), &s->result.body, &why)) {
         fail(s, "invalid", why.message, false);
     }
     step_over(s);
@@ -146,8 +140,7 @@ int cairn_register(struct cairn *c, const struct cairn_kind *kind, char *why) {
         return embed_fail(why, e.code, &e);
     }
     if (!str_is_name(str_from(kind->name)) || kind_find(&built_in, str_from(kind->name))) {
-        error_set(&e, ERR_INVALID, "\"%s\" cannot name a kind: it is taken or no name",
-                  kind->name);
+        error_set(&e, ERR_INVALID, "\"%s\" cannot name a kind: it is taken or no name", kind->name);
         return embed_fail(why, e.code, &e);
     }
     if (!c->later) {

@@ -7,7 +7,7 @@
 
 typedef enum err (*apply_fn)(struct engine *g, const struct event *ev, struct error *e);
 
-struct item_state *item_of(const struct engine *g, struct step_id s) {
+struct item_state *engine_item_of(const struct engine *g, struct step_id s) {
     struct foreach_state *f = g->nodes[s.node].each;
     return f && s.index >= 0 && s.index < (int64_t)f->count ? &f->items[s.index] : NULL;
 }
@@ -21,7 +21,7 @@ static bool is_active(uint8_t status) {
     return status == STEP_RUNNING || status == STEP_RETRYING || status == STEP_WAITING;
 }
 
-void set_status(struct engine *g, uint32_t node, enum step_status status) {
+void engine_set_status(struct engine *g, uint32_t node, enum step_status status) {
     struct node_state *n = &g->nodes[node];
     g->active -= is_active(n->status);
     g->by_status[n->status]--;
@@ -33,11 +33,11 @@ void set_status(struct engine *g, uint32_t node, enum step_status status) {
 /* A step stops holding what it held while it ran. */
 static void let_go(struct engine *g, struct step_id s) {
     struct node_state *n = &g->nodes[s.node];
-    struct item_state *item = item_of(g, s);
+    struct item_state *item = engine_item_of(g, s);
     uint8_t status = item ? item->status : n->status;
     struct flight **flight = item ? &item->flight : &n->flight;
     if (status == STEP_RUNNING && !(n->each && !item)) {
-        release_slot(g, &g->plan->nodes[s.node]);
+        engine_release_slot(g, &g->plan->nodes[s.node]);
     }
     flight_unref(*flight);
     *flight = NULL;
@@ -50,7 +50,7 @@ static enum err end_node(struct engine *g, const struct event *ev, enum step_sta
                          uint16_t handle, struct error *e) {
     uint32_t node = ev->step.node;
     let_go(g, ev->step);
-    set_status(g, node, status);
+    engine_set_status(g, node, status);
     g->nodes[node].ready = false;
     enum err err = track_end(g, ev, status, e);
     return err ? err : edges_leave(g, node, handle, e);
@@ -63,13 +63,13 @@ static enum err feed(struct engine *g, uint32_t node, struct error *e) {
         return OK;
     }
     f->queued = true;
-    struct heap *h = holds_slot(&g->plan->nodes[node]) ? &g->slotted : &g->ready;
+    struct heap *h = engine_holds_slot(&g->plan->nodes[node]) ? &g->slotted : &g->ready;
     return heap_push(h, g->order[node]) ? OK : error_nomem(e);
 }
 
 static enum err end_item(struct engine *g, const struct event *ev, enum step_status status,
                          struct error *e) {
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     ASSERT(item);
     let_go(g, ev->step);
     item->status = (uint8_t)status;
@@ -110,16 +110,16 @@ static enum err apply_started(struct engine *g, const struct event *ev, struct e
 
 static enum err apply_ready(struct engine *g, const struct event *ev, struct error *e) {
     g->nodes[ev->step.node].guarded = true;
-    return make_ready(g, ev->step.node, e);
+    return engine_make_ready(g, ev->step.node, e);
 }
 
 static void take_slot(struct engine *g, uint32_t node) {
-    g->held_slots += holds_slot(&g->plan->nodes[node]);
+    g->held_slots += engine_holds_slot(&g->plan->nodes[node]);
 }
 
 static enum err scheduled_item(struct engine *g, const struct event *ev, struct error *e) {
     struct foreach_state *f = g->nodes[ev->step.node].each;
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     if (!item || step_status_final(item->status)) {
         return corrupt(ev, e);
     }
@@ -147,7 +147,7 @@ static enum err scheduled_node(struct engine *g, const struct event *ev, struct 
     if (n->status != STEP_RUNNING) {
         take_slot(g, ev->step.node);
     }
-    set_status(g, ev->step.node, STEP_RUNNING);
+    engine_set_status(g, ev->step.node, STEP_RUNNING);
     n->ready = n->retry_due = n->armed = false;
     n->attempt = (uint32_t)ev->attempt;
     return first ? track_begin(g, ev->step, &n->track, e) : OK;
@@ -155,7 +155,7 @@ static enum err scheduled_node(struct engine *g, const struct event *ev, struct 
 
 static enum err apply_scheduled(struct engine *g, const struct event *ev, struct error *e) {
     enum err err = ev->step.index >= 0 ? scheduled_item(g, ev, e) : scheduled_node(g, ev, e);
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     struct flight **flight = item ? &item->flight : &g->nodes[ev->step.node].flight;
     if (err || g->out || g->plan->nodes[ev->step.node].pure) {
         return err; /* live, the decision makes the flight itself */
@@ -243,7 +243,7 @@ static enum err completed_node(struct engine *g, const struct event *ev, struct 
 }
 
 static enum err apply_completed(struct engine *g, const struct event *ev, struct error *e) {
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     if (ev->step.index < 0) {
         return completed_node(g, ev, e);
     }
@@ -256,19 +256,19 @@ static enum err apply_completed(struct engine *g, const struct event *ev, struct
 }
 
 static enum err apply_retrying(struct engine *g, const struct event *ev, struct error *e) {
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     struct node_state *n = &g->nodes[ev->step.node];
     if ((item ? item->status : n->status) != STEP_RUNNING) {
         return corrupt(ev, e);
     }
-    release_slot(g, &g->plan->nodes[ev->step.node]);
+    engine_release_slot(g, &g->plan->nodes[ev->step.node]);
     if (item) {
         item->status = STEP_RETRYING;
         item->due_us = ev->due_us;
         item->failures++;
         return OK;
     }
-    set_status(g, ev->step.node, STEP_RETRYING);
+    engine_set_status(g, ev->step.node, STEP_RETRYING);
     n->due_us = ev->due_us;
     n->failures++;
     return OK;
@@ -281,14 +281,14 @@ static enum err failure_map(struct engine *g, const struct event *ev, struct hel
     struct track t = {.error_type = ev->error_type,
                       .error_message = ev->message,
                       .attempt = (uint32_t)ev->attempt};
-    enum err err = held_set(out, error_value(&a, &t, g->plan->nodes[ev->step.node].name), e);
+    enum err err = held_set(out, engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name), e);
     arena_fini(&a);
     return err;
 }
 
 static enum err apply_failed(struct engine *g, const struct event *ev, struct error *e) {
     struct node_state *n = &g->nodes[ev->step.node];
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     if (ev->step.index >= 0 ? !item || step_status_final(item->status)
                             : step_status_final(n->status)) {
         return corrupt(ev, e);
@@ -303,8 +303,8 @@ static enum err apply_failed(struct engine *g, const struct event *ev, struct er
     }
     n->attempt = ev->attempt ? (uint32_t)ev->attempt : n->attempt;
     n->why = ev->effect == EFFECT_CONTINUE ? WHY_CONTINUED : WHY_NONE;
-    return end_node(g, ev, STEP_FAILED,
-                    ev->effect == EFFECT_HANDLED ? HANDLE_ERROR : HANDLE_NONE, e);
+    return end_node(g, ev, STEP_FAILED, ev->effect == EFFECT_HANDLED ? HANDLE_ERROR : HANDLE_NONE,
+                    e);
 }
 
 static enum err apply_skipped(struct engine *g, const struct event *ev, struct error *e) {
@@ -315,7 +315,7 @@ static enum err apply_skipped(struct engine *g, const struct event *ev, struct e
 }
 
 static enum err apply_cancelled(struct engine *g, const struct event *ev, struct error *e) {
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     uint8_t status = item ? item->status : g->nodes[ev->step.node].status;
     if (step_status_final(status)) {
         return corrupt(ev, e);
@@ -342,7 +342,7 @@ static enum err apply_foreach(struct engine *g, const struct event *ev, struct e
     f->count = f->unfinished = (uint32_t)count;
     n->each = f;
     n->ready = n->armed = false;
-    set_status(g, ev->step.node, STEP_RUNNING);
+    engine_set_status(g, ev->step.node, STEP_RUNNING);
     err = track_begin(g, ev->step, &n->track, e);
     return err ? err : feed(g, ev->step.node, e);
 }
@@ -368,7 +368,7 @@ static enum err apply_items_cancelled(struct engine *g, const struct event *ev, 
 
 static enum err apply_repeated(struct engine *g, const struct event *ev, struct error *e) {
     int32_t loop = g->plan->nodes[ev->step.node].heads;
-    if (loop < 0 || !loop_may_repeat(g, (uint32_t)loop)) {
+    if (loop < 0 || !engine_loop_may_repeat(g, (uint32_t)loop)) {
         return corrupt(ev, e);
     }
     return edges_rearm(g, (uint32_t)loop, e);
@@ -459,7 +459,7 @@ static bool follows(const struct engine *g, const struct event *ev) {
     return ev->step.node < g->plan->node_count && step_current(g, ev->step);
 }
 
-enum err apply(struct engine *g, const struct event *ev, struct error *e) {
+enum err engine_apply(struct engine *g, const struct event *ev, struct error *e) {
     if ((size_t)ev->kind >= ARRAY_LEN(table) || !table[ev->kind]) {
         return error_set(e, ERR_UNSUPPORTED,
                          "event %llu is of kind %d, which this cairn does not know: use a newer "

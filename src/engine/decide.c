@@ -13,7 +13,7 @@ static bool running_attempt(const struct engine *g, const struct engine_input *i
         return false;
     }
     const struct node_state *n = &g->nodes[in->step.node];
-    const struct item_state *item = item_of(g, in->step);
+    const struct item_state *item = engine_item_of(g, in->step);
     if (in->step.index >= 0 && !item) {
         return false;
     }
@@ -25,25 +25,22 @@ static enum err on_create(struct engine *g, const struct engine_input *in, struc
     struct event ev = *in->created;
     ev.kind = EVENT_EXECUTION_CREATED;
     ev.rules = ENGINE_RULES;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err tell_timer(struct engine *g, struct step_id step, uint32_t attempt,
                            enum input_type timer, int64_t due_us, struct error *e) {
-    struct engine_effect fx = {.type = OUT_TIMER,
-                               .step = step,
-                               .attempt = attempt,
-                               .timer = timer,
-                               .due = {due_us}};
-    return emit_effect(g, &fx, e);
+    struct engine_effect fx = {
+        .type = OUT_TIMER, .step = step, .attempt = attempt, .timer = timer, .due = {due_us}};
+    return engine_emit_effect(g, &fx, e);
 }
 
 static enum err tell_exec_timeout(struct engine *g, struct error *e) {
     if (!g->timeout_us) {
         return OK;
     }
-    return tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT,
-                      g->started.us + g->timeout_us, e);
+    return tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT, g->started.us + g->timeout_us,
+                      e);
 }
 
 /* What is under way in a step is told again; a new owner makes a new attempt of it. */
@@ -51,7 +48,7 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
                           struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     struct node_state *n = &g->nodes[step.node];
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     uint8_t status = item ? item->status : n->status;
     uint32_t attempt = item ? item->attempt : n->attempt;
     if (status == STEP_RETRYING) {
@@ -62,7 +59,7 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
     }
     struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};
     if (p->pure) {
-        return emit_effect(g, &fx, e);
+        return engine_emit_effect(g, &fx, e);
     }
     if (new_attempt && p->delivery == DELIVERY_AT_MOST_ONCE) {
         struct step_failure f = {
@@ -70,17 +67,14 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
             .type = STR("in_doubt"),
             .message = STR("the owner ended while the step ran; whether it took effect is "
                            "unknown, and delivery is at_most_once")};
-        return attempt_failed(g, step, attempt, &f, e);
+        return engine_attempt_failed(g, step, attempt, &f, e);
     }
     if (new_attempt) {
-        return schedule(g, step, attempt + 1, e);
+        return engine_schedule(g, step, attempt + 1, e);
     }
     fx.type = OUT_PERFORM;
     fx.flight = item ? item->flight : n->flight;
-    enum err err = emit_effect(g, &fx, e);
-    return err || !p->timeout_us ? err
-                                 : tell_timer(g, step, attempt, INPUT_STEP_TIMEOUT,
-                                              g->now.us + p->timeout_us, e);
+    return engine_emit_effect(g, &fx, e);
 }
 
 static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) {
@@ -101,7 +95,7 @@ static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) 
 
 static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     return err ? err : tell_again(g, true, e);
 }
 
@@ -123,13 +117,13 @@ static enum err eval_step(struct engine *g, const struct engine_input *in, struc
         return error_nomem(e);
     }
     if (err) {
-        struct step_failure failure = {
-            .class = err == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT,
-            .type = str_from(err_name(err)),
-            .message = str_from(why.message)};
-        return attempt_failed(g, in->step, in->attempt, &failure, e);
+        struct step_failure failure = {.class = err == ERR_TRANSIENT ? FAILURE_TRANSIENT
+                                                                     : FAILURE_PERMANENT,
+                                       .type = str_from(err_name(err)),
+                                       .message = str_from(why.message)};
+        return engine_attempt_failed(g, in->step, in->attempt, &failure, e);
     }
-    return complete_step(g, in->step, in->attempt, &result, g->now, e);
+    return engine_complete_step(g, in->step, in->attempt, &result, g->now, e);
 }
 
 static enum err on_eval(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -155,18 +149,19 @@ static enum err late(struct engine *g, const struct engine_input *in, struct err
     struct event ev = event_of_step(EVENT_LATE_RESULT, in->step);
     ev.attempt = in->attempt;
     ev.meta = in->result->meta;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err on_done(struct engine *g, const struct engine_input *in, struct error *e) {
     if (!running_attempt(g, in)) {
         return late(g, in, e);
     }
-    return complete_step(g, in->step, in->attempt, in->result, in->started, e);
+    return engine_complete_step(g, in->step, in->attempt, in->result, in->started, e);
 }
 
 static enum err on_fail(struct engine *g, const struct engine_input *in, struct error *e) {
-    return running_attempt(g, in) ? attempt_failed(g, in->step, in->attempt, in->failure, e) : OK;
+    return running_attempt(g, in) ? engine_attempt_failed(g, in->step, in->attempt, in->failure, e)
+                                  : OK;
 }
 
 static enum err on_retry_due(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -174,12 +169,12 @@ static enum err on_retry_due(struct engine *g, const struct engine_input *in, st
         return OK;
     }
     struct node_state *n = &g->nodes[in->step.node];
-    struct item_state *item = item_of(g, in->step);
+    struct item_state *item = engine_item_of(g, in->step);
     if ((item ? item->status : n->status) != STEP_RETRYING ||
         (item ? item->attempt : n->attempt) != in->attempt) {
         return OK;
     }
-    bool slotted = holds_slot(&g->plan->nodes[in->step.node]);
+    bool slotted = engine_holds_slot(&g->plan->nodes[in->step.node]);
     bool ok = heap_push(slotted ? &g->slotted : &g->ready, g->order[in->step.node]);
     if (item) {
         ok = ok && heap_push(&n->each->due, (uint32_t)in->step.index);
@@ -189,21 +184,18 @@ static enum err on_retry_due(struct engine *g, const struct engine_input *in, st
     return ok ? OK : error_nomem(e);
 }
 
-static enum err on_step_timeout(struct engine *g, const struct engine_input *in,
-                                struct error *e) {
+static enum err on_step_timeout(struct engine *g, const struct engine_input *in, struct error *e) {
     if (!running_attempt(g, in)) {
         return OK;
     }
     char duration[40], text[120];
     time_print_duration(g->plan->nodes[in->step.node].timeout_us, duration, sizeof duration);
-    int n = snprintf(text, sizeof text, "the attempt took longer than its timeout of %s",
-                     duration);
+    int n = snprintf(text, sizeof text, "the attempt took longer than its timeout of %s", duration);
     struct engine_effect fx = {.type = OUT_CANCEL, .step = in->step, .attempt = in->attempt};
-    struct step_failure f = {.class = FAILURE_TRANSIENT,
-                             .type = STR("timeout"),
-                             .message = {text, (size_t)n}};
-    enum err err = emit_effect(g, &fx, e);
-    return err ? err : attempt_failed(g, in->step, in->attempt, &f, e);
+    struct step_failure f = {
+        .class = FAILURE_TRANSIENT, .type = STR("timeout"), .message = {text, (size_t)n}};
+    enum err err = engine_emit_effect(g, &fx, e);
+    return err ? err : engine_attempt_failed(g, in->step, in->attempt, &f, e);
 }
 
 static enum err on_exec_timeout(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -218,8 +210,8 @@ static enum err on_exec_timeout(struct engine *g, const struct engine_input *in,
                        .error_type = STR("timeout"),
                        .message = {text, (size_t)n},
                        .mode = 2};
-    enum err err = emit(g, &ev, e);
-    return err ? err : wind_down(g, true, e);
+    enum err err = engine_emit(g, &ev, e);
+    return err ? err : engine_wind_down(g, true, e);
 }
 
 static enum err on_cancel(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -227,20 +219,20 @@ static enum err on_cancel(struct engine *g, const struct engine_input *in, struc
         return OK;
     }
     struct event ev = {.kind = EVENT_CANCEL_REQUESTED, .reason = in->by};
-    enum err err = emit(g, &ev, e);
-    return err ? err : wind_down(g, true, e);
+    enum err err = engine_emit(g, &ev, e);
+    return err ? err : engine_wind_down(g, true, e);
 }
 
 static enum err on_call(struct engine *g, const struct engine_input *in, struct error *e) {
     if (!running_attempt(g, in)) {
         return OK;
     }
-    struct event ev = event_of_step(
-        in->type == INPUT_CALL_BEGUN ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
+    struct event ev =
+        event_of_step(in->type == INPUT_CALL_BEGUN ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
     ev.attempt = in->attempt;
     ev.call = in->call;
     ev.body = in->value;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err on_process(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -251,7 +243,7 @@ static enum err on_process(struct engine *g, const struct engine_input *in, stru
     ev.attempt = in->attempt;
     ev.pid = in->pid;
     ev.process_start = in->process_start;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static const input_fn inputs[] = {
@@ -273,7 +265,7 @@ static const input_fn inputs[] = {
 enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
                        struct error *e) {
     ASSERT((size_t)in->type < ARRAY_LEN(inputs) && !g->out);
-    enum err err = settle_quietly(g, e); /* after a fold: what its last decision began */
+    enum err err = engine_settle_quietly(g, e); /* after a fold: what its last decision began */
     if (err) {
         return err;
     }
@@ -286,8 +278,8 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
     g->first_record = true;
     err = inputs[in->type](g, in, e);
     if (!err && g->status != EXEC_PENDING && !exec_status_final(g->status)) {
-        err = settle(g, e);
-        err = err ? err : finish_if_done(g, e);
+        err = engine_settle(g, e);
+        err = err ? err : engine_finish_if_done(g, e);
     }
     g->out = NULL;
     if (g->seq == seq) {
@@ -298,6 +290,6 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
 
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) {
     ASSERT(!g->out);
-    enum err err = catch_up(g, ev, e);
-    return err ? err : apply(g, ev, e);
+    enum err err = engine_catch_up(g, ev, e);
+    return err ? err : engine_apply(g, ev, e);
 }

@@ -9,7 +9,7 @@
 
 static enum err resolve(struct engine *g, uint32_t edge, struct error *e);
 
-enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) {
+enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) {
     struct node_state *n = &g->nodes[node];
     if (n->dirty) {
         return OK;
@@ -19,12 +19,12 @@ enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) {
     return heap_push(h, node) ? OK : error_nomem(e);
 }
 
-bool loop_may_repeat(const struct engine *g, uint32_t loop) {
+bool engine_loop_may_repeat(const struct engine *g, uint32_t loop) {
     return g->loops[loop].taken_backs > 0 && g->loops[loop].pending == 0;
 }
 
 static enum err queue_repeat(struct engine *g, uint32_t loop, struct error *e) {
-    if (!loop_may_repeat(g, loop) || g->loops[loop].queued) {
+    if (!engine_loop_may_repeat(g, loop) || g->loops[loop].queued) {
         return OK;
     }
     g->loops[loop].queued = true;
@@ -90,7 +90,7 @@ static enum err resolve(struct engine *g, uint32_t index, struct error *e) {
     ASSERT(target->open_in > 0);
     target->open_in--;
     target->taken_in += taken;
-    return mark_dirty(g, edge->target, e);
+    return engine_mark_dirty(g, edge->target, e);
 }
 
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) {
@@ -147,7 +147,7 @@ static void rearm_node(struct engine *g, uint32_t node) {
     n->iteration++;
     n->generation = 0;
     n->attempt = n->failures = n->track = 0;
-    set_status(g, node, STEP_PENDING);
+    engine_set_status(g, node, STEP_PENDING);
     n->why = WHY_NONE;
     n->armed = n->ready = n->guarded = n->retry_due = false;
     for (uint32_t i = 0; i < p->loop_count; i++) {
@@ -168,7 +168,7 @@ static enum err recount(struct engine *g, uint32_t node, struct error *e) {
         n->open_in += state == EDGE_OPEN;
         n->taken_in += state == EDGE_TAKEN;
     }
-    return n->open_in == 0 || n->taken_in > 0 ? mark_dirty(g, node, e) : OK;
+    return n->open_in == 0 || n->taken_in > 0 ? engine_mark_dirty(g, node, e) : OK;
 }
 
 /* End nodes of the body no longer are the end of anything. */
@@ -195,7 +195,7 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
         rearm_node(g, l->body[i]);
     }
     g->nodes[l->header].armed = true;
-    enum err err = mark_dirty(g, l->header, e);
+    enum err err = engine_mark_dirty(g, l->header, e);
     for (uint32_t i = 0; i < l->body_count && !err; i++) {
         err = recount(g, l->body[i], e);
     }
@@ -209,7 +209,7 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
  *   any: at least one taken                       -> ready
  *   all: none open (and one taken)                -> ready
  *   otherwise                                     -> wait */
-enum join_result node_join(const struct engine *g, uint32_t node) {
+enum join_result engine_node_join(const struct engine *g, uint32_t node) {
     const struct plan_node *p = &g->plan->nodes[node];
     const struct node_state *n = &g->nodes[node];
     if (n->armed || p->in_count_edges == 0) {
@@ -234,7 +234,7 @@ enum err edges_init(struct engine *g, struct error *e) {
     g->unfinished = p->node_count;
     for (uint32_t i = 0; i < p->node_count; i++) {
         g->nodes[i].open_in = p->nodes[i].in_count_edges;
-        enum err err = p->nodes[i].in_count_edges == 0 ? mark_dirty(g, i, e) : OK;
+        enum err err = p->nodes[i].in_count_edges == 0 ? engine_mark_dirty(g, i, e) : OK;
         if (err) {
             return err;
         }

@@ -54,7 +54,7 @@ struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_
     return event_of_step(kind, (struct step_id){node, n->iteration, -1, n->generation});
 }
 
-enum err emit(struct engine *g, struct event *ev, struct error *e) {
+enum err engine_emit(struct engine *g, struct event *ev, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);
     void *records = o->records;
@@ -80,10 +80,10 @@ enum err emit(struct engine *g, struct event *ev, struct error *e) {
     if (err) {
         return err;
     }
-    return buf_ok(&o->bytes) ? apply(g, ev, e) : error_nomem(e);
+    return buf_ok(&o->bytes) ? engine_apply(g, ev, e) : error_nomem(e);
 }
 
-enum err emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e) {
+enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);
     void *effects = o->effects;

@@ -1,4 +1,6 @@
 /* The state of one execution: making it, freeing it, looking at it.
+ * Nothing here decides or changes what was decided; the digest covers all that decisions depend
+ * on, so that live and folded states can be compared.
  */
 #include "engine/engine.h"
 
@@ -106,17 +108,11 @@ void engine_free(struct engine *g) {
     free(g);
 }
 
-enum exec_status engine_status(const struct engine *g) {
-    return g->status;
-}
+enum exec_status engine_status(const struct engine *g) { return g->status; }
 
-const struct plan *engine_plan(const struct engine *g) {
-    return g->plan;
-}
+const struct plan *engine_plan(const struct engine *g) { return g->plan; }
 
-uint64_t engine_last_seq(const struct engine *g) {
-    return g->seq;
-}
+uint64_t engine_last_seq(const struct engine *g) { return g->seq; }
 
 struct str engine_id(const struct engine *g) {
     return g->id;
@@ -139,13 +135,12 @@ const struct engine_error *engine_error(const struct engine *g) {
 }
 
 struct engine_times engine_times(const struct engine *g) {
-    return (struct engine_times){.created = g->created,
-                                 .started = g->started,
-                                 .last = g->now,
-                                 .ended = g->ended,
-                                 .deadline = {g->timeout_us && g->started.us
-                                                  ? g->started.us + g->timeout_us
-                                                  : 0}};
+    return (struct engine_times){
+        .created = g->created,
+        .started = g->started,
+        .last = g->now,
+        .ended = g->ended,
+        .deadline = {g->timeout_us && g->started.us ? g->started.us + g->timeout_us : 0}};
 }
 
 struct engine_counts engine_counts(const struct engine *g) {
@@ -182,10 +177,9 @@ static void digest_item(struct buf *b, const struct item_state *item) {
 }
 
 static void digest_node(struct buf *b, const struct node_state *n) {
-    const uint64_t numbers[] = {n->status,    n->why,        n->armed,    n->ready,
-                                n->guarded,   n->iteration,  n->attempt,  n->generation,
-                                n->failures,  n->open_in,    n->taken_in, n->track,
-                                n->each != NULL};
+    const uint64_t numbers[] = {n->status,    n->why,     n->armed,       n->ready,    n->guarded,
+                                n->iteration, n->attempt, n->generation,  n->failures, n->open_in,
+                                n->taken_in,  n->track,   n->each != NULL};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
@@ -202,21 +196,21 @@ static void digest_node(struct buf *b, const struct node_state *n) {
 }
 
 static void digest_loop(struct buf *b, const struct loop_state *l) {
-    const uint64_t numbers[] = {l->count, l->live_backs, l->pending, l->taken_backs, l->over,
-                                l->hit};
+    const uint64_t numbers[] = {l->count,       l->live_backs, l->pending,
+                                l->taken_backs, l->over,       l->hit};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
 }
 
 enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
-    enum err err = settle_quietly(g, e);
+    enum err err = engine_settle_quietly(g, e);
     if (err) {
         return err;
     }
     struct buf b;
     buf_init(&b, 0);
-    const uint64_t numbers[] = {g->status,     g->mode,   g->cancelling, g->has_error,
-                                g->seq,        (uint64_t)g->now.us, g->held_slots, g->unfinished,
-                                g->active,     g->end_count};
+    const uint64_t numbers[] = {
+        g->status,           g->mode,       g->cancelling, g->has_error, g->seq,
+        (uint64_t)g->now.us, g->held_slots, g->unfinished, g->active,    g->end_count};
     buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         digest_node(&b, &g->nodes[i]);

@@ -17,10 +17,26 @@
 struct engine; /* the state of one execution */
 struct flight; /* one attempt's evaluated inputs; counted references */
 
-enum exec_status { EXEC_PENDING, EXEC_RUNNING, EXEC_WAITING, EXEC_PAUSED, EXEC_COMPLETED,
-                   EXEC_PARTIAL, EXEC_FAILED, EXEC_CANCELLED };
-enum step_status { STEP_PENDING, STEP_RUNNING, STEP_WAITING, STEP_RETRYING, STEP_COMPLETED,
-                   STEP_FAILED, STEP_SKIPPED, STEP_CANCELLED };
+enum exec_status {
+    EXEC_PENDING,
+    EXEC_RUNNING,
+    EXEC_WAITING,
+    EXEC_PAUSED,
+    EXEC_COMPLETED,
+    EXEC_PARTIAL,
+    EXEC_FAILED,
+    EXEC_CANCELLED
+};
+enum step_status {
+    STEP_PENDING,
+    STEP_RUNNING,
+    STEP_WAITING,
+    STEP_RETRYING,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_SKIPPED,
+    STEP_CANCELLED
+};
 const char *exec_status_name(enum exec_status s);
 const char *step_status_name(enum step_status s);
 static inline bool exec_status_final(enum exec_status s) { return s >= EXEC_COMPLETED; }
@@ -33,13 +49,13 @@ enum input_type {
     INPUT_DONE,         /* an effect ended well */
     INPUT_FAIL,         /* an attempt failed */
     INPUT_RETRY_DUE,    /* the time of OUT_TIMER came */
-    INPUT_STEP_TIMEOUT,
+    INPUT_STEP_TIMEOUT, /* the attempt ran as long as its timeout; the host counts from its start */
     INPUT_EXEC_TIMEOUT,
     INPUT_CANCEL,
     INPUT_CALL_BEGUN,
     INPUT_CALL_DONE,
     INPUT_PROCESS,
-    INPUT_REFRESH,      /* after a fold by the same owner: tells all effects again, no new attempt */
+    INPUT_REFRESH, /* after a fold by the same owner: tells all effects again, no new attempt */
 };
 
 struct engine_input {
@@ -47,16 +63,16 @@ struct engine_input {
     wall_us now;
     struct step_id step;
     uint32_t attempt;
-    int64_t host;                        /* START */
-    uint64_t epoch;                      /* START */
-    wall_us started;                     /* DONE, FAIL: when the attempt was begun */
-    const struct step_result *result;    /* DONE */
-    const struct step_failure *failure;  /* FAIL */
-    const struct event *created;         /* CREATE: the fields of execution_created */
-    struct str by;                       /* CANCEL: who */
-    uint32_t call;                       /* CALL_* */
-    struct value value;                  /* CALL_* */
-    int64_t pid;                         /* PROCESS */
+    int64_t host;                       /* START */
+    uint64_t epoch;                     /* START */
+    wall_us started;                    /* DONE, FAIL: when the attempt was begun */
+    const struct step_result *result;   /* DONE */
+    const struct step_failure *failure; /* FAIL */
+    const struct event *created;        /* CREATE: the fields of execution_created */
+    struct str by;                      /* CANCEL: who */
+    uint32_t call;                      /* CALL_* */
+    struct value value;                 /* CALL_* */
+    int64_t pid;                        /* PROCESS */
     uint64_t process_start;
 };
 
@@ -72,9 +88,9 @@ struct engine_effect {
     enum out_type type;
     struct step_id step;
     uint32_t attempt;
-    struct flight *flight;  /* PERFORM: take a reference to keep it */
-    enum input_type timer;  /* TIMER */
-    wall_us due;            /* TIMER */
+    struct flight *flight; /* PERFORM: take a reference to keep it */
+    enum input_type timer; /* TIMER */
+    wall_us due;           /* TIMER */
 };
 
 struct engine_record {
@@ -91,8 +107,8 @@ struct engine_out {
     uint32_t record_count, record_cap;
     struct engine_effect *effects;
     uint32_t effect_count, effect_cap;
-    struct buf bytes;          /* step ids and bodies of records */
-    struct event_blobs blobs;  /* to be stored before the records */
+    struct buf bytes;         /* step ids and bodies of records */
+    struct event_blobs blobs; /* to be stored before the records */
 };
 void engine_out_init(struct engine_out *o);
 void engine_out_fini(struct engine_out *o);
@@ -103,7 +119,7 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
 void engine_free(struct engine *g);
 enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
                        struct error *e) MUST_USE;
-/* Applies a recorded event. ERR_CORRUPT when it does not follow; ERR_UNSUPPORTED for other rules. */
+/* Applies a recorded event. ERR_CORRUPT: it does not follow; ERR_UNSUPPORTED: other rules. */
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* A hash of all that decisions depend on: equal before and after a fold. */
 enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) MUST_USE;
@@ -114,7 +130,10 @@ void flight_unref(struct flight *f);
 
 /* ---- looking ---- */
 
-struct engine_error { struct str type, message, node; uint32_t attempt; };
+struct engine_error {
+    struct str type, message, node;
+    uint32_t attempt;
+};
 
 enum exec_status engine_status(const struct engine *g);
 const struct plan *engine_plan(const struct engine *g);
@@ -126,9 +145,13 @@ struct value engine_inputs(const struct engine *g);
 struct value engine_result(const struct engine *g);
 /* The error of a failed or failing execution, or NULL. */
 const struct engine_error *engine_error(const struct engine *g);
-struct engine_times { wall_us created, started, last, ended, deadline; }; /* 0: not yet, none */
+struct engine_times {
+    wall_us created, started, last, ended, deadline;
+}; /* 0: not yet, none */
 struct engine_times engine_times(const struct engine *g);
-struct engine_counts { uint32_t total, completed, failed, skipped, cancelled, waiting, running; };
+struct engine_counts {
+    uint32_t total, completed, failed, skipped, cancelled, waiting, running;
+};
 struct engine_counts engine_counts(const struct engine *g);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);
 struct value engine_node_body(const struct engine *g, uint32_t node);
@@ -143,8 +166,8 @@ struct track {
     struct value body, meta; /* envelope */
     enum content_type content;
     struct str error_type, error_message;
-    uint64_t seq;            /* of its last event */
-    uint32_t begun_tick;     /* numbers begins and ends in order; 0: never started */
+    uint64_t seq;        /* of its last event */
+    uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
     uint32_t ended_tick;
 };
 uint32_t engine_track_count(const struct engine *g);

@@ -44,12 +44,12 @@ struct item_state {
 struct foreach_state {
     struct held list;
     uint32_t count;
-    uint32_t next;      /* first item that was not started */
+    uint32_t next; /* first item that was not started */
     uint32_t running;
     uint32_t unfinished;
     bool failed;
-    bool queued;          /* stands in the slotted heap */
-    struct heap due;      /* items whose retry is due and that wait for a slot */
+    bool queued;     /* stands in the slotted heap */
+    struct heap due; /* items whose retry is due and that wait for a slot */
     struct item_state *items;
 };
 
@@ -60,7 +60,7 @@ struct node_state {
     bool ready;     /* is in one of the ready heaps or started purely */
     bool guarded;   /* its guard was true in this iteration */
     bool dirty;
-    bool retry_due;    /* its next attempt waits for a slot */
+    bool retry_due; /* its next attempt waits for a slot */
     uint32_t iteration;
     uint32_t generation;
     uint32_t attempt;
@@ -74,13 +74,13 @@ struct node_state {
 };
 
 struct loop_state {
-    uint32_t count;     /* passes since it was entered, the first is 1 */
+    uint32_t count; /* passes since it was entered, the first is 1 */
     uint32_t live_backs;
-    uint32_t pending;   /* body nodes that are not final */
+    uint32_t pending; /* body nodes that are not final */
     uint32_t taken_backs;
     bool over;
-    bool hit;           /* the limit refused a back edge */
-    bool queued;        /* in rearm heap */
+    bool hit;    /* the limit refused a back edge */
+    bool queued; /* in rearm heap */
 };
 
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
@@ -116,22 +116,22 @@ struct engine {
     struct heap now_dirty, next_dirty; /* nodes to look at: this pass, the next */
     bool in_pass;
     uint32_t pass_at;
-    struct heap limits;   /* back edges taken that may be over their limit */
-    struct heap rearm;    /* loops that may repeat */
-    struct heap ready;    /* ranks of nodes to start that need no slot */
-    struct heap slotted;  /* ranks of nodes with steps that wait for a slot */
-    uint32_t active;      /* nodes that run, retry or wait */
+    struct heap limits;                     /* back edges taken that may be over their limit */
+    struct heap rearm;                      /* loops that may repeat */
+    struct heap ready;                      /* ranks of nodes to start that need no slot */
+    struct heap slotted;                    /* ranks of nodes with steps that wait for a slot */
+    uint32_t active;                        /* nodes that run, retry or wait */
     uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
-    uint32_t ticks;       /* numbers begins and ends of steps */
+    uint32_t ticks;                         /* numbers begins and ends of steps */
     uint32_t held_slots;
-    uint32_t unfinished;  /* nodes that are not final */
-    uint32_t *ends;       /* end nodes in order of completion */
+    uint32_t unfinished; /* nodes that are not final */
+    uint32_t *ends;      /* end nodes in order of completion */
     uint32_t end_count, end_cap;
     struct track_slot *track;
     uint32_t track_count, track_cap;
     struct call_slot *calls;
     uint32_t call_count, call_cap;
-    uint32_t *order;      /* node -> rank by (priority, file) */
+    uint32_t *order; /* node -> rank by (priority, file) */
     uint32_t *by_rank;
     struct engine_out *out; /* of the decision under way, else NULL */
     bool first_record;      /* the next record is a cause */
@@ -140,15 +140,16 @@ struct engine {
 
 /* ---- emit.c ---- */
 /* Numbers, applies and encodes an event of the decision under way. */
-enum err emit(struct engine *g, struct event *ev, struct error *e) MUST_USE;
-enum err emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e) MUST_USE;
+enum err engine_emit(struct engine *g, struct event *ev, struct error *e) MUST_USE;
+enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e)
+    MUST_USE;
 struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_t node);
 struct event event_of_step(enum event_kind kind, struct step_id step);
 
 /* ---- apply.c ---- */
-enum err apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err engine_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* The one place that changes the status of a node: keeps the counts. */
-void set_status(struct engine *g, uint32_t node, enum step_status status);
+void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
 
 /* ---- edges.c ---- */
 enum err edges_init(struct engine *g, struct error *e) MUST_USE;
@@ -156,29 +157,29 @@ enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
 enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) MUST_USE;
 enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) MUST_USE;
-enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
-bool loop_may_repeat(const struct engine *g, uint32_t loop);
+enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+bool engine_loop_may_repeat(const struct engine *g, uint32_t loop);
 /* Join table: what the states of a node's forward in-edges mean. */
 enum join_result { JOIN_IS_WAIT, JOIN_IS_READY, JOIN_IS_SKIP };
-enum join_result node_join(const struct engine *g, uint32_t node);
+enum join_result engine_node_join(const struct engine *g, uint32_t node);
 
 /* ---- settle.c ---- */
 /* Limits, joins, guards, skips and repeats until nothing changes; then all that is ready starts. */
-enum err settle(struct engine *g, struct error *e) MUST_USE;
+enum err engine_settle(struct engine *g, struct error *e) MUST_USE;
 /* What a decision does without recording it, done again while folding: after a whole decision, and
  * before one of its events. */
-enum err settle_quietly(struct engine *g, struct error *e) MUST_USE;
-enum err catch_up(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err engine_settle_quietly(struct engine *g, struct error *e) MUST_USE;
+enum err engine_catch_up(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 
 /* ---- start.c ---- */
-enum err start_ready(struct engine *g, bool *out_again, struct error *e) MUST_USE;
-enum err begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) MUST_USE;
-enum err make_ready(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+enum err engine_start_ready(struct engine *g, bool *out_again, struct error *e) MUST_USE;
+enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) MUST_USE;
+enum err engine_make_ready(struct engine *g, uint32_t node, struct error *e) MUST_USE;
 /* Schedules an attempt of a step whose slot is there. */
-enum err schedule(struct engine *g, struct step_id step, uint32_t attempt, struct error *e)
+enum err engine_schedule(struct engine *g, struct step_id step, uint32_t attempt, struct error *e)
     MUST_USE;
-bool holds_slot(const struct plan_node *n);
-void release_slot(struct engine *g, const struct plan_node *n);
+bool engine_holds_slot(const struct plan_node *n);
+void engine_release_slot(struct engine *g, const struct plan_node *n);
 
 /* ---- flight.c ---- */
 enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, struct flight **out,
@@ -197,23 +198,23 @@ struct names {
     struct engine *g;
     struct expr_env env;
     uint32_t node;
-    int64_t index;          /* foreach item or -1 */
+    int64_t index;           /* foreach item or -1 */
     const struct value *ins; /* values of the node's `in`, by plan_in */
     struct value it;
-    struct flight *keeper;  /* values gotten stay valid as long as this, may be NULL */
+    struct flight *keeper; /* values gotten stay valid as long as this, may be NULL */
 };
 void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *arena);
 void flight_keep(struct flight *f, struct mem *m);
-struct value error_value(struct arena *a, const struct track *t, struct str node);
+struct value engine_error_value(struct arena *a, const struct track *t, struct str node);
 
 /* ---- failure.c ---- */
 /* An attempt of a step failed: retry, or the failure table. */
-enum err attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
-                        const struct step_failure *f, struct error *e) MUST_USE;
-enum err fail_execution(struct engine *g, struct str type, struct str message, struct str node,
-                        uint32_t attempt, struct error *e) MUST_USE;
+enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
+                               const struct step_failure *f, struct error *e) MUST_USE;
+enum err engine_fail_execution(struct engine *g, struct str type, struct str message,
+                               struct str node, uint32_t attempt, struct error *e) MUST_USE;
 /* Ends what is pending (and, if running_too, what runs). */
-enum err wind_down(struct engine *g, bool running_too, struct error *e) MUST_USE;
+enum err engine_wind_down(struct engine *g, bool running_too, struct error *e) MUST_USE;
 
 /* ---- foreach.c ---- */
 enum err foreach_start(struct engine *g, uint32_t node, struct error *e) MUST_USE;
@@ -225,10 +226,11 @@ void foreach_free(struct foreach_state *f);
 
 /* ---- finish.c ---- */
 /* Completes a step with its result, after the checks that a body must pass. */
-enum err complete_step(struct engine *g, struct step_id step, uint32_t attempt,
-                       const struct step_result *r, wall_us started, struct error *e) MUST_USE;
+enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_result *r, wall_us started, struct error *e)
+    MUST_USE;
 /* Ends the execution when every node is final; names a deadlock. */
-enum err finish_if_done(struct engine *g, struct error *e) MUST_USE;
+enum err engine_finish_if_done(struct engine *g, struct error *e) MUST_USE;
 
 /* ---- track.c ---- */
 struct track_slot *track_of(struct engine *g, struct step_id step);
@@ -245,6 +247,6 @@ static inline bool step_current(const struct engine *g, struct step_id s) {
     return s.iteration == n->iteration && s.generation == n->generation;
 }
 /* The state of the step: of the node or of one of its items; NULL when it is not current. */
-struct item_state *item_of(const struct engine *g, struct step_id s);
+struct item_state *engine_item_of(const struct engine *g, struct step_id s);
 
 #endif

@@ -144,9 +144,7 @@ static enum err get_varint(struct reader *r, uint64_t *out) {
     return broken(r);
 }
 
-static enum err get_u(struct reader *r, uint64_t *out) {
-    return get_varint(r, out);
-}
+static enum err get_u(struct reader *r, uint64_t *out) { return get_varint(r, out); }
 
 static enum err get_i(struct reader *r, int64_t *out) {
     uint64_t n = 0;
@@ -185,8 +183,8 @@ static enum err get_v(struct reader *r, struct value *out) {
     if (!r->fetch) {
         return error_set(r->error, ERR_NEED_BLOB, "blob %.64s is needed", hash);
     }
-    enum err err = r->fetch->get(r->fetch->ctx, (struct str){hash, SHA256_HEX_BYTES - 1},
-                                 r->arena, &bytes, r->error);
+    enum err err = r->fetch->get(r->fetch->ctx, (struct str){hash, SHA256_HEX_BYTES - 1}, r->arena,
+                                 &bytes, r->error);
     return err ? err : value_decode(r->arena, bytes, out, r->error);
 }
 
@@ -197,9 +195,9 @@ enum err event_decode(struct str body, const struct event_fetch *fetch, struct a
         unsigned number = (uint8_t)body.ptr[r.at++];
         enum err code = OK;
         switch (number) {
-#define EVENT_FIELD(n, id, type, doc)                                                              \
-    case n:                                                                                        \
-        code = get_##type(&r, &e->id);                                                             \
+#define EVENT_FIELD(n, id, type, doc)  \
+    case n:                            \
+        code = get_##type(&r, &e->id); \
         break;
 #include "engine/events.def"
 #undef EVENT_FIELD

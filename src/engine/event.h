@@ -59,8 +59,8 @@ struct event_blob {
 /* A value field longer than this is written as a blob. */
 #define EVENT_INLINE_BYTES 32768u
 
-/* Appends the body of e (its non-zero fields) to out. Values over EVENT_INLINE_BYTES go to blob_bytes
- * and a row of blobs (in a) instead. */
+/* Appends the body of e (its non-zero fields) to out. The bytes of values over EVENT_INLINE_BYTES
+ * go to blobs instead, and their hash stands in the body. */
 struct event_blobs {
     struct buf bytes;
     struct event_blob *items;
@@ -72,8 +72,7 @@ enum err event_encode(const struct event *e, struct buf *out, struct event_blobs
  * borrow from body. fetch brings a blob's bytes into a. ERR_CORRUPT, ERR_UNSUPPORTED. */
 struct event_fetch {
     void *ctx;
-    enum err (*get)(void *ctx, struct str hash, struct arena *a, struct str *out,
-                    struct error *e);
+    enum err (*get)(void *ctx, struct str hash, struct arena *a, struct str *out, struct error *e);
 };
 enum err event_decode(struct str body, const struct event_fetch *fetch, struct arena *a,
                       struct event *e, struct error *err) MUST_USE;

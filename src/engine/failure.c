@@ -16,12 +16,9 @@ static enum failure_effect failure_effect(const struct plan_node *p) {
         return EFFECT_HANDLED;
     }
     switch (p->on_error) {
-    case ON_ERROR_VALUE:
-        return EFFECT_VALUE;
-    case ON_ERROR_CONTINUE:
-        return EFFECT_CONTINUE;
-    case ON_ERROR_FAIL:
-        break;
+    case ON_ERROR_VALUE: return EFFECT_VALUE;
+    case ON_ERROR_CONTINUE: return EFFECT_CONTINUE;
+    case ON_ERROR_FAIL: break;
     }
     return EFFECT_FAIL;
 }
@@ -48,8 +45,8 @@ static int64_t retry_delay_us(const struct engine *g, struct step_id step, uint3
         delay = (double)r->max_us;
     }
     char text[STEP_ID_BYTES];
-    uint64_t hash = hash_bytes(step_id_print(g->plan, step, text), failures) ^
-                    hash_bytes(g->id, failures);
+    uint64_t hash =
+        hash_bytes(step_id_print(g->plan, step, text), failures) ^ hash_bytes(g->id, failures);
     double unit = (double)(hash >> 11) / (double)(1ull << 53);
     delay *= 1 + r->jitter * (2 * unit - 1);
     return delay > 9e15 ? (int64_t)9e15 : (int64_t)delay;
@@ -57,7 +54,7 @@ static int64_t retry_delay_us(const struct engine *g, struct step_id step, uint3
 
 static enum err retry(struct engine *g, struct step_id step, uint32_t attempt,
                       const struct step_failure *f, struct error *e) {
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     uint32_t failures = (item ? item->failures : g->nodes[step.node].failures) + 1;
     struct event ev = event_of_step(EVENT_STEP_RETRYING, step);
     int64_t delay_us = retry_delay_us(g, step, failures);
@@ -65,20 +62,20 @@ static enum err retry(struct engine *g, struct step_id step, uint32_t attempt,
     ev.due_us = g->now.us + delay_us;
     ev.error_type = f->type;
     ev.message = f->message;
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     if (err || delay_us == 0) {
-        return err ? err : schedule(g, step, attempt + 1, e);
+        return err ? err : engine_schedule(g, step, attempt + 1, e);
     }
     struct engine_effect fx = {.type = OUT_TIMER,
                                .step = step,
                                .attempt = attempt,
                                .timer = INPUT_RETRY_DUE,
                                .due = {ev.due_us}};
-    return emit_effect(g, &fx, e);
+    return engine_emit_effect(g, &fx, e);
 }
 
-enum err fail_execution(struct engine *g, struct str type, struct str message, struct str node,
-                        uint32_t attempt, struct error *e) {
+enum err engine_fail_execution(struct engine *g, struct str type, struct str message,
+                               struct str node, uint32_t attempt, struct error *e) {
     static const uint64_t modes[] = {
         [ON_FAILURE_CONTINUE] = 0, [ON_FAILURE_DRAIN] = 1, [ON_FAILURE_CANCEL] = 2};
     struct event ev = {.kind = EVENT_EXECUTION_FAILING,
@@ -91,8 +88,8 @@ enum err fail_execution(struct engine *g, struct str type, struct str message, s
     if (g->has_error && !(running && ev.mode)) {
         return OK; /* the first failure is the error, and nothing else changes */
     }
-    enum err err = emit(g, &ev, e);
-    return err || !running || !ev.mode ? err : wind_down(g, ev.mode == 2, e);
+    enum err err = engine_emit(g, &ev, e);
+    return err || !running || !ev.mode ? err : engine_wind_down(g, ev.mode == 2, e);
 }
 
 static enum err complete_with_value(struct engine *g, struct step_id step, uint32_t attempt,
@@ -110,9 +107,10 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
         failed.effect = EFFECT_FAIL;
         failed.error_type = str_from(err_name(err));
         failed.message = str_from(why.message);
-        err = emit(g, &failed, e);
+        err = engine_emit(g, &failed, e);
         return err ? err
-                   : fail_execution(g, failed.error_type, failed.message, p->name, attempt, e);
+                   : engine_fail_execution(g, failed.error_type, failed.message, p->name, attempt,
+                                           e);
     }
     if (p->handle_count > 1 && ev.body.type == VALUE_TEXT) {
         ev.handle = value_str(ev.body);
@@ -120,12 +118,12 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     struct track t = {.error_type = f->type, .error_message = f->message, .attempt = attempt};
     struct value_builder meta;
     value_builder_init(&meta, &g->scratch);
-    value_map_add(&meta, STR("error"), error_value(&g->scratch, &t, p->name));
+    value_map_add(&meta, STR("error"), engine_error_value(&g->scratch, &t, p->name));
     ev.meta = value_map_done(&meta);
     ev.attempt = attempt;
     ev.error_type = f->type;
     ev.message = f->message;
-    return meta.ok ? emit(g, &ev, e) : error_nomem(e);
+    return meta.ok ? engine_emit(g, &ev, e) : error_nomem(e);
 }
 
 static enum err fail_node(struct engine *g, struct step_id step, uint32_t attempt,
@@ -141,17 +139,17 @@ static enum err fail_node(struct engine *g, struct step_id step, uint32_t attemp
     ev.error_type = f->type;
     ev.message = f->message;
     ev.meta = f->meta;
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     if (err || effect != EFFECT_FAIL) {
         return err;
     }
-    return fail_execution(g, f->type, f->message, p->name, attempt, e);
+    return engine_fail_execution(g, f->type, f->message, p->name, attempt, e);
 }
 
-enum err attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
-                        const struct step_failure *f, struct error *e) {
+enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
+                               const struct step_failure *f, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     uint32_t failures = item ? item->failures : g->nodes[step.node].failures;
     if (attempt > 0 && failures + 1 < p->retry.attempts && retry_listed(&p->retry, f) &&
         g->mode != MODE_STOPPED) {
@@ -165,7 +163,7 @@ enum err attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
     ev.error_type = f->type;
     ev.message = f->message;
     ev.meta = f->meta;
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     return err ? err : foreach_settle(g, step.node, e);
 }
 
@@ -174,12 +172,12 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
     struct event ev = event_of_node(g, EVENT_STEP_CANCELLED, node);
     if (n->status == STEP_RUNNING && !n->each && !g->plan->nodes[node].pure) {
         struct engine_effect fx = {.type = OUT_CANCEL, .step = ev.step, .attempt = n->attempt};
-        enum err err = emit_effect(g, &fx, e);
+        enum err err = engine_emit_effect(g, &fx, e);
         if (err) {
             return err;
         }
     }
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 /* What becomes of a node when the execution winds down:
@@ -187,7 +185,7 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
  *   running or retrying, drain       -> goes on to its end
  *   foreach, drain                   -> items not started are cancelled; if none runs, it too
  *   running or retrying, cancel      -> cancelled, its effect is stopped */
-enum err wind_down(struct engine *g, bool running_too, struct error *e) {
+enum err engine_wind_down(struct engine *g, bool running_too, struct error *e) {
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         struct node_state *n = &g->nodes[i];
         bool cancel = n->status == STEP_PENDING;

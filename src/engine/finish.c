@@ -8,10 +8,9 @@
 
 static enum err refuse(struct engine *g, struct step_id step, uint32_t attempt, const char *type,
                        const char *message, struct error *e) {
-    struct step_failure f = {.class = FAILURE_PERMANENT,
-                             .type = str_from(type),
-                             .message = str_from(message)};
-    return attempt_failed(g, step, attempt, &f, e);
+    struct step_failure f = {
+        .class = FAILURE_PERMANENT, .type = str_from(type), .message = str_from(message)};
+    return engine_attempt_failed(g, step, attempt, &f, e);
 }
 
 /* Checks the body against output_schema; a message in text when it does not fit. */
@@ -30,8 +29,8 @@ static enum err check_schema(struct engine *g, const struct schema *s, struct va
     return OK;
 }
 
-enum err complete_step(struct engine *g, struct step_id step, uint32_t attempt,
-                       const struct step_result *r, wall_us started, struct error *e) {
+enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_result *r, wall_us started, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     char text[ERROR_MESSAGE_BYTES];
     if (r->handle.len && plan_handle_find(p, r->handle) >= p->handle_count) {
@@ -58,14 +57,14 @@ enum err complete_step(struct engine *g, struct step_id step, uint32_t attempt,
     ev.meta = r->meta;
     ev.content = r->conversation ? CONTENT_CONVERSATION : CONTENT_BY_BODY;
     ev.started_us = started.us;
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     return err || step.index < 0 ? err : foreach_settle(g, step.node, e);
 }
 
 static enum err end_execution(struct engine *g, struct event *ev, struct error *e) {
-    enum err err = emit(g, ev, e);
+    enum err err = engine_emit(g, ev, e);
     struct engine_effect fx = {.type = OUT_ENDED};
-    return err ? err : emit_effect(g, &fx, e);
+    return err ? err : engine_emit_effect(g, &fx, e);
 }
 
 static enum err end_failed(struct engine *g, struct error *e) {
@@ -73,15 +72,15 @@ static enum err end_failed(struct engine *g, struct error *e) {
     return end_execution(g, &ev, e);
 }
 
-static enum err fail_now(struct engine *g, const char *type, const char *message,
-                         struct str node, struct error *e) {
+static enum err fail_now(struct engine *g, const char *type, const char *message, struct str node,
+                         struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_FAILING,
                        .error_type = str_from(type),
                        .message = str_from(message),
                        .node = node,
                        .mode = 2};
-    enum err err = emit(g, &ev, e);
-    err = err ? err : wind_down(g, true, e);
+    enum err err = engine_emit(g, &ev, e);
+    err = err ? err : engine_wind_down(g, true, e);
     return err ? err : end_failed(g, e);
 }
 
@@ -152,7 +151,7 @@ static enum err deadlock(struct engine *g, struct error *e) {
     return err;
 }
 
-enum err finish_if_done(struct engine *g, struct error *e) {
+enum err engine_finish_if_done(struct engine *g, struct error *e) {
     if (exec_status_final(g->status) || g->status == EXEC_PENDING) {
         return OK;
     }

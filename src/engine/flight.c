@@ -18,9 +18,7 @@ struct flight {
     bool scope_matters; /* which needs had a body is not known from the plan */
 };
 
-const struct step_in *flight_in(const struct flight *f) {
-    return &f->in;
-}
+const struct step_in *flight_in(const struct flight *f) { return &f->in; }
 
 struct flight *flight_ref(struct flight *f) {
     f->refs++;
@@ -42,9 +40,7 @@ struct arena *flight_arena(struct flight *f) {
     return &f->arena;
 }
 
-void flight_next_attempt(struct flight *f, uint32_t attempt) {
-    f->in.attempt = attempt;
-}
+void flight_next_attempt(struct flight *f, uint32_t attempt) { f->in.attempt = attempt; }
 
 void flight_keep(struct flight *f, struct mem *m) {
     for (uint32_t i = 0; i < f->kept_count; i++) {

@@ -24,10 +24,9 @@ void foreach_free(struct foreach_state *f) {
 static enum err fail_start(struct engine *g, uint32_t node, enum err code, const char *message,
                            struct error *e) {
     struct step_id step = {node, g->nodes[node].iteration, -1, g->nodes[node].generation};
-    struct step_failure f = {.class = FAILURE_PERMANENT,
-                             .type = str_from(err_name(code)),
-                             .message = str_from(message)};
-    return attempt_failed(g, step, 0, &f, e);
+    struct step_failure f = {
+        .class = FAILURE_PERMANENT, .type = str_from(err_name(code)), .message = str_from(message)};
+    return engine_attempt_failed(g, step, 0, &f, e);
 }
 
 enum err foreach_start(struct engine *g, uint32_t node, struct error *e) {
@@ -54,17 +53,16 @@ enum err foreach_start(struct engine *g, uint32_t node, struct error *e) {
     }
     struct event ev = event_of_node(g, EVENT_FOREACH_STARTED, node);
     ev.inputs = items;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err cancel_effect(struct engine *g, struct step_id step, uint32_t attempt,
                               struct error *e) {
     struct engine_effect fx = {.type = OUT_CANCEL, .step = step, .attempt = attempt};
-    return g->plan->nodes[step.node].pure ? OK : emit_effect(g, &fx, e);
+    return g->plan->nodes[step.node].pure ? OK : engine_emit_effect(g, &fx, e);
 }
 
-enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too,
-                              struct error *e) {
+enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too, struct error *e) {
     struct foreach_state *f = g->nodes[node].each;
     struct event ev = event_of_node(g, EVENT_ITEMS_CANCELLED, node);
     uint32_t started = f->next;
@@ -76,7 +74,7 @@ enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too,
         one.step.index = i;
         bool stop = f->items[i].status == STEP_RUNNING;
         enum err err = stop ? cancel_effect(g, one.step, f->items[i].attempt, e) : OK;
-        err = err ? err : emit(g, &one, e);
+        err = err ? err : engine_emit(g, &one, e);
         if (err) {
             return err;
         }
@@ -86,7 +84,7 @@ enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too,
     }
     ev.first = started;
     ev.count = f->count - started;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 /* The failure of the foreach that its item's failure is. */
@@ -105,7 +103,7 @@ static enum err fail_foreach(struct engine *g, uint32_t node, struct error *e) {
     struct step_failure failure = {.class = FAILURE_PERMANENT,
                                    .type = type ? value_str(*type) : STR("failed"),
                                    .message = str_from(text)};
-    return attempt_failed(g, step, 0, &failure, e);
+    return engine_attempt_failed(g, step, 0, &failure, e);
 }
 
 static bool any_cancelled(const struct foreach_state *f) {
@@ -132,5 +130,5 @@ enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) {
     bool cancelled = g->mode != MODE_RUN && any_cancelled(f);
     struct event ev =
         event_of_node(g, cancelled ? EVENT_STEP_CANCELLED : EVENT_STEP_COMPLETED, node);
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }

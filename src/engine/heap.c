@@ -1,4 +1,7 @@
-/* Binary min-heap of numbers; equal numbers may stand in it several times. */
+/* Binary min-heap of numbers; equal numbers may stand in it several times.
+ * The order among equal ones means nothing to its users, who look at what a number stands for
+ * when it comes out.
+ */
 #include "engine/heap.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* A small binary min-heap of numbers, growing. For worklists in file or rank order. */
+/* A small binary min-heap of numbers, growing: the worklists of the engine, in file or rank order.
+ * Zero bytes are an empty heap. Entries may be stale; users check what they pop.
+ * Only pushing can fail, for lack of memory.
+ */
 #ifndef CAIRN_ENGINE_HEAP_H
 #define CAIRN_ENGINE_HEAP_H
 

@@ -1,4 +1,7 @@
-/* Values that are kept: shared by reference count, freed with the last holder. */
+/* Values that are kept: shared by reference count, freed with the last holder.
+ * A scalar needs no memory at all; everything else is one deep copy in an arena of its own, never
+ * changed, so sharing is safe.
+ */
 #include <stdlib.h>
 
 #include "engine/engine_priv.h"
@@ -10,16 +13,14 @@ static bool needs_memory(struct value v) {
     case VALUE_LIST:
     case VALUE_MAP:
     case VALUE_TYPE:
-    case VALUE_OPTIONAL:
-        return v.extra > 0 || v.type == VALUE_OPTIONAL;
+    case VALUE_OPTIONAL: return v.extra > 0 || v.type == VALUE_OPTIONAL;
     case VALUE_NULL:
     case VALUE_BOOL:
     case VALUE_INT:
     case VALUE_UINT:
     case VALUE_DOUBLE:
     case VALUE_TIMESTAMP:
-    case VALUE_DURATION:
-        return false;
+    case VALUE_DURATION: return false;
     }
     return false;
 }

@@ -3,7 +3,7 @@
  */
 #include "engine/engine_priv.h"
 
-struct value error_value(struct arena *a, const struct track *t, struct str node) {
+struct value engine_error_value(struct arena *a, const struct track *t, struct str node) {
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("type"), value_text(t->error_type));
@@ -23,22 +23,14 @@ static struct value keep(struct names *n, const struct held *h) {
 static struct value node_part(struct names *n, uint32_t node, enum node_part part) {
     const struct node_state *s = &n->g->nodes[node];
     switch (part) {
-    case PART_BODY:
-        return keep(n, &s->body);
-    case PART_STATUS:
-        return value_text(str_from(step_status_name((enum step_status)s->status)));
-    case PART_ERROR:
-        return keep(n, &s->error);
-    case PART_META:
-        return keep(n, &s->meta);
-    case PART_ITERATION:
-        return value_int(s->iteration);
-    case PART_ATTEMPTS:
-        return value_int(s->attempt);
-    case PART_PREVIOUS:
-        return keep(n, &s->previous);
-    case PART_COUNT:
-        break;
+    case PART_BODY: return keep(n, &s->body);
+    case PART_STATUS: return value_text(str_from(step_status_name((enum step_status)s->status)));
+    case PART_ERROR: return keep(n, &s->error);
+    case PART_META: return keep(n, &s->meta);
+    case PART_ITERATION: return value_int(s->iteration);
+    case PART_ATTEMPTS: return value_int(s->attempt);
+    case PART_PREVIOUS: return keep(n, &s->previous);
+    case PART_COUNT: break;
     }
     return value_null();
 }
@@ -92,45 +84,22 @@ static enum err get(void *ctx, uint32_t slot, struct value *out, struct error *e
     struct engine *g = n->g;
     const struct plan_ref *r = &g->plan->refs[slot];
     switch (r->type) {
-    case REF_BODY:
-        *out = keep(n, &g->nodes[r->node].body);
-        return OK;
-    case REF_ERROR:
-        *out = keep(n, &g->nodes[r->node].error);
-        return OK;
-    case REF_NODE:
-        return whole_node(n, r->node, out, e);
-    case REF_NODE_PART:
-        *out = node_part(n, r->node, r->part);
-        return OK;
-    case REF_INPUTS:
-        *out = keep(n, &g->inputs);
-        return OK;
-    case REF_INPUT:
-        *out = field_of(keep(n, &g->inputs), r->name);
-        return OK;
-    case REF_EXECUTION:
-        return execution(n, out, e);
-    case REF_ITEM:
-        *out = item(n);
-        return OK;
-    case REF_INDEX:
-        *out = value_int(n->index);
-        return OK;
+    case REF_BODY: *out = keep(n, &g->nodes[r->node].body); return OK;
+    case REF_ERROR: *out = keep(n, &g->nodes[r->node].error); return OK;
+    case REF_NODE: return whole_node(n, r->node, out, e);
+    case REF_NODE_PART: *out = node_part(n, r->node, r->part); return OK;
+    case REF_INPUTS: *out = keep(n, &g->inputs); return OK;
+    case REF_INPUT: *out = field_of(keep(n, &g->inputs), r->name); return OK;
+    case REF_EXECUTION: return execution(n, out, e);
+    case REF_ITEM: *out = item(n); return OK;
+    case REF_INDEX: *out = value_int(n->index); return OK;
     case REF_ITERATION:
         *out = value_int(n->node == UINT32_MAX ? 0 : g->nodes[n->node].iteration);
         return OK;
-    case REF_IN:
-        *out = own_in(n, r->name);
-        return OK;
-    case REF_ENV:
-        *out = field_of(keep(n, &g->env), r->name);
-        return OK;
-    case REF_IT:
-        *out = n->it;
-        return OK;
-    case REF_SECRET:
-        break;
+    case REF_IN: *out = own_in(n, r->name); return OK;
+    case REF_ENV: *out = field_of(keep(n, &g->env), r->name); return OK;
+    case REF_IT: *out = n->it; return OK;
+    case REF_SECRET: break;
     }
     return error_set(e, ERR_EXPRESSION, "secrets.%.*s cannot be read here", STR_ARG(r->name));
 }

@@ -16,14 +16,14 @@ static enum err refuse_backs(struct engine *g, uint32_t loop, struct error *e) {
         bool first = !g->loops[loop].hit;
         struct event ev = event_of_node(g, EVENT_LOOP_LIMIT, l->header);
         ev.edge = l->backs[i];
-        enum err err = emit(g, &ev, e);
+        enum err err = engine_emit(g, &ev, e);
         if (!err && first && l->on_limit == ON_LIMIT_FAIL) {
             const struct plan_node *header = &g->plan->nodes[l->header];
             char text[200];
             int n = snprintf(text, sizeof text, "the loop ran %u times, its max_iterations",
                              g->loops[loop].count);
-            err = fail_execution(g, STR("loop_limit"), (struct str){text, (size_t)n}, header->name,
-                                 0, e);
+            err = engine_fail_execution(g, STR("loop_limit"), (struct str){text, (size_t)n},
+                                        header->name, 0, e);
         }
         if (err || g->mode != MODE_RUN) {
             return err;
@@ -45,7 +45,7 @@ static enum err settle_limits(struct engine *g, struct error *e) {
 static enum err skip(struct engine *g, uint32_t node, const char *reason, struct error *e) {
     struct event ev = event_of_node(g, EVENT_STEP_SKIPPED, node);
     ev.reason = str_from(reason);
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static struct step_failure expression_failure(const struct error *x) {
@@ -69,13 +69,13 @@ static enum err guard(struct engine *g, uint32_t node, struct error *e) {
     if (err) {
         struct step_failure f = expression_failure(&why);
         struct step_id id = {node, g->nodes[node].iteration, -1, g->nodes[node].generation};
-        return attempt_failed(g, id, 0, &f, e);
+        return engine_attempt_failed(g, id, 0, &f, e);
     }
     if (!pass) {
         return skip(g, node, "guard", e);
     }
     struct event ev = event_of_node(g, EVENT_STEP_READY, node);
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err settle_node(struct engine *g, uint32_t node, bool quiet, struct error *e) {
@@ -84,18 +84,15 @@ static enum err settle_node(struct engine *g, uint32_t node, bool quiet, struct 
     if (n->status != STEP_PENDING || n->ready) {
         return OK;
     }
-    switch (node_join(g, node)) {
-    case JOIN_IS_WAIT:
-        return OK;
-    case JOIN_IS_SKIP:
-        return quiet ? OK : skip(g, node, "dead", e);
-    case JOIN_IS_READY:
-        break;
+    switch (engine_node_join(g, node)) {
+    case JOIN_IS_WAIT: return OK;
+    case JOIN_IS_SKIP: return quiet ? OK : skip(g, node, "dead", e);
+    case JOIN_IS_READY: break;
     }
     if (g->plan->nodes[node].guard && !n->guarded) {
         return quiet ? OK : guard(g, node, e);
     }
-    return make_ready(g, node, e);
+    return engine_make_ready(g, node, e);
 }
 
 /* One pass over the nodes that something happened to, in file order. */
@@ -122,13 +119,13 @@ static enum err repeat_one(struct engine *g, bool *out_repeated, struct error *e
     while (g->rearm.count) {
         uint32_t loop = heap_pop(&g->rearm);
         g->loops[loop].queued = false;
-        if (!loop_may_repeat(g, loop)) {
+        if (!engine_loop_may_repeat(g, loop)) {
             continue;
         }
         struct event ev = event_of_node(g, EVENT_LOOP_REPEATED, g->plan->loops[loop].header);
         ev.count = g->loops[loop].count + 1;
         *out_repeated = true;
-        return emit(g, &ev, e);
+        return engine_emit(g, &ev, e);
     }
     *out_repeated = false;
     return OK;
@@ -150,13 +147,13 @@ static enum err settle_once(struct engine *g, struct error *e) {
     return OK;
 }
 
-enum err settle(struct engine *g, struct error *e) {
+enum err engine_settle(struct engine *g, struct error *e) {
     bool again = true;
     while (again) {
         enum err err = settle_once(g, e);
         again = false;
         if (!err && g->mode != MODE_STOPPED) {
-            err = start_ready(g, &again, e);
+            err = engine_start_ready(g, &again, e);
         }
         if (err) {
             return err;
@@ -176,18 +173,18 @@ static enum err settle_dirty(struct engine *g, struct error *e) {
     return err;
 }
 
-enum err settle_quietly(struct engine *g, struct error *e) {
+enum err engine_settle_quietly(struct engine *g, struct error *e) {
     if (g->status == EXEC_PENDING || exec_status_final(g->status)) {
         return OK;
     }
-    enum err err = g->starting ? begin_quietly(g, UINT32_MAX, e) : OK;
+    enum err err = g->starting ? engine_begin_quietly(g, UINT32_MAX, e) : OK;
     err = err ? err : settle_dirty(g, e);
     g->starting = false;
-    return err ? err : begin_quietly(g, UINT32_MAX, e);
+    return err ? err : engine_begin_quietly(g, UINT32_MAX, e);
 }
 
 static bool is_pending(const struct engine *g, struct step_id s) {
-    const struct item_state *item = item_of(g, s);
+    const struct item_state *item = engine_item_of(g, s);
     return s.index >= 0 ? item && item->status == STEP_PENDING
                         : g->nodes[s.node].status == STEP_PENDING;
 }
@@ -215,26 +212,26 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
 /* Within a decision nodes are settled, then what is ready starts in order of rank, and so on in
  * turns. Pure steps begin without an event: before the next event of a higher rank, and all of them
  * before nodes are settled again. */
-enum err catch_up(struct engine *g, const struct event *ev, struct error *e) {
+enum err engine_catch_up(struct engine *g, const struct event *ev, struct error *e) {
     if (!ev->follows) {
-        return settle_quietly(g, e);
+        return engine_settle_quietly(g, e);
     }
     enum turn turn = turn_of(g, ev);
     enum err err = OK;
     if (turn == TURN_SETTLING && g->starting) {
         g->starting = false;
-        return begin_quietly(g, UINT32_MAX, e);
+        return engine_begin_quietly(g, UINT32_MAX, e);
     }
     if (turn != TURN_STARTING) {
         return OK;
     }
     bool same_turn = ev->step.index >= 0 || g->nodes[ev->step.node].ready;
     if (g->starting && !same_turn) {
-        err = begin_quietly(g, UINT32_MAX, e);
+        err = engine_begin_quietly(g, UINT32_MAX, e);
     }
     if (!err && (!g->starting || !same_turn)) {
         err = settle_dirty(g, e);
     }
     g->starting = true;
-    return err ? err : begin_quietly(g, g->order[ev->step.node], e);
+    return err ? err : engine_begin_quietly(g, g->order[ev->step.node], e);
 }

@@ -6,35 +6,35 @@
  */
 #include "engine/engine_priv.h"
 
-bool holds_slot(const struct plan_node *n) {
+bool engine_holds_slot(const struct plan_node *n) {
     return !n->pure && !(n->kind->flags & KIND_NO_SLOT);
 }
 
-void release_slot(struct engine *g, const struct plan_node *n) {
-    g->held_slots -= holds_slot(n);
+void engine_release_slot(struct engine *g, const struct plan_node *n) {
+    g->held_slots -= engine_holds_slot(n);
 }
 
 static bool slot_free(const struct engine *g) {
     return g->plan->concurrency == 0 || g->held_slots < g->plan->concurrency;
 }
 
-enum err make_ready(struct engine *g, uint32_t node, struct error *e) {
+enum err engine_make_ready(struct engine *g, uint32_t node, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[node];
     g->nodes[node].ready = true;
-    bool slotted = holds_slot(p) && !p->foreach.present;
+    bool slotted = engine_holds_slot(p) && !p->foreach.present;
     return heap_push(slotted ? &g->slotted : &g->ready, g->order[node]) ? OK : error_nomem(e);
 }
 
 static enum err tell_eval(struct engine *g, struct step_id step, uint32_t attempt,
                           struct error *e) {
     struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};
-    return g->out ? emit_effect(g, &fx, e) : OK;
+    return g->out ? engine_emit_effect(g, &fx, e) : OK;
 }
 
 /* A pure step begins without an event: its completion will be one. */
 static enum err begin_pure(struct engine *g, struct step_id step, struct error *e) {
     struct node_state *n = &g->nodes[step.node];
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     uint32_t *track = item ? &item->track : &n->track;
     if (item) {
         item->status = STEP_RUNNING;
@@ -42,7 +42,7 @@ static enum err begin_pure(struct engine *g, struct step_id step, struct error *
         n->each->running++;
         n->each->next = (uint32_t)step.index + 1;
     } else {
-        set_status(g, step.node, STEP_RUNNING);
+        engine_set_status(g, step.node, STEP_RUNNING);
         n->ready = n->armed = false;
         n->attempt = 1;
     }
@@ -50,29 +50,13 @@ static enum err begin_pure(struct engine *g, struct step_id step, struct error *
     return err ? err : tell_eval(g, step, 1, e);
 }
 
-/* The deadline of an attempt, as a timer. */
-static enum err tell_timeout(struct engine *g, struct step_id step, uint32_t attempt,
-                             struct error *e) {
-    int64_t timeout_us = g->plan->nodes[step.node].timeout_us;
-    if (!timeout_us) {
-        return OK;
-    }
-    struct engine_effect fx = {.type = OUT_TIMER,
-                               .step = step,
-                               .attempt = attempt,
-                               .timer = INPUT_STEP_TIMEOUT,
-                               .due = {g->now.us + timeout_us}};
-    return emit_effect(g, &fx, e);
-}
-
 static enum err perform(struct engine *g, struct step_id step, uint32_t attempt, struct error *e) {
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     struct engine_effect fx = {.type = OUT_PERFORM,
                                .step = step,
                                .attempt = attempt,
                                .flight = item ? item->flight : g->nodes[step.node].flight};
-    enum err err = emit_effect(g, &fx, e);
-    return err ? err : tell_timeout(g, step, attempt, e);
+    return engine_emit_effect(g, &fx, e);
 }
 
 /* Later attempts of a step get the inputs of the first. */
@@ -80,14 +64,14 @@ static enum err schedule_again(struct engine *g, struct step_id step, uint32_t a
                                struct error *e) {
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);
     ev.attempt = attempt;
-    enum err err = emit(g, &ev, e);
+    enum err err = engine_emit(g, &ev, e);
     if (err) {
         return err;
     }
     if (g->plan->nodes[step.node].pure) {
         return tell_eval(g, step, attempt, e);
     }
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     flight_next_attempt(item ? item->flight : g->nodes[step.node].flight, attempt);
     return perform(g, step, attempt, e);
 }
@@ -105,22 +89,22 @@ static enum err schedule_first(struct engine *g, struct step_id step, struct err
         struct step_failure failure = {.class = FAILURE_PERMANENT,
                                        .type = str_from(err_name(why.code)),
                                        .message = str_from(why.message)};
-        return err == ERR_NOMEM ? error_nomem(e) : attempt_failed(g, step, 0, &failure, e);
+        return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
     }
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);
     ev.attempt = 1;
-    err = flight_recorded(f, &ev.inputs, &ev.scope) ? error_nomem(e) : emit(g, &ev, e);
+    err = flight_recorded(f, &ev.inputs, &ev.scope) ? error_nomem(e) : engine_emit(g, &ev, e);
     if (err) {
         flight_unref(f);
         return err;
     }
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     *(item ? &item->flight : &g->nodes[step.node].flight) = f;
     return perform(g, step, 1, e);
 }
 
-enum err schedule(struct engine *g, struct step_id step, uint32_t attempt, struct error *e) {
-    struct item_state *item = item_of(g, step);
+enum err engine_schedule(struct engine *g, struct step_id step, uint32_t attempt, struct error *e) {
+    struct item_state *item = engine_item_of(g, step);
     struct flight *f = item ? item->flight : g->nodes[step.node].flight;
     return f || attempt > 1 ? schedule_again(g, step, attempt, e) : schedule_first(g, step, e);
 }
@@ -135,7 +119,7 @@ static enum err start_node(struct engine *g, uint32_t node, struct error *e) {
     if (p->pure) {
         return begin_pure(g, step, e);
     }
-    return g->out ? schedule(g, step, 1, e) : OK;
+    return g->out ? engine_schedule(g, step, 1, e) : OK;
 }
 
 static enum err start_item(struct engine *g, uint32_t node, uint32_t index, struct error *e) {
@@ -144,14 +128,14 @@ static enum err start_item(struct engine *g, uint32_t node, uint32_t index, stru
     if (g->plan->nodes[node].pure) {
         return begin_pure(g, step, e);
     }
-    return schedule(g, step, 1, e);
+    return engine_schedule(g, step, 1, e);
 }
 
 static bool item_may_start(const struct engine *g, uint32_t node) {
     const struct plan_node *p = &g->plan->nodes[node];
     const struct foreach_state *f = g->nodes[node].each;
     bool within = p->foreach.concurrency == 0 || f->running < p->foreach.concurrency;
-    return f->next < f->count && within && (!holds_slot(p) || slot_free(g));
+    return f->next < f->count && within && (!engine_holds_slot(p) || slot_free(g));
 }
 
 /* Starts retries that are due and items that were not started, as slots allow. */
@@ -162,11 +146,11 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
     if (!g->out && !p->pure) {
         return OK; /* a fold: they have events of their own */
     }
-    while (f->due.count && (!holds_slot(p) || slot_free(g))) {
+    while (f->due.count && (!engine_holds_slot(p) || slot_free(g))) {
         uint32_t index = heap_pop(&f->due);
         struct step_id step = {node, g->nodes[node].iteration, index, g->nodes[node].generation};
         enum err err = f->items[index].status == STEP_RETRYING
-                           ? schedule(g, step, f->items[index].attempt + 1, e)
+                           ? engine_schedule(g, step, f->items[index].attempt + 1, e)
                            : OK;
         if (err) {
             return err;
@@ -178,7 +162,7 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
             return err; /* an item's inputs failed and ended the foreach */
         }
     }
-    bool waits = f->due.count || (f->next < f->count && holds_slot(p) && !slot_free(g));
+    bool waits = f->due.count || (f->next < f->count && engine_holds_slot(p) && !slot_free(g));
     if (waits && !f->queued) {
         f->queued = true;
         return heap_push(&g->slotted, g->order[node]) ? OK : error_nomem(e);
@@ -196,7 +180,7 @@ static enum err start_one(struct engine *g, uint32_t node, bool *out_again, stru
     }
     if (n->status == STEP_RETRYING && n->retry_due) {
         struct step_id step = {node, n->iteration, -1, n->generation};
-        return schedule(g, step, n->attempt + 1, e);
+        return engine_schedule(g, step, n->attempt + 1, e);
     }
     if (!n->each || n->status != STEP_RUNNING) {
         return OK;
@@ -214,15 +198,14 @@ static bool next_rank(struct engine *g, uint32_t *out) {
     if (!g->ready.count && !slotted) {
         return false;
     }
-    bool from_ready =
-        g->ready.count && (!slotted || g->ready.items[0] <= g->slotted.items[0]);
+    bool from_ready = g->ready.count && (!slotted || g->ready.items[0] <= g->slotted.items[0]);
     *out = heap_pop(from_ready ? &g->ready : &g->slotted);
     return true;
 }
 
 /* While folding: begins the pure steps of ready nodes before a rank. What else is ready has events
  * of its own. */
-enum err begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) {
+enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) {
     enum err err = OK;
     bool again;
     while (!err && g->ready.count && g->ready.items[0] < before_rank) {
@@ -231,7 +214,7 @@ enum err begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) 
     return err;
 }
 
-enum err start_ready(struct engine *g, bool *out_again, struct error *e) {
+enum err engine_start_ready(struct engine *g, bool *out_again, struct error *e) {
     uint32_t rank;
     *out_again = false;
     while (g->mode != MODE_STOPPED && next_rank(g, &rank)) {

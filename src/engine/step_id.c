@@ -84,7 +84,7 @@ bool step_id_parse(const struct plan *p, struct str text, struct step_id *out) {
             return false;
         }
     }
-    *out = (struct step_id){(uint32_t)node, (uint32_t)iteration,
-                            has_index ? (int64_t)index : -1, (uint32_t)generation};
+    *out = (struct step_id){(uint32_t)node, (uint32_t)iteration, has_index ? (int64_t)index : -1,
+                            (uint32_t)generation};
     return at == text.len;
 }

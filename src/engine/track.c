@@ -21,7 +21,7 @@ static struct track_slot *new_slot(struct engine *g, struct step_id step) {
 }
 
 static uint32_t *index_of(struct engine *g, struct step_id step) {
-    struct item_state *item = item_of(g, step);
+    struct item_state *item = engine_item_of(g, step);
     return item ? &item->track : &g->nodes[step.node].track;
 }
 
@@ -57,7 +57,7 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
         }
         *index_of(g, ev->step) = g->track_count;
     }
-    struct item_state *item = item_of(g, ev->step);
+    struct item_state *item = engine_item_of(g, ev->step);
     const struct node_state *n = &g->nodes[ev->step.node];
     s->t.status = status;
     s->t.attempt = item ? item->attempt : n->attempt;
@@ -78,9 +78,7 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     return err;
 }
 
-uint32_t engine_track_count(const struct engine *g) {
-    return g->track_count;
-}
+uint32_t engine_track_count(const struct engine *g) { return g->track_count; }
 
 const struct track *engine_track(const struct engine *g, uint32_t i) {
     ASSERT(i < g->track_count);
@@ -109,10 +107,8 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
         g->call_cap = cap;
     }
     struct call_slot *s = &g->calls[g->call_count++];
-    *s = (struct call_slot){.c = {.step = ev->step,
-                                  .number = (uint32_t)ev->call,
-                                  .begun = ev->at,
-                                  .seq = ev->seq}};
+    *s = (struct call_slot){
+        .c = {.step = ev->step, .number = (uint32_t)ev->call, .begun = ev->at, .seq = ev->seq}};
     enum err err = held_set(&s->request, ev->body, e);
     s->c.request = s->request.v;
     return err;
@@ -137,9 +133,7 @@ enum err track_call_done(struct engine *g, const struct event *ev, struct error 
                      (unsigned long long)ev->seq);
 }
 
-uint32_t engine_call_count(const struct engine *g) {
-    return g->call_count;
-}
+uint32_t engine_call_count(const struct engine *g) { return g->call_count; }
 
 const struct call *engine_call(const struct engine *g, uint32_t i) {
     ASSERT(i < g->call_count);

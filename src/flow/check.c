@@ -149,7 +149,7 @@ void check_handle(struct node_check *c, struct str name) {
     d->handles[d->handle_count++] = flow_keep_str(c->u->s, name);
 }
 
-bool flow_handles_close(struct unit *u, struct draft *d) {
+static bool handles_close(struct unit *u, struct draft *d) {
     static const char *const out[] = {"out", NULL};
     struct plan_node *n = d->node;
     if (d->handle_count || d->broken) {
@@ -288,5 +288,5 @@ bool flow_draft_check(struct unit *u, struct draft *d) {
             d->node->kind->check(&c);
         }
     }
-    return !u->s->nomem && flow_handles_close(u, d) && !u->s->nomem;
+    return !u->s->nomem && handles_close(u, d) && !u->s->nomem;
 }

@@ -1,6 +1,6 @@
-/* Sub-workflows: found by path, by name in the same folder, or written inline, and compiled like the
- * entry. A file is compiled once however many nodes refer to it; all plans of one compilation live in
- * the arena of the first.
+/* Sub-workflows: found by path, by name in the same folder, or written inline, and compiled like
+ * the entry. A file is compiled once however many nodes refer to it; all plans of one compilation
+ * live in the arena of the first.
  *
  * A workflow that contains itself is refused with the chain that leads back to it.
  */

@@ -1,5 +1,5 @@
-/* Fields of a kind by its descriptor: what is missing, what excludes each other, literals before the
- * kind's own check, expressions and templates when the graph is known.
+/* Fields of a kind by its descriptor: what is missing, what excludes each other, literals before
+ * the kind's own check, expressions and templates when the graph is known.
  *
  * No kind is named here: all that is known comes from struct field.
  */

@@ -10,7 +10,7 @@
 
 static void session_fini(struct session *s) { arena_fini(&s->scratch); }
 
-/* "examples/flow.yaml" shown for entry "flow.yaml" means other files are shown under "examples/". */
+/* "examples/flow.yaml" shown for "flow.yaml" means other files are shown under "examples/". */
 static struct str display_prefix(const struct flow_source *source, struct str path) {
     struct str shown = str_from(source->display);
     return shown.len > path.len && str_ends(shown, path) ? str_sub(shown, 0, shown.len - path.len)
@@ -57,7 +57,7 @@ static bool keep_marks(struct diag *d, uint32_t from) {
     return true;
 }
 
-/* The entry is read before anything else, so that a file that is not there is an error of its own. */
+/* The entry is read before anything else: that it is not there is an error of its own. */
 static enum err read_entry(struct unit *u, struct error *e) {
     struct session *s = u->s;
     struct str text = {0};

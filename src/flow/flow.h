@@ -12,8 +12,7 @@
  * unless the caller's rule allows). The text lives in a. ERR_NOT_FOUND, ERR_LIMIT, ERR_INVALID. */
 struct flow_loader {
     void *ctx;
-    enum err (*read)(void *ctx, struct str path, struct arena *a, struct str *out,
-                     struct error *e);
+    enum err (*read)(void *ctx, struct str path, struct arena *a, struct str *out, struct error *e);
 };
 
 struct flow_source {

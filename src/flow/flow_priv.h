@@ -162,7 +162,6 @@ bool flow_texts_get(struct unit *u, const struct yaml_node *n, const char *what,
                     const struct str **out, uint32_t *out_count);
 /* A name that expressions may use: the rule, no reserved word. */
 bool flow_name_get(struct unit *u, struct str name, struct mark mark, const char *what);
-bool flow_name_is_reserved(struct str name);
 /* Every key is one of words (NULL-terminated); a key in later is not available yet. */
 void flow_keys_check(struct unit *u, const struct yaml_node *map, const char *what,
                      const char *const *words, const char *const *later);
@@ -195,7 +194,6 @@ bool flow_nodes_open(struct unit *u);                   /* nodes.c */
 bool flow_common_read(struct unit *u, struct draft *d); /* common.c */
 bool flow_fields_read(struct unit *u, struct draft *d); /* fields.c */
 bool flow_draft_check(struct unit *u, struct draft *d); /* check.c */
-bool flow_handles_close(struct unit *u, struct draft *d);
 bool flow_graph_build(struct unit *u);     /* graph.c: edges, and who is wrong about them */
 bool flow_graph_order(struct unit *u);     /* order.c: components, dominators, back edges, order */
 bool flow_dominators_find(struct unit *u); /* dominators.c */

@@ -29,12 +29,18 @@ enum field_type {
     FIELD_VALUE,      /* any YAML, never evaluated */
 };
 
-enum literal_type { LITERAL_TEXT, LITERAL_INT, LITERAL_DOUBLE, LITERAL_BOOL, LITERAL_TEXTS /* list */ };
+enum literal_type {
+    LITERAL_TEXT,
+    LITERAL_INT,
+    LITERAL_DOUBLE,
+    LITERAL_BOOL,
+    LITERAL_TEXTS, /* a list */
+};
 
 struct field {
     const char *name;
     enum field_type type;
-    enum literal_type literal;  /* FIELD_LITERAL only */
+    enum literal_type literal; /* FIELD_LITERAL only */
     bool required;
     bool secret_ok;             /* {{ secrets.X }} may stand here (a field of an effect) */
     const char *default_text;   /* shown in docs; the kind applies it */
@@ -79,8 +85,8 @@ struct step_result {
     struct arena *arena; /* for what body and meta point to (eval only) */
     struct str handle;   /* empty: the kind's only normal handle */
     struct value body;
-    struct value meta;   /* map or null: usage, exit status, model ... */
-    bool conversation;   /* contentType conversation */
+    struct value meta; /* map or null: usage, exit status, model ... */
+    bool conversation; /* contentType conversation */
 };
 
 /* Whether an attempt that failed may be tried again; retry.on names classes and error types. */
@@ -95,21 +101,21 @@ struct step_failure {
 
 /* One attempt of a step, as the kind sees it. Stays valid and unchanged until done or fail. */
 struct step_in {
-    struct str execution;       /* exec_... */
-    struct str step;            /* draft#2[3]~1 */
-    struct str key;             /* idempotency key: <execution>/<step> */
-    uint32_t attempt;           /* from 1 */
+    struct str execution; /* exec_... */
+    struct str step;      /* draft#2[3]~1 */
+    struct str key;       /* idempotency key: <execution>/<step> */
+    uint32_t attempt;     /* from 1 */
     const struct plan_node *node;
     const struct value *fields; /* by index of kind->fields; evaluated; null when not given */
     struct value inputs;        /* the execution's inputs (map) */
     struct value ins;           /* map of the node's own `in` names */
-    struct value scope;         /* KIND_SCOPE: map of needs' bodies, ins, item name, index; else null */
+    struct value scope;         /* KIND_SCOPE: needs' bodies, ins, item name, index; else null */
     struct value item;          /* foreach: the item */
     int64_t index;              /* foreach: its index, else -1 */
     uint32_t iteration;
-    int64_t timeout_us;         /* of this attempt, 0 for none */
+    int64_t timeout_us; /* of this attempt, 0 for none */
     uint64_t max_output_bytes;
-    struct arena *arena;        /* lives as long as the attempt */
+    struct arena *arena; /* lives as long as the attempt */
 };
 
 /* What an effect may call; implemented by the host. All are called on the loop thread; text and
@@ -133,10 +139,10 @@ struct step_port_ops {
 
 struct step_port {
     const struct step_port_ops *ops;
-    struct io_loop *loop;  /* for kinds that own processes, timers or sockets */
+    struct io_loop *loop; /* for kinds that own processes, timers or sockets */
     const struct step_in *in;
-    void *kind_data;       /* the kind's own, NULL at start */
-    struct str base_dir;   /* absolute folder of the workflow file: all relative paths start here */
+    void *kind_data;     /* the kind's own, NULL at start */
+    struct str base_dir; /* absolute folder of the workflow file: all relative paths start here */
     struct io_launcher *launcher; /* starts processes; see io/launcher.h */
 };
 

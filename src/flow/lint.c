@@ -1,4 +1,6 @@
-/* Warnings: what compiles but is likely not meant. A warning never stops a workflow. */
+/* Warnings: what compiles but is likely not meant. A warning never stops a workflow, so it may err:
+ * what is hard to decide is not warned about, and searches stop after a fixed amount of work.
+ */
 #include "flow/flow_priv.h"
 #include "flow/loops_priv.h"
 

@@ -1,5 +1,5 @@
 /* Loops: natural loops of the back edges, their bodies (side branches included), and what leads out
- * of them (model.md "Scheduling"; the finer rules are numbered there and in docs/workflow-format.md).
+ * of them (docs/workflow-format.md, "Loops").
  *
  * Cycles of a reducible graph are nested or apart. The work is that of the result: every loop lists
  * its body, so the sum of all bodies is capped (FLOW_MAX_MEMBERS).

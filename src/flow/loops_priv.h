@@ -1,4 +1,6 @@
-/* What loops.c works on and hands to loop_store.c: loops on their way into the plan. Scratch only. */
+/* Loops on their way into the plan: what loops.c finds, loop_store.c writes down and checks, and
+ * lint.c warns about. All of it is scratch but the lists of back edges; no other file may see it.
+ */
 #ifndef CAIRN_FLOW_LOOPS_PRIV_H
 #define CAIRN_FLOW_LOOPS_PRIV_H
 

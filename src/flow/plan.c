@@ -1,4 +1,6 @@
-/* Questions about a finished plan, and its end. Nothing here changes a plan. */
+/* Questions about a finished plan, and its end. Nothing here changes a plan or needs more than the
+ * plan itself: engine, host and commands call it while executions run.
+ */
 #include <stdlib.h>
 
 #include "flow/plan.h"

@@ -22,7 +22,7 @@ struct retry_policy {
     int64_t backoff_us;
     double factor;
     int64_t max_us;
-    double jitter;     /* 0..1: share of the delay that is spread by a hash */
+    double jitter;        /* 0..1: share of the delay that is spread by a hash */
     const struct str *on; /* classes and types; "transient" when not given */
     uint32_t on_count;
 };
@@ -32,7 +32,7 @@ struct plan_in { /* one name of `in` */
     struct pval from;
     bool has_default;
     struct pval default_value;
-    struct str type; /* empty, or a JSON Schema type to coerce to */
+    struct str type;                      /* empty, or a JSON Schema type to coerce to */
     const struct expr *const *transforms; /* with the value so far as `it` */
     uint32_t transform_count;
 };
@@ -47,8 +47,8 @@ struct plan_in { /* one name of `in` */
 struct plan_edge {
     uint32_t source, target; /* node indexes */
     uint16_t handle;
-    int32_t back_of;         /* loop whose back edge this is, or -1 */
-    const uint32_t *leaves;  /* loops whose body it leaves, inner first */
+    int32_t back_of;        /* loop whose back edge this is, or -1 */
+    const uint32_t *leaves; /* loops whose body it leaves, inner first */
     uint32_t leaves_count;
     struct mark mark;
 };
@@ -57,13 +57,13 @@ struct plan_loop { /* sorted: inner first (smaller body, then header in file ord
     uint32_t header;
     uint32_t max_iterations;
     enum on_limit_mode on_limit;
-    const uint32_t *backs;   /* edges */
+    const uint32_t *backs; /* edges */
     uint32_t back_count;
-    const uint32_t *body;    /* nodes in file order, cycle nodes and side branches */
+    const uint32_t *body; /* nodes in file order, cycle nodes and side branches */
     uint32_t body_count;
     const uint32_t *leaving; /* edges that leave the body */
     uint32_t leaving_count;
-    const uint32_t *inner;   /* other loops whose header is in the body */
+    const uint32_t *inner; /* other loops whose header is in the body */
     uint32_t inner_count;
 };
 
@@ -85,12 +85,12 @@ struct plan_node {
     bool pure;
     const struct str *handles; /* normal handles */
     uint16_t handle_count;
-    struct pval *fields;       /* by index of kind->fields */
-    struct mark *field_marks;  /* where each value stands; line 0 when absent */
-    const void *data;          /* the kind's own, set by check_set_data */
-    struct plan *child;        /* workflow nodes: the compiled sub-workflow */
-    int agent;                 /* index into plan->agents or -1 */
-    const struct expr *guard;  /* if; NULL for none */
+    struct pval *fields;      /* by index of kind->fields */
+    struct mark *field_marks; /* where each value stands; line 0 when absent */
+    const void *data;         /* the kind's own, set by check_set_data */
+    struct plan *child;       /* workflow nodes: the compiled sub-workflow */
+    int agent;                /* index into plan->agents or -1 */
+    const struct expr *guard; /* if; NULL for none */
     const struct plan_in *ins;
     uint32_t in_count;
     struct plan_foreach foreach;
@@ -103,14 +103,14 @@ struct plan_node {
     int32_t priority;
     const struct schema *output_schema;
     bool has_error_edge;
-    int32_t heads;             /* loop it heads, or -1 */
-    const uint32_t *in_edges;  /* forward edges, in order of needs */
+    int32_t heads;            /* loop it heads, or -1 */
+    const uint32_t *in_edges; /* forward edges, in order of needs */
     uint32_t in_count_edges;
     const uint32_t *back_edges; /* back edges that lead here */
     uint32_t back_count;
     const uint32_t *out_edges;
     uint32_t out_count;
-    const uint32_t *loops;     /* loops whose body it is in, inner first */
+    const uint32_t *loops; /* loops whose body it is in, inner first */
     uint32_t loop_count;
 };
 
@@ -129,7 +129,7 @@ struct plan_agent {
     struct mark mark;
 };
 
-struct plan_file { /* all the workflow is made of, for the hash and the store */
+struct plan_file {   /* all the workflow is made of, for the hash and the store */
     struct str path; /* relative, normalized; the entry is the first */
     struct str text;
 };
@@ -178,7 +178,7 @@ static inline bool plan_edge_matches(const struct plan_edge *e, uint16_t handle)
 }
 /* True for conditions and choices: their on_error value names a handle (a constant text). */
 bool plan_node_decides(const struct plan_node *n);
-/* Frees the plan of a flow_compile with its children; a child alone is never freed. NULL is fine. */
+/* Frees the plan of a flow_compile and its children (never a child alone). NULL is fine. */
 void plan_free(struct plan *p);
 
 #endif

@@ -19,15 +19,21 @@ enum ref_type {
     REF_ITEM,      /* item, or the name given by `as` */
     REF_INDEX,
     REF_ITERATION,
-    REF_IN,        /* a name of the node's own `in` */
-    REF_ENV,       /* env.<name>, listed in the workflow's env */
-    REF_SECRET,    /* secrets.<name> */
-    REF_IT,        /* it: the value so far, in a transform of `in` */
-    REF_ERROR,     /* <node> where it is needed through its error handle: {type, message, ...} */
+    REF_IN,     /* a name of the node's own `in` */
+    REF_ENV,    /* env.<name>, listed in the workflow's env */
+    REF_SECRET, /* secrets.<name> */
+    REF_IT,     /* it: the value so far, in a transform of `in` */
+    REF_ERROR,  /* <node> where it is needed through its error handle: {type, message, ...} */
 };
 
 enum node_part {
-    PART_BODY, PART_STATUS, PART_ERROR, PART_META, PART_ITERATION, PART_ATTEMPTS, PART_PREVIOUS,
+    PART_BODY,
+    PART_STATUS,
+    PART_ERROR,
+    PART_META,
+    PART_ITERATION,
+    PART_ATTEMPTS,
+    PART_PREVIOUS,
     PART_COUNT
 };
 extern const char *const node_part_names[PART_COUNT];
@@ -40,8 +46,15 @@ struct plan_ref {
 };
 
 /* A compiled field or structure: a tree whose leaves are constants, expressions or templates. */
-enum pval_type { PVAL_NONE, PVAL_CONST, PVAL_EXPR, PVAL_TEXT /* template -> text */,
-                 PVAL_TMPL /* template keeping a lone expression's type */, PVAL_LIST, PVAL_MAP };
+enum pval_type {
+    PVAL_NONE,
+    PVAL_CONST,
+    PVAL_EXPR,
+    PVAL_TEXT /* template -> text */,
+    PVAL_TMPL /* template keeping a lone expression's type */,
+    PVAL_LIST,
+    PVAL_MAP
+};
 struct pval {
     enum pval_type type;
     uint32_t count; /* list, map */
@@ -56,7 +69,7 @@ struct pval {
 };
 
 /* Evaluates a compiled field. */
-enum err pval_eval(const struct pval *v, struct expr_env *env, struct value *out,
-                   struct error *e) MUST_USE;
+enum err pval_eval(const struct pval *v, struct expr_env *env, struct value *out, struct error *e)
+    MUST_USE;
 
 #endif

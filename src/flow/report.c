@@ -266,7 +266,7 @@ static const char *const reserved_words[] = {
     "namespace", "return", "var",   "void",      "while", NULL,
 };
 
-bool flow_name_is_reserved(struct str name) {
+static bool is_reserved(struct str name) {
     for (size_t i = 0; reserved_words[i]; i++) {
         if (str_is(name, reserved_words[i])) {
             return true;
@@ -284,7 +284,7 @@ bool flow_name_get(struct unit *u, struct str name, struct mark mark, const char
         diag_help(d, item, "a name has small letters, digits and _, and no digit first");
         return false;
     }
-    if (flow_name_is_reserved(name)) {
+    if (is_reserved(name)) {
         struct diag_item *item =
             diag_error(d, mark, "reserved_name",
                        "\"%.*s\" cannot be the name of %s: it means something in expressions",

@@ -1,5 +1,5 @@
-/* The JSON Schema of the workflow format, made from the descriptors: editors complete and check with
- * it, and a document that it accepts fails to compile only for reasons of graph, reference or
+/* The JSON Schema of the workflow format, made from the descriptors: editors complete and check
+ * with it, and a document that it accepts fails to compile only for reasons of graph, reference or
  * expression. Built from JSON pieces, so that each rule reads as it will stand in the schema.
  */
 #include <stdio.h>
@@ -7,10 +7,10 @@
 #include "flow/flow.h"
 
 #define NAME_PATTERN "^[a-z_][a-z0-9_]*$"
-#define RESERVED                                                                                    \
-    "^(inputs|vars|nodes|execution|item|index|iteration|step|env|secrets|it|true|false|null|in|as|" \
-    "break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void|"  \
-    "while)$"
+#define RESERVED                                                      \
+    "^(inputs|vars|nodes|execution|item|index|iteration|step|env|"    \
+    "secrets|it|true|false|null|in|as|break|const|continue|else|for|" \
+    "function|if|import|let|loop|package|namespace|return|var|void|while)$"
 #define NAME \
     "{\"type\":\"string\",\"pattern\":\"" NAME_PATTERN "\",\"not\":{\"pattern\":\"" RESERVED "\"}}"
 
@@ -37,7 +37,8 @@ static const char defs_common[] =
     "\"memory\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
     "\"keep\":{\"enum\":[\"all\",\"own\",\"none\"]},"
     "\"at_most\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}}},"
-    "\"params\":{\"type\":\"object\"},\"replies\":{},\"default\":{},\"replies_file\":{\"type\":\"string\"}}},"
+    "\"params\":{\"type\":\"object\"},\"replies\":{},\"default\":{},"
+    "\"replies_file\":{\"type\":\"string\"}}},"
     "\"schema\":{\"type\":[\"object\",\"boolean\"]},"
     "\"in\":{\"type\":\"object\",\"propertyNames\":{\"$ref\":\"#/$defs/name\"},"
     "\"additionalProperties\":{\"if\":{\"type\":\"object\",\"required\":[\"from\"]},"
@@ -70,7 +71,8 @@ static const struct {
     {"retry", "{\"$ref\":\"#/$defs/retry\"}"},
     {"on_error",
      "{\"anyOf\":[{\"enum\":[\"fail\",\"continue\"]},{\"type\":\"object\",\"required\":[\"value\"],"
-     "\"additionalProperties\":false,\"properties\":{\"value\":{\"$ref\":\"#/$defs/expression\"}}}]}"},
+     "\"additionalProperties\":false,"
+     "\"properties\":{\"value\":{\"$ref\":\"#/$defs/expression\"}}}]}"},
     {"delivery", "{\"enum\":[\"at_least_once\",\"at_most_once\"]}"},
     {"priority", "{\"type\":\"integer\",\"minimum\":-1000000,\"maximum\":1000000}"},
     {"max_iterations", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}"},

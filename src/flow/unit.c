@@ -38,12 +38,12 @@ static const struct yaml_node *find_inline(const struct yaml_node *root, struct 
 static bool read_tree(struct unit *u, struct mark mark, const struct yaml_node **out) {
     struct session *s = u->s;
     struct str text;
-    struct yaml_node *root;
+    struct yaml_node *root = NULL;
     if (!flow_file_read(u, u->path, mark, &text)) {
         return false;
     }
     enum err err = yaml_parse(&s->scratch, text, u->file, &root, s->diag);
-    if (err) {
+    if (err && !root) { /* after duplicate keys alone there is a tree, and more to be found */
         s->nomem |= err == ERR_NOMEM;
         if (err != ERR_INVALID && !s->nomem) {
             diag_error(s->diag, (struct mark){u->file, 1, 1}, "too_large",

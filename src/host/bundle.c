@@ -25,8 +25,7 @@ static enum err read_bundled(void *ctx, struct str path, struct arena *a, struct
     const struct value *files = ctx;
     const struct value *v = value_get(*files, path);
     if (!v) {
-        return error_set(e, ERR_CORRUPT, "the stored workflow has no file \"%.*s\"",
-                         STR_ARG(path));
+        return error_set(e, ERR_CORRUPT, "the stored workflow has no file \"%.*s\"", STR_ARG(path));
     }
     *out = arena_str(a, value_str(*v));
     return out->ptr ? OK : error_nomem(e);

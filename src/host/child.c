@@ -5,8 +5,7 @@
 
 static void fail_port(struct port *p, enum failure_class class, const char *type,
                       const char *message) {
-    struct step_failure f = {
-        .class = class, .type = str_from(type), .message = str_from(message)};
+    struct step_failure f = {.class = class, .type = str_from(type), .message = str_from(message)};
     p->port.ops->fail(&p->port, &f);
 }
 
@@ -62,8 +61,8 @@ static enum err check_inputs(const struct plan *child, struct value given, struc
         return error_nomem(e);
     }
     for (size_t i = 0; i < count; i++) {
-        list[i] = (struct flow_input){.name = value_str(given.pairs[i].key),
-                                      .value = given.pairs[i].val};
+        list[i] =
+            (struct flow_input){.name = value_str(given.pairs[i].key), .value = given.pairs[i].val};
     }
     diag_init(&diag, a);
     enum err err = flow_inputs(child, list, count, a, out, &diag);
@@ -74,8 +73,7 @@ static enum err check_inputs(const struct plan *child, struct value given, struc
     return err ? error_set(e, err, "inputs of sub-workflow %.*s", STR_ARG(child->name)) : OK;
 }
 
-static enum err begin_child(struct port *p, struct value inputs, struct arena *a,
-                            struct error *e) {
+static enum err begin_child(struct port *p, struct value inputs, struct arena *a, struct error *e) {
     struct run *child;
     struct host_submission s = {.plan = p->run->plan->nodes[p->step.node].child,
                                 .key = flight_in(p->flight)->key,
@@ -99,8 +97,7 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
 }
 
 /* The child that an earlier attempt of this step made: gone on with, or its end is taken. */
-static enum err find_child(struct port *p, const struct store_execution *found,
-                           struct error *e) {
+static enum err find_child(struct port *p, const struct store_execution *found, struct error *e) {
     struct host *h = p->run->host;
     const struct plan *plan = p->run->plan->nodes[p->step.node].child;
     struct run *child;

@@ -20,12 +20,11 @@ static struct store_event *events_of(const struct run *r, struct arena *a) {
     struct store_event *events = ARENA_ARRAY(a, r->out.record_count + 1, struct store_event);
     for (uint32_t i = 0; events && i < r->out.record_count; i++) {
         const struct engine_record *x = &r->out.records[i];
-        events[i] = (struct store_event){
-            .seq = x->seq,
-            .at = x->at,
-            .kind = (uint16_t)x->kind,
-            .step = {r->out.bytes.ptr + x->step_offset, x->step_len},
-            .body = {r->out.bytes.ptr + x->body_offset, x->body_len}};
+        events[i] = (struct store_event){.seq = x->seq,
+                                         .at = x->at,
+                                         .kind = (uint16_t)x->kind,
+                                         .step = {r->out.bytes.ptr + x->step_offset, x->step_len},
+                                         .body = {r->out.bytes.ptr + x->body_offset, x->body_len}};
     }
     return events;
 }
@@ -135,8 +134,9 @@ static void run_perform(struct run *r) {
 
 static void run_fenced(struct run *r) {
     struct error why;
-    error_set(&why, ERR_FENCED, "another process has taken execution %s over; nothing more of it "
-                                "is recorded here",
+    error_set(&why, ERR_FENCED,
+              "another process has taken execution %s over; nothing more of it "
+              "is recorded here",
               r->id);
     run_give_up(r, &why);
 }

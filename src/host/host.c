@@ -1,4 +1,6 @@
 /* The host's outside: opening, submitting, the turn, closing.
+ * A turn is always decide, commit, perform, in this order, on the loop's thread; nothing else in
+ * the host calls an engine or the store's commit.
  */
 #include "host/host.h"
 
@@ -7,14 +9,10 @@
 
 #include "host/host_priv.h"
 
-wall_us host_now(struct host *h) {
-    return h->clock->wall(h->clock->ctx);
-}
+wall_us host_now(struct host *h) { return h->clock->wall(h->clock->ctx); }
 
 /* The loop has to turn once more; what is due is looked for in host_turn. */
-static void woken(void *ctx) {
-    (void)ctx;
-}
+static void woken(void *ctx) { (void)ctx; }
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) {
     struct host *h = calloc(1, sizeof *h);
@@ -47,8 +45,7 @@ void host_close(struct host *h) {
         r->lost = true;
         ports_cancel_all(r);
     }
-    while (h->port_count > 0 && io_loop_turn(h->options.loop, true)) {
-    }
+    while (h->port_count > 0 && io_loop_turn(h->options.loop, true)) {}
     struct run *next;
     for (struct run *r = h->runs; r; r = next) {
         next = r->next;
@@ -71,8 +68,7 @@ void host_close(struct host *h) {
 
 /* The same key gives the same execution; other work under it is refused. */
 static enum err submit_again(struct host *h, const struct host_submission *s,
-                             const struct store_execution *x, struct run **out,
-                             struct error *e) {
+                             const struct store_execution *x, struct run **out, struct error *e) {
     struct arena a;
     arena_init(&a, 0);
     bool same = str_is(x->fixed.workflow_hash, s->plan->hash) &&
@@ -130,8 +126,7 @@ static enum err plan_of(struct host *h, const struct store_execution *x, struct 
                         struct plan **out, struct error *e) {
     struct str bundle;
     enum err err = store_workflow_get(h->options.store, x->fixed.workflow_hash, a, &bundle, e);
-    err = err ? err
-              : host_bundle_compile(bundle, x->fixed.entry, h->options.kinds, out, e);
+    err = err ? err : host_bundle_compile(bundle, x->fixed.entry, h->options.kinds, out, e);
     return err ? err : keep_plan(h, *out, e);
 }
 
@@ -192,21 +187,13 @@ struct str run_id(const struct run *r) {
     return str_from(r->id);
 }
 
-enum exec_status run_status(const struct run *r) {
-    return r->status;
-}
+enum exec_status run_status(const struct run *r) { return r->status; }
 
-const struct engine *run_engine(const struct run *r) {
-    return r->engine;
-}
+const struct engine *run_engine(const struct run *r) { return r->engine; }
 
-const struct plan *run_plan(const struct run *r) {
-    return r->plan;
-}
+const struct plan *run_plan(const struct run *r) { return r->plan; }
 
-bool run_is_child(const struct run *r) {
-    return r->is_child;
-}
+bool run_is_child(const struct run *r) { return r->is_child; }
 
 struct str run_result_json(const struct run *r) {
     return r->result_json;
@@ -222,12 +209,11 @@ enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
     arena_init(&out->arena, 0);
     struct str bundle;
     enum err err = store_execution_get(s, 0, id, &out->arena, &out->stored, e);
-    err = err ? err
-              : store_workflow_get(s, out->stored.fixed.workflow_hash, &out->arena, &bundle, e);
-    err = err ? err
-              : host_bundle_compile(bundle, out->stored.fixed.entry, kinds, &out->plan, e);
-    err = err ? err
-              : run_fold(s, out->plan, out->stored.num, out->stored.last_seq, &out->engine, e);
+    err =
+        err ? err : store_workflow_get(s, out->stored.fixed.workflow_hash, &out->arena, &bundle, e);
+    err = err ? err : host_bundle_compile(bundle, out->stored.fixed.entry, kinds, &out->plan, e);
+    err =
+        err ? err : run_fold(s, out->plan, out->stored.num, out->stored.last_seq, &out->engine, e);
     if (err) {
         host_view_close(out);
     }

@@ -45,24 +45,24 @@ struct host_options {
 };
 
 #define HOST_SLOTS 64u
-#define HOST_TURN_EVENTS 1000u      /* per execution and turn */
-#define HOST_TURN_US 5000           /* likewise */
-#define HOST_BATCH_EVENTS 8000u     /* per commit */
-#define HOST_STEP_ROWS 1000u        /* steps rows per commit */
-#define HOST_COMMIT_TRIES 5         /* failed commits in a row before an execution is given up */
+#define HOST_TURN_EVENTS 1000u  /* per execution and turn */
+#define HOST_TURN_US 5000       /* likewise */
+#define HOST_BATCH_EVENTS 8000u /* per commit */
+#define HOST_STEP_ROWS 1000u    /* steps rows per commit */
+#define HOST_COMMIT_TRIES 5     /* failed commits in a row before an execution is given up */
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;
 /* Stops what runs (effects are cancelled, nothing more is recorded) and frees all. */
 void host_close(struct host *h);
 
 struct host_submission {
-    const struct plan *plan;      /* must outlive the host */
-    struct value inputs;          /* checked by flow_inputs */
-    struct value labels;          /* map of texts, or null */
-    struct value env;             /* map of recorded environment variables, or null */
-    struct str key;               /* submission key or empty */
-    struct str folder;            /* absolute: relative paths of effects start here */
-    int64_t timeout_us;           /* 0: the workflow's own */
+    const struct plan *plan; /* must outlive the host */
+    struct value inputs;     /* checked by flow_inputs */
+    struct value labels;     /* map of texts, or null */
+    struct value env;        /* map of recorded environment variables, or null */
+    struct str key;          /* submission key or empty */
+    struct str folder;       /* absolute: relative paths of effects start here */
+    int64_t timeout_us;      /* 0: the workflow's own */
 };
 
 /* Creates an execution; it begins with the next turns. ERR_CONFLICT (key_reused) when the key

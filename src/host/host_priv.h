@@ -1,4 +1,7 @@
-/* Inside the host: runs, ports, queues. Everything belongs to the loop's thread. */
+/* Inside the host: runs (executions), ports (attempts being performed), queues, timers.
+ * Everything belongs to the loop's thread. A run is freed by host_close alone; its state is let go
+ * when its end is recorded and no port is left.
+ */
 #ifndef CAIRN_HOST_PRIV_H
 #define CAIRN_HOST_PRIV_H
 
@@ -18,8 +21,8 @@ struct queue {
 };
 
 enum port_state {
-    PORT_QUEUED,     /* waits for a slot, or for the end of the attempt before it */
-    PORT_STARTING,   /* inside the kind's start */
+    PORT_QUEUED,   /* waits for a slot, or for the end of the attempt before it */
+    PORT_STARTING, /* inside the kind's start */
     PORT_RUNNING,
     PORT_CANCELLING, /* told to stop; what it says is ignored */
 };
@@ -44,8 +47,8 @@ struct port {
 
 struct run {
     struct host *host;
-    struct run *next;        /* all runs of the host */
-    struct run *ready_next;  /* runs with something to decide */
+    struct run *next;       /* all runs of the host */
+    struct run *ready_next; /* runs with something to decide */
     bool is_ready;
     bool in_batch;
     bool ended, lost;
@@ -53,8 +56,8 @@ struct run {
     int64_t num;
     char id[IO_ID_BYTES];
     uint64_t epoch;
-    uint64_t new_epoch;      /* to be stored with the next commit: taking over; 0 none */
-    uint64_t last_seq;       /* committed */
+    uint64_t new_epoch; /* to be stored with the next commit: taking over; 0 none */
+    uint64_t last_seq;  /* committed */
     int64_t last_event;
     bool is_new;
     const struct plan *plan;
@@ -68,10 +71,10 @@ struct run {
     struct port *slot_first, *slot_last; /* ports that wait for a slot */
     bool waits_for_slot;
     struct run *slot_next;
-    struct port *parent;     /* port of the parent's step, for a child */
+    struct port *parent; /* port of the parent's step, for a child */
     int64_t parent_num;
-    struct arena memory;     /* of the texts below */
-    struct store_new fixed;  /* of a new execution, until it is recorded */
+    struct arena memory;    /* of the texts below */
+    struct store_new fixed; /* of a new execution, until it is recorded */
     struct str result_json, error_json;
     uint32_t steps_written;
     bool row_complete; /* the last rows of steps and messages are written */
@@ -100,10 +103,10 @@ struct host {
     uint32_t batch_events;
     uint32_t slots_used;
     int64_t host_id;
-    int64_t last_ms;  /* of execution ids */
+    int64_t last_ms;      /* of execution ids */
     struct timer *timers; /* min-heap by due */
     uint32_t timer_count, timer_cap;
-    struct plan **plans;  /* compiled for resumed executions */
+    struct plan **plans; /* compiled for resumed executions */
     uint32_t plan_count, plan_cap;
     uint32_t live_runs;
     uint32_t port_count;

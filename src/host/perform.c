@@ -8,9 +8,7 @@
 
 #include "host/host_priv.h"
 
-static struct port *port_of(struct step_port *p) {
-    return (struct port *)(void *)p;
-}
+static struct port *port_of(struct step_port *p) { return (struct port *)(void *)p; }
 
 static bool same_step(struct step_id a, struct step_id b) {
     return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
@@ -140,8 +138,7 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
         x->failure = *failure;
         x->in.failure = &x->failure;
         if (!value_copy(&x->arena, failure->meta, &x->failure.meta) ||
-            !copy_text(&x->arena, &x->failure.type) ||
-            !copy_text(&x->arena, &x->failure.message)) {
+            !copy_text(&x->arena, &x->failure.type) || !copy_text(&x->arena, &x->failure.message)) {
             happened_free(x);
             no_memory(p);
         } else {
@@ -216,6 +213,20 @@ static const struct step_port_ops port_ops = {
     .child = child_begin,
 };
 
+/* An attempt's time runs from its start: waiting for a slot is not counted. */
+static void set_timeout(struct port *p) {
+    int64_t timeout_us = p->run->plan->nodes[p->step.node].timeout_us;
+    struct timer t = {.due = {p->started.us + timeout_us},
+                      .run = p->run,
+                      .step = p->step,
+                      .attempt = p->attempt,
+                      .type = INPUT_STEP_TIMEOUT};
+    struct error why;
+    if (timeout_us && timer_add(p->run->host, &t, &why)) {
+        run_give_up(p->run, &why);
+    }
+}
+
 static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
@@ -232,12 +243,11 @@ static void begin(struct port *p) {
                                  .launcher = h->launcher};
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
+    set_timeout(p);
     child_after_start(p);
 }
 
-static bool needs_slot(const struct plan_node *n) {
-    return !(n->kind->flags & KIND_NO_SLOT);
-}
+static bool needs_slot(const struct plan_node *n) { return !(n->kind->flags & KIND_NO_SLOT); }
 
 static bool under_way(const struct run *r, const struct engine_effect *fx) {
     for (const struct port *o = r->ports; o; o = o->next) {

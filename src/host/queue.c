@@ -1,4 +1,6 @@
 /* What happened and was not decided on yet: queues per run, and the list of runs that have some.
+ * Order of arrival is kept per run; runs take turns. What was decided on stays in memory until its
+ * commit, so that it can be decided on once more.
  */
 #include <stdlib.h>
 

@@ -44,9 +44,8 @@ enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct 
     if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
         out->result = json_text(a, engine_result(g));
     }
-    return (x && !out->error.ptr) || (status == EXEC_COMPLETED && !out->result.ptr)
-               ? error_nomem(e)
-               : OK;
+    return (x && !out->error.ptr) || (status == EXEC_COMPLETED && !out->result.ptr) ? error_nomem(e)
+                                                                                    : OK;
 }
 
 static struct str step_error(struct arena *a, const struct track *t, struct str node) {
@@ -114,13 +113,13 @@ static bool message_of(const struct engine *g, const struct call *c, struct valu
                        struct arena *a, struct store_message *out) {
     char text[STEP_ID_BYTES];
     const struct value *usage = value_get(v, STR("usage"));
-    *out = (struct store_message){
-        .seq = c->seq,
-        .step = arena_str(a, step_id_print(engine_plan(g), c->step, text)),
-        .role = text_field(v, "role"),
-        .content = text_field(v, "content"),
-        .at = at,
-        .meta = usage ? json_text(a, *usage) : STR("")};
+    *out =
+        (struct store_message){.seq = c->seq,
+                               .step = arena_str(a, step_id_print(engine_plan(g), c->step, text)),
+                               .role = text_field(v, "role"),
+                               .content = text_field(v, "content"),
+                               .at = at,
+                               .meta = usage ? json_text(a, *usage) : STR("")};
     return out->step.ptr && out->meta.ptr;
 }
 
@@ -179,8 +178,7 @@ enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint
     const struct engine *g = v->engine;
     uint32_t tracks = engine_track_count(g);
     uint32_t nodes = v->plan->node_count;
-    struct store_step *rows =
-        ARENA_ARRAY(&v->arena, (size_t)tracks + nodes + 1, struct store_step);
+    struct store_step *rows = ARENA_ARRAY(&v->arena, (size_t)tracks + nodes + 1, struct store_step);
     bool *seen = ARENA_ARRAY(&v->arena, (size_t)nodes + 1, bool);
     enum err err = rows && seen ? row_steps(g, 0, tracks, &v->arena, rows, e) : error_nomem(e);
     if (err) {

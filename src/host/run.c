@@ -62,8 +62,9 @@ static enum err fold_one(struct engine *g, struct store *s, const struct store_e
     if (row->step.len) {
         ev.has_step = true;
         if (!step_id_parse(engine_plan(g), row->step, &ev.step)) {
-            return error_set(e, ERR_CORRUPT, "event %llu names step \"%.*s\", which the workflow "
-                                             "does not have",
+            return error_set(e, ERR_CORRUPT,
+                             "event %llu names step \"%.*s\", which the workflow "
+                             "does not have",
                              (unsigned long long)row->seq, STR_ARG(row->step));
         }
     }
@@ -132,36 +133,32 @@ enum err run_refold(struct run *r, struct error *e) {
         return err;
     }
     r->told_again = true;
-    /* Pure turns are told again; everything else that was decided on comes once more, in order. */
+    /* What was decided on comes once more, in order. Then what is under way is told again, pure
+     * steps included: last, so that nothing is performed whose end is among what comes. */
     struct queue all = r->decided;
     struct happened *x;
     r->decided = (struct queue){0};
     while ((x = queue_take(&r->happened))) {
         queue_put(&all, x);
     }
-    struct happened *refresh = happened_new(INPUT_REFRESH);
-    if (!refresh) {
-        return error_nomem(e);
-    }
     bool recorded = engine_last_seq(r->engine) > 0;
-    if (recorded) {
-        queue_put(&r->happened, refresh);
-    } else {
-        happened_free(refresh);
-    }
+    struct happened *refresh = recorded ? happened_new(INPUT_REFRESH) : NULL;
     while ((x = queue_take(&all))) {
         bool again = x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
-                     !(recorded && (x->in.type == INPUT_CREATE ||
-                                    (x->in.type == INPUT_START &&
-                                     engine_status(r->engine) != EXEC_PENDING)));
+                     !(recorded &&
+                       (x->in.type == INPUT_CREATE ||
+                        (x->in.type == INPUT_START && engine_status(r->engine) != EXEC_PENDING)));
         if (again) {
             queue_put(&r->happened, x);
         } else {
             happened_free(x);
         }
     }
+    if (refresh) {
+        queue_put(&r->happened, refresh);
+    }
     run_make_ready(r);
-    return OK;
+    return recorded && !refresh ? error_nomem(e) : OK;
 }
 
 /* ---- beginnings ---- */
@@ -179,9 +176,7 @@ static enum err keep_fixed(struct run *r, const struct host_submission *s, struc
                             .entry = r->plan->entry,
                             .key = s->key,
                             .parent = r->parent_num,
-                            .parent_step = r->parent
-                                               ? flight_in(r->parent->flight)->step
-                                               : STR(""),
+                            .parent_step = r->parent ? flight_in(r->parent->flight)->step : STR(""),
                             .rules = ENGINE_RULES,
                             .created = host_now(r->host)};
     f->inputs = json_text(&r->memory, s->inputs);
@@ -304,13 +299,13 @@ void run_over(struct run *r) {
     r->ended = true;
     r->host->live_runs--;
     keep_ending(r);
-    ports_cancel_all(r);
     if (r->parent) {
         child_ended(r);
     }
     if (o->ended) {
         o->ended(o->ctx, r);
     }
+    ports_cancel_all(r); /* the last port to go lets go of the state */
     if (!r->ports) {
         run_let_go(r);
     }

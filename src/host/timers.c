@@ -61,9 +61,7 @@ static void drop_first(struct host *h) {
     }
 }
 
-static bool over(const struct timer *t) {
-    return t->run->ended || t->run->lost;
-}
+static bool over(const struct timer *t) { return t->run->ended || t->run->lost; }
 
 void timers_due(struct host *h) {
     wall_us now = host_now(h);

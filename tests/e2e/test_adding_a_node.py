@@ -40,6 +40,10 @@ def copy_objects(to):
     for name in ["flags", "libcairn.a", "libcairn.a.list"]:
         if (CAIRN.parent / name).exists():
             shutil.copy2(CAIRN.parent / name, out)
+    for path in out.rglob("*.d"):  # what each object depends on names the object by its folder
+        rules = path.read_text()
+        folder = rules.split("/obj/", 1)[0]
+        path.write_text(rules.replace(f"{folder}/obj/", "build/release/obj/"))
 
 
 def make_variables():

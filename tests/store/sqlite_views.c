@@ -61,6 +61,20 @@ static void test_journal_view(void **state) {
     assert_str(sql_rows(f, "SELECT id, prev FROM events ORDER BY id"), "1|0\n2|1\n3|0");
 }
 
+static void test_the_first_verdict_stays(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change a = make_execution(f, "a");
+    struct store_inbox row = {.execution = a.num, .kind = STR("k"), .payload = STR("p")};
+    struct store_verdict verdict = {0, STR("accepted")};
+    struct store_batch batch = {.verdicts = &verdict, .verdict_count = 1};
+    assert_ok(f, store_inbox_add(f->s, &row, &verdict.inbox, &f->e));
+    assert_str(sql_rows(f, "SELECT kind, payload, key, verdict FROM inbox"), "k|p|-|-");
+    assert_ok(f, store_commit(f->s, &batch, &f->e));
+    verdict.verdict = STR("refused");
+    assert_ok(f, store_commit(f->s, &batch, &f->e));
+    assert_str(sql_rows(f, "SELECT verdict FROM inbox"), "accepted");
+}
+
 static void put_now(struct fixture *f, const char *name, const char *status, int64_t host,
                     int64_t deadline_us) {
     struct store_change c = change_new(f, name);
@@ -169,8 +183,8 @@ static void test_dag_views(void **state) {
 
 int run_sqlite_views(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_settings_of_the_file), TEST(test_lists_use_indexes), TEST(test_journal_view),
-        TEST(test_effective_status),     TEST(test_dag_views),
+        TEST(test_settings_of_the_file),    TEST(test_lists_use_indexes), TEST(test_journal_view),
+        TEST(test_the_first_verdict_stays), TEST(test_effective_status),  TEST(test_dag_views),
     };
     return cmocka_run_group_tests_name("sqlite views", tests, NULL, NULL);
 }

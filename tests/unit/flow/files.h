@@ -32,7 +32,7 @@ void compiled_init(struct compiled *c, struct mem_files *files, const char *entr
 void compiled_text(struct compiled *c, struct str text);
 void compiled_fini(struct compiled *c);
 
-/* "flow.yaml:3:5: error code: message", then the help after four spaces; one finding after another. */
+/* "flow.yaml:3:5: error code: message", then the help after four spaces, of every finding. */
 void print_findings(const struct compiled *c, struct buf *out);
 /* Nodes, edges, loops, bodies, leaves, refs: one line each. */
 void print_plan(const struct plan *p, struct buf *out);

@@ -1,0 +1,75 @@
+/* How `cairn run` ends: the result on stdout, what failed on stderr with how to look further; or the
+ * execution was lost to the store, or left by a signal.
+ *
+ * An execution that was left is as it was last recorded: nothing is written for it any more.
+ */
+#include "cli/running.h"
+
+int run_tell_interrupted(struct running *x) {
+    struct str store = session_store_option(&x->s);
+    host_close(x->s.host); /* stops what runs; nothing more is recorded */
+    x->s.host = NULL;
+    sink_printf(&x->c->err,
+                "interrupted: execution %.*s was left as it was and is kept\n"
+                "    look at it: cairn results %.*s%.*s\n",
+                STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
+    return EXIT_INTERRUPT;
+}
+
+int run_tell_lost(struct running *x) {
+    struct buf help;
+    struct str store = session_store_option(&x->s);
+    buf_init(&help, 0);
+    buf_printf(&help, "execution %.*s was left as it was last recorded: cairn results %.*s%.*s",
+               STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
+    buf_append_char(&help, '\0');
+    cli_fail_error(x->c, &x->why_lost, buf_ok(&help) ? help.ptr : NULL);
+    buf_fini(&help);
+    return EXIT_STORE;
+}
+
+static void print_result(struct running *x) {
+    struct buf b;
+    buf_init(&b, 0);
+    outcome_print_result(&b, details_value(&x->c->arena, run_result_json(x->run)));
+    sink_flush(&x->c->out, &b);
+    buf_fini(&b);
+}
+
+static void print_failure(struct running *x, const struct details *d) {
+    struct buf b;
+    struct str store = session_store_option(&x->s);
+    buf_init(&b, 0);
+    outcome_print_error(&b, &x->c->err, d, x->w.shown);
+    outcome_print_completed(&b, d);
+    buf_printf(&b, "    look further: cairn results %.*s --verbose%.*s\n", STR_ARG(x->id),
+               STR_ARG(store));
+    sink_flush(&x->c->err, &b);
+    buf_fini(&b);
+}
+
+int run_tell_end(struct running *x) {
+    enum exec_status status = run_status(x->run);
+    struct details d = {0};
+    struct error e = {0};
+    bool json = cli_has(x->c, "json");
+    if (!json && !cli_has(x->c, "json-lines")) {
+        print_result(x);
+    }
+    if (json || status != EXEC_COMPLETED) {
+        enum err err = details_open(&x->s, x->id, &d, &e);
+        if (err) {
+            details_close(&d);
+            return cli_fail_error(x->c, &e, NULL);
+        }
+        d.plan = x->w.plan; /* its marks name the file as it was typed */
+    }
+    if (json) {
+        cli_print_json(x->c, details_json(&x->c->arena, &d.stored, d.now, &d));
+    }
+    if (status != EXEC_COMPLETED) {
+        print_failure(x, &d);
+    }
+    details_close(&d);
+    return outcome_exit_status(status);
+}

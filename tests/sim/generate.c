@@ -1,0 +1,414 @@
+/* Random workflows, grown from blocks: steps, branches, fans, loops, foreach, handlers and
+ * sub-workflows. What they come to must not depend on the order in which things happen, so a node
+ * with `join: any` reads nothing (which of its needs has a body then is a matter of time), and
+ * only one end node gives a result.
+ *
+ * Names tell what a body is: w (work) and c (calc) are maps with n, or null.
+ */
+#include <stdio.h>
+
+#include "sim.h"
+
+#define MOST_NEEDS 4
+#define NAME_BYTES 16
+#define NEED_BYTES 32
+
+struct needs {
+    char list[MOST_NEEDS][NEED_BYTES];
+    uint32_t count;
+};
+
+struct generator {
+    struct rng r;
+    struct buf out;
+    uint32_t next;     /* number of the next node, also over sub-workflows */
+    int room;          /* nodes that may still come */
+    uint32_t depth;    /* of sub-workflows */
+    bool first;        /* no node written in this workflow yet */
+    bool risky;        /* expressions may fail */
+    bool timeouts;
+    struct buf names;  /* of w and c nodes of this workflow, for outputs */
+};
+
+static bool chance(struct generator *g, uint32_t permille) { return rng_chance(&g->r, permille); }
+
+/* A need on a node, by a handle ("" for the plain one). */
+static void needs_add(struct needs *n, const char name[NAME_BYTES], const char *handle) {
+    if (n->count < MOST_NEEDS) {
+        snprintf(n->list[n->count++], NEED_BYTES, "%.15s%s%.8s", name, handle[0] ? "." : "",
+                 handle);
+    }
+}
+
+static void needs_merge(struct needs *n, const struct needs *more) {
+    for (uint32_t i = 0; i < more->count && n->count < MOST_NEEDS; i++) {
+        memcpy(n->list[n->count++], more->list[i], NEED_BYTES);
+    }
+}
+
+/* The node that a need is on. */
+static void need_source(const char need[NEED_BYTES], char out[NAME_BYTES]) {
+    size_t len = strcspn(need, ".");
+    len = len < NAME_BYTES ? len : NAME_BYTES - 1;
+    memcpy(out, need, len);
+    out[len] = '\0';
+}
+
+/* Begins a node; name gets its name, whose first letter tells its kind. */
+static void node_begin(struct generator *g, const char *kind, const struct needs *needs,
+                       const char *back, char name[NAME_BYTES]) {
+    snprintf(name, NAME_BYTES, "%c%u", kind[0], g->next++);
+    g->room--;
+    buf_printf(&g->out, "%s\n\"%s\":{\"type\":\"%s\"", g->first ? "" : ",", name, kind);
+    g->first = false;
+    if (needs->count || back) {
+        buf_append_cstr(&g->out, ",\"needs\":[");
+        for (uint32_t i = 0; i < needs->count; i++) {
+            buf_printf(&g->out, "%s\"%s\"", i ? "," : "", needs->list[i]);
+        }
+        buf_printf(&g->out, "%s%s%s%s]", needs->count && back ? "," : "", back ? "\"" : "",
+                   back ? back : "", back ? "\"" : "");
+    }
+}
+
+static void node_end(struct generator *g) { buf_append_char(&g->out, '}'); }
+
+/* Prints a number that reads the needs, or fails if the workflow is risky. */
+static void number(struct generator *g, const struct needs *needs, bool may_read) {
+    buf_printf(&g->out, "%u", rng_below(&g->r, 90));
+    for (uint32_t i = 0; may_read && i < needs->count; i++) {
+        char source[NAME_BYTES];
+        need_source(needs->list[i], source);
+        if (source[0] != 'w' && source[0] != 'c') {
+            continue;
+        }
+        bool fails = g->risky && chance(g, 60);
+        buf_printf(&g->out, fails ? " + %s.n" : " + %s.?n.orValue(7)", source);
+    }
+    if (chance(g, 300)) {
+        buf_append_cstr(&g->out, " + iteration");
+    }
+}
+
+static void retry(struct generator *g) {
+    static const char *const backoffs[] = {"0s", "100ms", "2s", "1m"};
+    buf_printf(&g->out, ",\"retry\":{\"attempts\":%u,\"backoff\":\"%s\"", 2 + rng_below(&g->r, 3),
+               backoffs[rng_below(&g->r, 4)]);
+    if (chance(g, 300)) {
+        buf_append_cstr(&g->out, ",\"factor\":3,\"max\":\"10s\"");
+    }
+    if (chance(g, 300)) {
+        buf_append_cstr(&g->out, ",\"jitter\":0");
+    }
+    buf_append_char(&g->out, '}');
+}
+
+/* Fields that any node may have. error_edge: its failure is handled by an edge. */
+static void decorate(struct generator *g, const struct needs *needs, bool may_read, bool effect,
+                     bool decides, bool error_edge) {
+    if (chance(g, 120)) {
+        buf_printf(&g->out, ",\"priority\":%d", (int)rng_below(&g->r, 5) - 2);
+    }
+    if (chance(g, 120)) {
+        buf_append_cstr(&g->out, ",\"if\":\"(");
+        number(g, needs, may_read);
+        buf_append_cstr(&g->out, ") % 4 != 1\"");
+    }
+    if (effect && chance(g, 400)) {
+        retry(g);
+    }
+    if (effect && g->timeouts && chance(g, 300)) {
+        buf_append_cstr(&g->out, chance(g, 500) ? ",\"timeout\":\"3s\"" : ",\"timeout\":\"5m\"");
+    }
+    if (error_edge || !chance(g, 250)) {
+        return;
+    }
+    if (chance(g, 500)) {
+        buf_append_cstr(&g->out, ",\"on_error\":\"continue\"");
+    } else {
+        buf_append_cstr(&g->out, decides ? ",\"on_error\":{\"value\":\"false\"}"
+                                         : ",\"on_error\":{\"value\":\"{'n': 5}\"}");
+    }
+}
+
+static void remember(struct generator *g, const char *name) {
+    buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
+}
+
+/* join: any reads nothing. */
+static bool join(struct generator *g, const struct needs *needs) {
+    bool any = needs->count > 1 && chance(g, 300);
+    if (any) {
+        buf_append_cstr(&g->out, ",\"join\":\"any\"");
+    }
+    return !any;
+}
+
+static struct needs plain(struct generator *g, const struct needs *needs, const char *back,
+                          const char *more, bool error_edge) {
+    struct needs out = {0};
+    char name[NAME_BYTES];
+    bool effect = chance(g, 650);
+    node_begin(g, effect ? "work" : "calc", needs, back, name);
+    bool may_read = join(g, needs);
+    buf_append_cstr(&g->out, effect ? ",\"note\":\"{{ " : ",\"value\":{\"n\":\"");
+    number(g, needs, may_read);
+    buf_append_cstr(&g->out, effect ? " }}\"" : "\"}");
+    buf_append_cstr(&g->out, more);
+    decorate(g, needs, may_read, effect, false, error_edge);
+    node_end(g);
+    remember(g, name);
+    needs_add(&out, name, "");
+    return out;
+}
+
+static void foreach_field(struct generator *g) {
+    uint32_t items = rng_below(&g->r, 6);
+    buf_append_cstr(&g->out, ",\"foreach\":{\"items\":");
+    if (chance(g, 300)) {
+        buf_printf(&g->out, "\"[1, 2, 3, 4, 5, 6].filter(x, x %% %u != 0)\"", 1 + items);
+    } else {
+        buf_append_char(&g->out, '[');
+        for (uint32_t i = 0; i < items; i++) {
+            buf_printf(&g->out, "%s%u", i ? "," : "", i * 10);
+        }
+        buf_append_char(&g->out, ']');
+    }
+    if (chance(g, 500)) {
+        buf_printf(&g->out, ",\"concurrency\":%u", 1 + rng_below(&g->r, 3));
+    }
+    if (chance(g, 500)) {
+        buf_append_cstr(&g->out, ",\"on_item_error\":\"collect\"");
+    }
+    buf_append_char(&g->out, '}');
+}
+
+static struct needs block(struct generator *g, const struct needs *needs, int depth);
+
+static struct needs chain(struct generator *g, const struct needs *needs, int depth) {
+    struct needs out = *needs;
+    for (uint32_t n = 1 + rng_below(&g->r, 2); n > 0; n--) {
+        out = block(g, &out, depth);
+    }
+    return out;
+}
+
+static struct needs each(struct generator *g, const struct needs *needs) {
+    struct needs out = {0};
+    char name[NAME_BYTES];
+    bool effect = chance(g, 700);
+    node_begin(g, effect ? "foreach_work" : "foreach_calc", needs, NULL, name);
+    bool may_read = join(g, needs);
+    foreach_field(g);
+    buf_append_cstr(&g->out, effect ? ",\"note\":\"{{ item + " : ",\"value\":{\"n\":\"index + ");
+    number(g, needs, may_read);
+    buf_append_cstr(&g->out, effect ? " }}\"" : "\"}");
+    decorate(g, needs, may_read, effect, false, false);
+    node_end(g);
+    buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
+    needs_add(&out, name, "");
+    return out;
+}
+
+/* A choice: by an expression (pure) or by a handler. */
+static void decision(struct generator *g, const struct needs *needs, const char *when,
+                     char name[NAME_BYTES]) {
+    bool effect = !when && chance(g, 500);
+    node_begin(g, effect ? "decide" : "select", needs, NULL, name);
+    bool may_read = join(g, needs);
+    if (!effect) {
+        buf_append_cstr(&g->out, ",\"when\":\"");
+        if (when) {
+            buf_append_cstr(&g->out, when);
+        } else {
+            buf_append_char(&g->out, '(');
+            number(g, needs, may_read);
+            buf_append_cstr(&g->out, ") % 2 == 0");
+        }
+        buf_append_char(&g->out, '"');
+    }
+    decorate(g, needs, may_read, effect, true, false);
+    node_end(g);
+}
+
+static struct needs branch(struct generator *g, const struct needs *needs, int depth) {
+    char name[NAME_BYTES];
+    struct needs ends = {0};
+    decision(g, needs, NULL, name);
+    for (int i = 0; i < 2; i++) {
+        struct needs arm = {0};
+        needs_add(&arm, name, i ? "true" : "false");
+        if (chance(g, 700)) {
+            arm = chain(g, &arm, depth + 1);
+        }
+        needs_merge(&ends, &arm);
+    }
+    return plain(g, &ends, NULL, "", false);
+}
+
+static struct needs fan(struct generator *g, const struct needs *needs, int depth) {
+    struct needs ends = {0};
+    struct needs from = plain(g, needs, NULL, "", false);
+    for (uint32_t n = 2 + rng_below(&g->r, 2); n > 0; n--) {
+        struct needs arm = chain(g, &from, depth + 1);
+        needs_merge(&ends, &arm);
+    }
+    return plain(g, &ends, NULL, "", false);
+}
+
+/* A node whose failure is handled. */
+static struct needs handled(struct generator *g, const struct needs *needs) {
+    char name[NAME_BYTES];
+    struct needs first = plain(g, needs, NULL, "", true), from = {0};
+    need_source(first.list[0], name);
+    needs_add(&from, name, "error");
+    struct needs handler = plain(g, &from, NULL, "", false);
+    needs_merge(&first, &handler);
+    return plain(g, &first, NULL, "", false);
+}
+
+/* header, things between, a decision that leads back. Its name is known beforehand only by number,
+ * so the header needs the decision by the number it will get: the body is grown into a buffer. */
+static struct needs loop(struct generator *g, const struct needs *needs, int depth) {
+    static const char *const whens[] = {"iteration % 2 < 1", "iteration % 3 < 2",
+                                        "iteration % 4 < 3"};
+    char name[NAME_BYTES], back[NEED_BYTES], more[80];
+    uint32_t number_of_decision = g->next++;
+    bool by_handler = chance(g, 400);
+    snprintf(back, sizeof back, "%c%u.true", by_handler ? 'd' : 's', number_of_decision);
+    bool exits = by_handler && chance(g, 700);
+    more[0] = '\0';
+    if (by_handler) {
+        snprintf(more, sizeof more, ",\"max_iterations\":%u%s", 2 + rng_below(&g->r, 3),
+                 exits ? ",\"on_limit\":\"exit\"" : "");
+    }
+    struct needs header = plain(g, needs, back, more, true), inside = header, out = {0};
+    if (chance(g, 700)) {
+        inside = chain(g, &header, depth + 1);
+    }
+    uint32_t after = g->next;
+    g->next = number_of_decision;
+    node_begin(g, by_handler ? "decide" : "select", &inside, NULL, name);
+    g->next = after;
+    if (!by_handler) {
+        buf_printf(&g->out, ",\"when\":\"%s\"", whens[rng_below(&g->r, 3)]);
+    }
+    node_end(g);
+    needs_add(&out, name, "false");
+    need_source(header.list[0], name);
+    if (exits) {
+        needs_add(&out, name, "limit");
+    }
+    needs_add(&out, name, "error"); /* also an exit when it fails */
+    return plain(g, &out, NULL, "", false);
+}
+
+static void workflow_body(struct generator *g, int room);
+
+static struct needs call(struct generator *g, const struct needs *needs) {
+    struct needs out = {0};
+    char name[NAME_BYTES];
+    int room = g->room;
+    node_begin(g, "kid", needs, NULL, name);
+    bool may_read = join(g, needs);
+    if (chance(g, 250)) {
+        foreach_field(g);
+    }
+    buf_append_cstr(&g->out, ",\"inputs\":{\"x\":\"");
+    number(g, needs, may_read);
+    buf_append_cstr(&g->out, "\"}");
+    decorate(g, needs, may_read, false, false, false);
+    buf_append_cstr(&g->out, ",\"workflow\":{\"inputs\":{\"x\":{\"type\":\"integer\"}},");
+    struct buf names = g->names;
+    bool first = g->first;
+    buf_init(&g->names, 0);
+    g->depth++;
+    workflow_body(g, 1 + (int)rng_below(&g->r, 4));
+    g->depth--;
+    buf_fini(&g->names);
+    g->names = names;
+    g->first = first;
+    g->room = room - 2;
+    buf_append_char(&g->out, '}');
+    node_end(g);
+    needs_add(&out, name, "");
+    return out;
+}
+
+static struct needs block(struct generator *g, const struct needs *needs, int depth) {
+    if (g->room <= 1 || depth > 3) {
+        return plain(g, needs, NULL, "", false);
+    }
+    uint32_t kind = rng_below(&g->r, 20);
+    if (kind < 6) {
+        return plain(g, needs, NULL, "", false);
+    }
+    if (kind < 9) {
+        return each(g, needs);
+    }
+    if (kind < 11) {
+        return branch(g, needs, depth);
+    }
+    if (kind < 13) {
+        return fan(g, needs, depth);
+    }
+    if (kind < 15) {
+        return handled(g, needs);
+    }
+    if (kind < 18) {
+        return loop(g, needs, depth);
+    }
+    return g->depth < 2 ? call(g, needs) : plain(g, needs, NULL, "", false);
+}
+
+/* Everything of a workflow from "nodes" on. */
+static void workflow_body(struct generator *g, int room) {
+    struct needs ends = {0};
+    g->room = room;
+    g->first = true;
+    if (chance(g, 200)) {
+        buf_printf(&g->out, "\"concurrency\":%u,", 1 + rng_below(&g->r, 3));
+    }
+    buf_append_cstr(&g->out, "\"nodes\":{");
+    do {
+        struct needs from = {0};
+        if (ends.count && chance(g, 800)) {
+            from = ends;
+            from.count = 1;
+        }
+        ends = chain(g, &from, 0);
+    } while (g->room > 0);
+    if (chance(g, 400)) {
+        char name[NAME_BYTES];
+        node_begin(g, "end", &ends, NULL, name);
+        buf_append_cstr(&g->out, ",\"value\":\"");
+        number(g, &ends, true);
+        buf_append_cstr(&g->out, "\"");
+        node_end(g);
+        buf_append_char(&g->out, '}');
+    } else {
+        buf_printf(&g->out, "},\"outputs\":{%.*s}", STR_ARG(buf_str(&g->names)));
+    }
+}
+
+void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
+    static const char *const on_failure[] = {"drain", "cancel", "continue", "continue"};
+    static const uint32_t rates[] = {0, 0, 30, 120};
+    struct generator g = {.r = {seed * 0x2545f4914f6cdd1du + 17}};
+    buf_init(&g.out, 0);
+    buf_init(&g.names, 0);
+    uint32_t failure = rng_below(&g.r, 4);
+    *out = (struct recipe){.seed = seed,
+                           .broken_permille = rates[rng_below(&g.r, 4)],
+                           .flaky_permille = rng_below(&g.r, 2) * 200,
+                           .keeps_going = failure >= 2};
+    g.risky = chance(&g, 250);
+    g.timeouts = chance(&g, 400);
+    out->slots = !g.timeouts && chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
+    buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",", on_failure[failure]);
+    workflow_body(&g, 2 + (int)rng_below(&g.r, 14));
+    buf_append_cstr(&g.out, "}\n");
+    out->document = arena_str(a, buf_str(&g.out));
+    buf_fini(&g.out);
+    buf_fini(&g.names);
+}

@@ -1,0 +1,158 @@
+/* Kinds of node for the simulator. Pure ones compute; effects only note that they were started, and
+ * the world decides when they end. How they end is a function of the seed and the step id.
+ *
+ * Names that begin with flaky, broken or hang have that fate whatever the seed says.
+ */
+#include <stdio.h>
+
+#include "sim.h"
+
+static void start(const struct step_in *in, struct step_port *port) {
+    (void)in;
+    world_started(world_now(), port);
+}
+
+static void cancel(struct step_port *port) { world_cancelled(world_now(), port); }
+
+static enum err give_field(const struct step_in *in, struct step_result *out, struct error *e) {
+    (void)e;
+    out->body = in->fields[0];
+    return OK;
+}
+
+static enum err choose(const struct step_in *in, struct step_result *out, struct error *e) {
+    if (in->fields[0].type != VALUE_BOOL) {
+        return error_set(e, ERR_EXPRESSION, "when must be a bool");
+    }
+    out->body = in->fields[0];
+    out->handle = in->fields[0].boolean ? STR("true") : STR("false");
+    return OK;
+}
+
+static void start_child(const struct step_in *in, struct step_port *port) {
+    world_started(world_now(), port);
+    port->ops->child(port, in->fields[1]);
+}
+
+static void kid_check(struct node_check *c) { check_child(c, "workflow"); }
+
+static const char *const both[] = {"true", "false", NULL};
+static const char *const work_aliases[] = {"foreach_work", NULL};
+static const char *const calc_aliases[] = {"foreach_calc", NULL};
+static const struct field note[] = {
+    {.name = "note", .type = FIELD_TEMPLATE, .doc = "is evaluated and kept"}};
+static const struct field value[] = {
+    {.name = "value", .type = FIELD_EXPRESSION, .required = true, .doc = "the body"}};
+static const struct field when[] = {
+    {.name = "when", .type = FIELD_EXPRESSION, .required = true, .doc = "decides"}};
+static const struct field kid_fields[] = {
+    {.name = "workflow", .type = FIELD_VALUE, .required = true, .doc = "what is run"},
+    {.name = "inputs", .type = FIELD_EXPRESSION, .doc = "what it is given"}};
+
+static const struct node_kind work = {.name = "work",
+                                      .aliases = work_aliases,
+                                      .doc = "an effect",
+                                      .body_doc = "a map",
+                                      .fields = note,
+                                      .field_count = 1,
+                                      .flags = KIND_SCOPE,
+                                      .start = start,
+                                      .cancel = cancel};
+static const struct node_kind decide = {.name = "decide",
+                                        .doc = "an effect that chooses",
+                                        .body_doc = "its choice",
+                                        .handles = both,
+                                        .flags = KIND_ANY_EXIT,
+                                        .start = start,
+                                        .cancel = cancel};
+static const struct node_kind calc = {.name = "calc",
+                                      .aliases = calc_aliases,
+                                      .doc = "pure",
+                                      .body_doc = "the value",
+                                      .fields = value,
+                                      .field_count = 1,
+                                      .flags = KIND_PURE,
+                                      .eval = give_field};
+static const struct node_kind pure_choice = {.name = "select",
+                                             .doc = "chooses by an expression",
+                                             .body_doc = "true or false",
+                                             .fields = when,
+                                             .field_count = 1,
+                                             .handles = both,
+                                             .flags = KIND_PURE | KIND_ANY_EXIT,
+                                             .eval = choose};
+static const struct node_kind end = {.name = "end",
+                                     .doc = "the result",
+                                     .body_doc = "the value",
+                                     .fields = value,
+                                     .field_count = 1,
+                                     .flags = KIND_PURE | KIND_END,
+                                     .eval = give_field};
+static const struct node_kind kid = {.name = "kid",
+                                     .doc = "a sub-workflow",
+                                     .body_doc = "its result",
+                                     .fields = kid_fields,
+                                     .field_count = 2,
+                                     .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                     .check = kid_check,
+                                     .start = start_child};
+
+static const struct node_kind *const rows[] = {&work, &decide, &calc, &pure_choice, &end, &kid};
+const struct kind_table sim_kinds = {rows, ARRAY_LEN(rows)};
+
+static uint64_t hash_of(const struct recipe *r, struct str step, uint64_t salt) {
+    return hash_bytes(step, r->seed * 31 + salt);
+}
+
+/* How many attempts fail before one does not: less than the node's own retries allow. */
+static uint32_t failures_of(const struct plan_node *n, uint64_t hash) {
+    return n->retry.attempts > 1 ? 1 + (uint32_t)(hash >> 8) % (n->retry.attempts - 1) : 0;
+}
+
+enum fate fate_of(const struct recipe *r, const struct plan_node *n, struct str step,
+                  uint32_t attempt) {
+    uint64_t hash = hash_of(r, step, 1);
+    uint32_t roll = (uint32_t)(hash % 1000);
+    bool may_hang = n->timeout_us > 0;
+    if (str_starts(n->name, STR("hang"))) {
+        return FATE_HANG;
+    }
+    if (str_starts(n->name, STR("broken")) || roll < r->broken_permille) {
+        return may_hang && (hash >> 20) % 3 == 0 ? FATE_HANG
+               : (hash >> 24) % 2                ? FATE_FAIL
+                                                 : FATE_BREAK;
+    }
+    bool flaky = str_starts(n->name, STR("flaky")) || roll < r->broken_permille + r->flaky_permille;
+    if (flaky && attempt <= failures_of(n, hash)) {
+        return may_hang && (hash >> 20) % 2 == 0 ? FATE_HANG : FATE_FAIL;
+    }
+    return FATE_DONE;
+}
+
+struct str handle_of(const struct recipe *r, const struct plan_node *n, struct str step) {
+    uint32_t roll = (uint32_t)(hash_of(r, step, 2) % 100);
+    if (n->handle_count < 2) {
+        return STR("");
+    }
+    return roll < 60 ? STR("true") : STR("false");
+}
+
+#define LARGE_BYTES 40000u
+
+struct value body_of(const struct recipe *r, const struct plan_node *n, struct str step,
+                     struct arena *a) {
+    uint64_t hash = hash_of(r, step, 3);
+    struct value_builder b;
+    if (n->handle_count > 1) {
+        return value_text(handle_of(r, n, step));
+    }
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("n"), value_int((int64_t)(hash % 1000)));
+    value_map_add(&b, STR("step"), value_text(arena_str(a, step)));
+    char *large = (hash >> 12) % 60 == 0 ? arena_alloc(a, LARGE_BYTES) : NULL;
+    if (large) {
+        memset(large, 'a' + (int)(hash % 26), LARGE_BYTES);
+        value_map_add(&b, STR("large"), value_text((struct str){large, LARGE_BYTES}));
+    }
+    return value_map_done(&b);
+}

@@ -1,0 +1,179 @@
+/* The simulator's command line.
+ *
+ *   sim                      500 seeds, then every fault at every commit of the fixed workflows
+ *   sim --seeds N [--from S] so many seeds
+ *   sim --seed S [--trace]   exactly one, telling everything that happens
+ *   sim --fixed              only the fixed workflows
+ *   sim --show S             the workflow of a seed
+ *
+ * For each seed: one run undisturbed, one with faults and another order of events. Both must keep
+ * what mirror.c says and come to the same. Last line: passed P failed F.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim.h"
+
+struct count {
+    uint32_t passed, failed;
+    uint64_t commits, lives;
+};
+
+static bool same_outcome(const struct verdict *calm, const struct verdict *rough, const char *what) {
+    if (str_eq(calm->outcome, rough->outcome)) {
+        return true;
+    }
+    printf("FAILED %s: it comes to something else\n--- undisturbed\n%.*s--- disturbed\n%.*s", what,
+           STR_ARG(calm->outcome), STR_ARG(rough->outcome));
+    return false;
+}
+
+static bool is_fine(const struct verdict *v, const char *what, const char *when) {
+    if (!v->ok) {
+        printf("FAILED %s, %s: %s\n", what, when, v->why);
+    }
+    return v->ok;
+}
+
+/* Each seed has its own weather. */
+static struct weather weather_of(uint64_t seed) {
+    struct rng r = {seed ^ 0x5eed};
+    static const uint32_t writes[] = {0, 30, 100, 250};
+    static const uint32_t crashes[] = {0, 20, 80};
+    return (struct weather){.seed = rng_next(&r),
+                            .write_permille = writes[rng_below(&r, 4)],
+                            .crash_permille = crashes[rng_below(&r, 3)],
+                            .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0};
+}
+
+static bool run_seed(uint64_t seed, bool trace, struct count *c) {
+    struct weather calm = {.calm = true, .seed = seed}, rough = weather_of(seed);
+    struct verdict first, second = {0};
+    struct recipe r;
+    struct arena a;
+    char what[80];
+    snprintf(what, sizeof what, "seed %llu", (unsigned long long)seed);
+    arena_init(&a, 0);
+    recipe_generate(seed, &a, &r);
+    if (trace) {
+        printf("undisturbed\n");
+    }
+    world_run(&r, &calm, trace, &a, &first);
+    bool fine = is_fine(&first, what, "undisturbed");
+    if (fine) {
+        if (trace) {
+            printf("disturbed\n");
+        }
+        world_run(&r, &rough, trace, &a, &second);
+        fine = is_fine(&second, what, "disturbed");
+    }
+    if (fine && !rough.cancel_permille) { /* what a cancel finds is a matter of time */
+        fine = same_outcome(&first, &second, what);
+    }
+    if (!fine) {
+        printf("  repeat it: sim --seed %llu --trace\n", (unsigned long long)seed);
+    }
+    c->commits += first.commits + second.commits;
+    c->lives += second.lives;
+    *(fine ? &c->passed : &c->failed) += 1;
+    arena_fini(&a);
+    return fine;
+}
+
+static void run_fault(const struct fixed *f, const struct verdict *calm, uint32_t commit,
+                      enum fault fault, bool trace, struct count *c) {
+    struct weather weather = {
+        .calm = true, .seed = commit, .at_commit = commit, .fault = fault};
+    struct verdict v;
+    struct arena a;
+    char what[160];
+    snprintf(what, sizeof what, "%s: %s commit %u", f->name, fault_name(fault), commit);
+    arena_init(&a, 0);
+    world_run(&f->recipe, &weather, trace, &a, &v);
+    bool fine = is_fine(&v, what, "disturbed") &&
+                (f->recipe.differs || same_outcome(calm, &v, what));
+    *(fine ? &c->passed : &c->failed) += 1;
+    c->commits += v.commits;
+    c->lives += v.lives;
+    arena_fini(&a);
+}
+
+static void run_fixed(uint32_t i, bool trace, struct count *c) {
+    struct fixed f = recipe_fixed(i);
+    struct weather calm = {.calm = true, .seed = 1};
+    struct verdict v;
+    struct arena a;
+    arena_init(&a, 0);
+    world_run(&f.recipe, &calm, trace, &a, &v);
+    bool fine = is_fine(&v, f.name, "undisturbed");
+    *(fine ? &c->passed : &c->failed) += 1;
+    for (uint32_t k = 1; fine && k <= v.commits; k++) {
+        for (int fault = 1; fault < FAULT_COUNT; fault++) {
+            run_fault(&f, &v, k, (enum fault)fault, trace, c);
+        }
+    }
+    arena_fini(&a);
+}
+
+static void show(uint64_t seed) {
+    struct arena a;
+    struct recipe r;
+    arena_init(&a, 0);
+    recipe_generate(seed, &a, &r);
+    printf("%.*s", STR_ARG(r.document));
+    arena_fini(&a);
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: sim [--seeds N] [--from S] | --seed S [--trace] | --fixed | --show S\n");
+    return 2;
+}
+
+static bool number_after(int argc, char **argv, int *i, uint64_t *out) {
+    return ++*i < argc && str_to_uint64(str_from(argv[*i]), out);
+}
+
+int main(int argc, char **argv) {
+    uint64_t seeds = 500, from = 1, only = 0, shown = 0;
+    bool trace = false, fixed_only = false, one = false;
+    struct count c = {0};
+    for (int i = 1; i < argc; i++) {
+        struct str option = str_from(argv[i]);
+        bool ok = true;
+        if (str_is(option, "--seeds")) {
+            ok = number_after(argc, argv, &i, &seeds);
+        } else if (str_is(option, "--from")) {
+            ok = number_after(argc, argv, &i, &from);
+        } else if (str_is(option, "--seed")) {
+            ok = one = number_after(argc, argv, &i, &only);
+        } else if (str_is(option, "--show")) {
+            ok = number_after(argc, argv, &i, &shown);
+            if (ok) {
+                show(shown);
+                return 0;
+            }
+        } else if (str_is(option, "--trace")) {
+            trace = true;
+        } else if (str_is(option, "--fixed")) {
+            fixed_only = true;
+        } else {
+            ok = false;
+        }
+        if (!ok) {
+            return usage();
+        }
+    }
+    if (one) {
+        run_seed(only, trace, &c);
+    }
+    for (uint64_t s = from; !one && !fixed_only && s < from + seeds; s++) {
+        run_seed(s, false, &c);
+    }
+    for (uint32_t i = 0; !one && i < recipe_fixed_count(); i++) {
+        run_fixed(i, trace, &c);
+    }
+    printf("%llu commits, %llu lives of a disturbed process\n", (unsigned long long)c.commits,
+           (unsigned long long)c.lives);
+    printf("passed %u failed %u\n", c.passed, c.failed);
+    return c.failed > 0 || c.passed == 0;
+}

@@ -1,0 +1,358 @@
+/* The journal as the store has it, read after every turn and before every start of a handler, and
+ * what must hold of it at all times (model.md "How it is proved"):
+ *   seq without gaps, time never goes back, nothing after the end but late results;
+ *   a step that ended never runs or ends again; attempts grow; retries wait until they are due;
+ *   a handler starts only after its step_scheduled was recorded, and never after its step ended;
+ *   attempts of a step get the same inputs and the same key, also in another life;
+ *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
+ *   rows that others read say the same.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+
+/* ---- finding ---- */
+
+struct seen_execution *mirror_find(struct world *w, struct str id) {
+    struct seen_execution *x = w->executions;
+    while (x && !str_is(id, x->id)) {
+        x = x->next;
+    }
+    return x;
+}
+
+struct seen_step *mirror_step(struct world *w, struct seen_execution *x, struct str id) {
+    bool is_new;
+    struct str kept = map_find(&x->steps, id) ? id : arena_str(&w->arena, id);
+    struct map_entry *entry = map_put(&x->steps, kept, &is_new);
+    if (is_new) {
+        struct step_id parsed;
+        struct seen_step *s = ARENA_NEW(&w->arena, struct seen_step);
+        if (!step_id_parse(x->plan, id, &parsed)) {
+            world_fail(w, "%.*s is no step id", STR_ARG(id));
+            parsed = (struct step_id){.index = -1};
+        }
+        *s = (struct seen_step){
+            .id = kept, .node = &x->plan->nodes[parsed.node], .index = parsed.index};
+        entry->ptr = s;
+    }
+    return entry->ptr;
+}
+
+static struct seen_execution *by_num(struct world *w, int64_t num) {
+    struct seen_execution *x = w->executions;
+    while (x && x->num != num) {
+        x = x->next;
+    }
+    return x;
+}
+
+/* A sub-workflow's plan is the one that its parent's node has. */
+static const struct plan *plan_of(struct world *w, const struct store_execution *stored) {
+    struct seen_execution *parent = by_num(w, stored->fixed.parent);
+    struct step_id step;
+    if (!stored->fixed.parent) {
+        return w->plan;
+    }
+    if (!parent || !step_id_parse(parent->plan, stored->fixed.parent_step, &step)) {
+        return NULL;
+    }
+    return parent->plan->nodes[step.node].child;
+}
+
+static struct seen_execution *add(struct world *w, const struct store_execution *stored) {
+    struct seen_execution *x = ARENA_NEW(&w->arena, struct seen_execution);
+    x->num = stored->num;
+    memcpy(x->id, stored->fixed.id.ptr, stored->fixed.id.len);
+    x->plan = plan_of(w, stored);
+    x->parent = by_num(w, stored->fixed.parent);
+    map_init(&x->steps, &w->arena);
+    if (!x->plan) {
+        world_fail(w, "execution %s has a parent that does not run it", x->id);
+        x->plan = w->plan;
+    }
+    *(w->last_execution ? &w->last_execution->next : &w->executions) = x;
+    w->last_execution = x;
+    return x;
+}
+
+/* ---- one event ---- */
+
+static bool holds_slot(const struct plan_node *n) {
+    return !n->pure && !(n->kind->flags & KIND_NO_SLOT);
+}
+
+static void check_slots(struct world *w, struct seen_execution *x, const struct seen_step *s) {
+    uint32_t slots = 0, items = 0;
+    for (uint32_t i = 0; i < x->steps.count; i++) {
+        const struct seen_step *o = x->steps.entries[i].ptr;
+        slots += o->running && holds_slot(o->node);
+        items += o->running && o->node == s->node && o->index >= 0;
+    }
+    if (x->plan->concurrency && holds_slot(s->node) && slots > x->plan->concurrency) {
+        world_fail(w, "%u steps run, the workflow has %u slots", slots, x->plan->concurrency);
+    }
+    if (s->node->foreach.concurrency && items > s->node->foreach.concurrency) {
+        world_fail(w, "%u items of %.*s run, its concurrency is %u", items,
+                   STR_ARG(s->node->name), s->node->foreach.concurrency);
+    }
+}
+
+static void scheduled(struct world *w, struct seen_execution *x, struct seen_step *s,
+                      const struct event *ev) {
+    if (ev->attempt <= s->attempt) {
+        world_fail(w, "attempt %u of %.*s comes after attempt %u", (unsigned)ev->attempt,
+                   STR_ARG(s->id), s->attempt);
+    }
+    if (ev->at.us < s->due_us) {
+        world_fail(w, "attempt %u of %.*s begins before it is due", (unsigned)ev->attempt,
+                   STR_ARG(s->id));
+    }
+    s->running = true;
+    s->attempt = (uint32_t)ev->attempt;
+    s->scheduled_us = ev->at.us;
+    check_slots(w, x, s);
+}
+
+static bool ends_step(enum event_kind kind) {
+    return kind == EVENT_STEP_COMPLETED || kind == EVENT_STEP_FAILED ||
+           kind == EVENT_STEP_SKIPPED || kind == EVENT_STEP_CANCELLED;
+}
+
+static void step_event(struct world *w, struct seen_execution *x, struct str id,
+                       const struct event *ev) {
+    struct seen_step *s = mirror_step(w, x, id);
+    bool runs_on = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_RETRYING ||
+                   ev->kind == EVENT_CALL_BEGUN || ev->kind == EVENT_CALL_DONE ||
+                   ev->kind == EVENT_STEP_PROCESS;
+    if (s->over && (runs_on || ends_step(ev->kind))) {
+        world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
+    }
+    if (ev->kind == EVENT_STEP_SCHEDULED) {
+        scheduled(w, x, s, ev);
+    } else if (ev->kind == EVENT_STEP_RETRYING) {
+        s->running = false;
+        s->due_us = ev->due_us;
+    } else if (ends_step(ev->kind)) {
+        s->running = false;
+        s->over = true;
+    }
+}
+
+static void take_event(struct world *w, struct seen_execution *x, const struct store_event *row,
+                       const struct event *ev) {
+    if (row->seq != x->seq + 1 || row->at.us < x->last_us) {
+        world_fail(w, "event %llu of %s follows event %llu", (unsigned long long)row->seq, x->id,
+                   (unsigned long long)x->seq);
+    }
+    if (x->final && ev->kind != EVENT_LATE_RESULT) {
+        world_fail(w, "%s after the end of %s", event_name(ev->kind), x->id);
+    }
+    x->seq = row->seq;
+    x->last_us = row->at.us;
+    x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
+               ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
+    if (row->step.len) {
+        step_event(w, x, row->step, ev);
+    }
+}
+
+static enum err fetch_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                           struct error *e) {
+    return store_blob_get(ctx, hash, a, out, e);
+}
+
+static enum err decode(struct world *w, const struct plan *p, const struct store_event *row,
+                       struct arena *a, struct event *out, struct error *e) {
+    struct event_fetch fetch = {w->disk, fetch_blob};
+    *out = (struct event){.kind = (enum event_kind)row->kind, .seq = row->seq, .at = row->at};
+    out->has_step = row->step.len > 0;
+    if (out->has_step && !step_id_parse(p, row->step, &out->step)) {
+        return error_set(e, ERR_CORRUPT, "%.*s is no step id", STR_ARG(row->step));
+    }
+    return event_decode(row->body, &fetch, a, out, e);
+}
+
+static void sync_one(struct world *w, const struct store_execution *stored) {
+    struct seen_execution *x = mirror_find(w, stored->fixed.id);
+    struct arena a;
+    struct store_event *rows = NULL;
+    uint32_t count = 0;
+    struct error e;
+    x = x ? x : add(w, stored);
+    if (stored->last_seq == x->seq) {
+        return;
+    }
+    arena_init(&a, 0);
+    enum err err =
+        store_read_events(w->disk, x->num, x->seq, stored->last_seq, &a, &rows, &count, &e);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        struct event ev;
+        err = decode(w, x->plan, &rows[i], &a, &ev, &e);
+        if (!err) {
+            world_say(w, "  %s %llu %s %.*s", x->id, (unsigned long long)rows[i].seq,
+                      event_name(rows[i].kind), STR_ARG(rows[i].step));
+            take_event(w, x, &rows[i], &ev);
+        }
+    }
+    if (err) {
+        world_fail(w, "the journal of %s cannot be read: %s", x->id, e.message);
+    } else if (x->seq != stored->last_seq) {
+        world_fail(w, "the journal of %s ends at %llu, its row says %llu", x->id,
+                   (unsigned long long)x->seq, (unsigned long long)stored->last_seq);
+    }
+    arena_fini(&a);
+}
+
+void mirror_sync(struct world *w) {
+    struct arena a;
+    struct error e;
+    arena_init(&a, 0);
+    for (int64_t num = 1;; num++) {
+        struct store_execution stored;
+        arena_reset(&a);
+        enum err err = store_execution_get(w->disk, num, STR(""), &a, &stored, &e);
+        if (err == ERR_NOT_FOUND) {
+            break;
+        }
+        if (err) {
+            world_fail(w, "execution %lld cannot be read: %s", (long long)num, e.message);
+            break;
+        }
+        sync_one(w, &stored);
+    }
+    arena_fini(&a);
+}
+
+/* ---- the live state ---- */
+
+static enum err fold(struct world *w, const struct seen_execution *x, struct engine **out,
+                     struct error *e) {
+    struct arena a;
+    struct store_event *rows = NULL;
+    struct engine *g;
+    uint32_t count = 0;
+    enum err err = engine_new(x->plan, &g, e);
+    if (err) {
+        return err;
+    }
+    arena_init(&a, 0);
+    err = store_read_events(w->disk, x->num, 0, x->seq, &a, &rows, &count, e);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        struct event ev;
+        err = decode(w, x->plan, &rows[i], &a, &ev, e);
+        err = err ? err : engine_fold(g, &ev, e);
+    }
+    arena_fini(&a);
+    if (err) {
+        engine_free(g);
+        return err;
+    }
+    *out = g;
+    return OK;
+}
+
+static void check_run(struct world *w, const struct run *r) {
+    /* The digest catches up with what a fold leaves open; to a live state it does nothing. */
+    struct engine *live = (struct engine *)(uintptr_t)run_engine(r);
+    struct seen_execution *x = mirror_find(w, run_id(r));
+    struct engine *folded;
+    struct error e;
+    uint64_t a = 0, b = 1;
+    if (!live || !x) {
+        return;
+    }
+    if (engine_last_seq(live) != x->seq || run_status(r) != engine_status(live)) {
+        world_fail(w, "%s is at %llu, its journal at %llu", x->id,
+                   (unsigned long long)engine_last_seq(live), (unsigned long long)x->seq);
+        return;
+    }
+    if (fold(w, x, &folded, &e)) {
+        world_fail(w, "%s cannot be folded: %s", x->id, e.message);
+        return;
+    }
+    if (engine_digest(live, &a, &e) || engine_digest(folded, &b, &e) || a != b) {
+        world_fail(w, "the fold of %s at %llu is another state than the live one", x->id,
+                   (unsigned long long)x->seq);
+    }
+    engine_free(folded);
+}
+
+void mirror_check_live(struct world *w) {
+    for (uint32_t i = 0; i < w->run_count && !w->failed; i++) {
+        check_run(w, w->runs[i]);
+    }
+}
+
+/* ---- rows ---- */
+
+static void check_steps(struct world *w, const struct seen_execution *x, const struct engine *g,
+                        struct arena *a) {
+    struct store_step *rows = NULL;
+    uint32_t count = 0;
+    struct error e;
+    char text[STEP_ID_BYTES];
+    if (store_steps_read(w->disk, x->num, a, &rows, &count, &e)) {
+        world_fail(w, "steps of %s cannot be read: %s", x->id, e.message);
+        return;
+    }
+    if (count != engine_track_count(g)) {
+        world_fail(w, "%s has %u rows of steps, the journal tells of %u", x->id, count,
+                   engine_track_count(g));
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct track *t = engine_track(g, i);
+        if (!str_eq(rows[i].step, step_id_print(x->plan, t->step, text)) ||
+            !str_is(rows[i].status, step_status_name(t->status))) {
+            world_fail(w, "row %u of %s is %.*s %.*s, the journal says %s %s", i, x->id,
+                       STR_ARG(rows[i].step), STR_ARG(rows[i].status), text,
+                       step_status_name(t->status));
+            return;
+        }
+    }
+}
+
+static void check_execution(struct world *w, const struct seen_execution *x, struct arena *a) {
+    struct store_execution stored;
+    struct engine *g;
+    struct error e;
+    if (store_execution_get(w->disk, x->num, STR(""), a, &stored, &e) || fold(w, x, &g, &e)) {
+        world_fail(w, "%s cannot be read: %s", x->id, e.message);
+        return;
+    }
+    if (!str_is(stored.row.status, exec_status_name(engine_status(g)))) {
+        world_fail(w, "the row of %s says %.*s, its journal %s", x->id,
+                   STR_ARG(stored.row.status), exec_status_name(engine_status(g)));
+    }
+    if (x->final) {
+        check_steps(w, x, g, a);
+    }
+    engine_free(g);
+}
+
+void mirror_check_rows(struct world *w) {
+    struct arena a;
+    arena_init(&a, 0);
+    for (const struct seen_execution *x = w->executions; x && !w->failed; x = x->next) {
+        arena_reset(&a);
+        check_execution(w, x, &a);
+    }
+    arena_fini(&a);
+}
+
+/* ---- time ---- */
+
+int64_t mirror_time_limit(const struct world *w) {
+    int64_t limit = INT64_MAX;
+    for (const struct seen_execution *x = w->executions; x; x = x->next) {
+        for (uint32_t i = 0; !x->final && i < x->steps.count; i++) {
+            const struct seen_step *s = x->steps.entries[i].ptr;
+            bool may_end = s->running && s->node->timeout_us &&
+                           fate_of(w->recipe, s->node, s->id, s->attempt) != FATE_HANG;
+            int64_t end = may_end ? s->scheduled_us + s->node->timeout_us - 1 : INT64_MAX;
+            limit = end < limit ? end : limit;
+        }
+    }
+    return limit;
+}

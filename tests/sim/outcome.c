@@ -1,0 +1,71 @@
+/* What an execution came to, as text, for comparing with the undisturbed run.
+ */
+#include "sim.h"
+
+/* A value without its "attempt" keys (a crash makes more attempts) and messages (they may name the
+ * item that failed first). */
+static struct value timeless(struct value v, struct arena *a) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    if (v.type == VALUE_LIST) {
+        for (size_t i = 0; i < value_count(v); i++) {
+            value_list_add(&b, timeless(v.items[i], a));
+        }
+        return value_list_done(&b);
+    }
+    if (v.type != VALUE_MAP) {
+        return v;
+    }
+    for (size_t i = 0; i < value_count(v); i++) {
+        struct str key = value_str(v.pairs[i].key);
+        if (!str_is(key, "attempt") && !str_is(key, "message")) {
+            value_map_add(&b, key, timeless(v.pairs[i].val, a));
+        }
+    }
+    return value_map_done(&b);
+}
+
+static void print_value(struct value v, struct buf *out) {
+    struct arena a;
+    arena_init(&a, 0);
+    value_print_canonical(timeless(v, &a), out);
+    arena_fini(&a);
+}
+
+static uint32_t iteration_of(const struct engine *g, uint32_t node) {
+    uint32_t iteration = 0;
+    for (uint32_t i = 0; i < engine_track_count(g); i++) {
+        const struct track *t = engine_track(g, i);
+        if (t->step.node == node && t->step.iteration > iteration) {
+            iteration = t->step.iteration;
+        }
+    }
+    return iteration;
+}
+
+enum err outcome_print(struct world *w, struct buf *out, struct error *e) {
+    struct host_view v;
+    if (!w->executions) {
+        return error_set(e, ERR_NOT_FOUND, "nothing was recorded");
+    }
+    struct str id = str_from(w->executions->id);
+    enum err err = host_view_open(w->disk, sim_kinds, id, &v, e);
+    if (err) {
+        return err;
+    }
+    enum exec_status status = engine_status(v.engine);
+    buf_printf(out, "%s\n", exec_status_name(status));
+    bool whole = status == EXEC_COMPLETED || status == EXEC_PARTIAL || w->recipe->keeps_going;
+    if (whole) {
+        print_value(engine_result(v.engine), out);
+        buf_append_char(out, '\n');
+    }
+    for (uint32_t i = 0; whole && i < v.plan->node_count; i++) {
+        buf_printf(out, "%.*s#%u %s ", STR_ARG(v.plan->nodes[i].name), iteration_of(v.engine, i),
+                   step_status_name(engine_node_status(v.engine, i)));
+        print_value(engine_node_body(v.engine, i), out);
+        buf_append_char(out, '\n');
+    }
+    host_view_close(&v);
+    return buf_ok(out) ? OK : error_nomem(e);
+}

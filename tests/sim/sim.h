@@ -1,0 +1,182 @@
+/* The simulator: random workflows on the real host and engine, with a clock, handlers and a store
+ * that it controls. Everything that happens follows from a seed, so a failure repeats exactly.
+ *
+ *   generate.c  a seed's workflow (a native document)        fixed.c  a handful of fixed ones
+ *   kinds.c     kinds of node whose ends the simulator chooses
+ *   world.c     clock, store, the process that lives and dies, what happens next
+ *   mirror.c    the journal as the store has it, and what must hold of it at all times
+ *   outcome.c   what an execution came to, for comparing with the undisturbed run
+ */
+#ifndef CAIRN_TESTS_SIM_H
+#define CAIRN_TESTS_SIM_H
+
+#include "host/host.h"
+#include "store/faults.h"
+
+/* ---- random numbers: splitmix64 ---- */
+struct rng {
+    uint64_t state;
+};
+static inline uint64_t rng_next(struct rng *r) {
+    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+static inline uint32_t rng_below(struct rng *r, uint32_t n) {
+    return (uint32_t)(rng_next(r) >> 33) % n;
+}
+static inline bool rng_chance(struct rng *r, uint32_t permille) {
+    return rng_below(r, 1000) < permille;
+}
+
+/* ---- what is run ---- */
+struct recipe {
+    uint64_t seed;
+    struct str document;      /* "sim.json" */
+    uint32_t broken_permille; /* steps whose attempts all fail */
+    uint32_t flaky_permille;  /* steps whose first attempts fail */
+    uint32_t slots;           /* of the host, 0: its own number */
+    bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
+    bool differs;             /* crashes may change the outcome (at_most_once) */
+};
+/* The document lives in a. */
+void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out);
+struct fixed {
+    const char *name;
+    struct recipe recipe;
+};
+uint32_t recipe_fixed_count(void);
+struct fixed recipe_fixed(uint32_t i);
+
+/* ---- kinds.c ---- */
+extern const struct kind_table sim_kinds;
+
+enum fate { FATE_DONE, FATE_FAIL, FATE_BREAK /* fails, and no retry helps */, FATE_HANG };
+/* How this attempt of a step ends: depends on seed, step id and attempt alone, and in such a way
+ * that further attempts (after a crash) do not change how the step ends. */
+enum fate fate_of(const struct recipe *r, const struct plan_node *n, struct str step,
+                  uint32_t attempt);
+struct value body_of(const struct recipe *r, const struct plan_node *n, struct str step,
+                     struct arena *a);
+struct str handle_of(const struct recipe *r, const struct plan_node *n, struct str step);
+
+/* ---- faults ---- */
+enum fault {
+    FAULT_NONE,
+    FAULT_FAIL_BEFORE,  /* nothing recorded, error told */
+    FAULT_FAIL_AFTER,   /* recorded, error told */
+    FAULT_CRASH_BEFORE, /* the process dies, nothing recorded */
+    FAULT_CRASH_AFTER,  /* recorded, then the process dies */
+    FAULT_COUNT
+};
+const char *fault_name(enum fault f);
+
+/* When faults come: at one commit, or at random. */
+struct weather {
+    bool calm;          /* first come, first served; time moves only when nothing else can */
+    uint64_t seed;      /* of what happens */
+    uint32_t at_commit; /* this one (from 1) gets fault, 0: none */
+    enum fault fault;
+    uint32_t write_permille;  /* writes that get a random fault */
+    uint32_t crash_permille;  /* deaths between turns */
+    uint32_t cancel_permille; /* somebody cancels */
+};
+
+/* ---- mirror.c: the journal of one execution, as recorded ---- */
+struct seen_step {
+    struct str id;
+    const struct plan_node *node;
+    int64_t index;
+    bool running, over;
+    uint32_t attempt;
+    int64_t scheduled_us, due_us;
+    uint32_t starts;       /* of its handler, in all lives */
+    uint64_t inputs_hash;  /* of what the handler got first, 0 before */
+};
+struct seen_execution {
+    struct seen_execution *next;
+    int64_t num;
+    char id[IO_ID_BYTES];
+    const struct plan *plan;
+    struct seen_execution *parent;
+    uint64_t seq;
+    int64_t last_us;
+    bool final;
+    struct map steps;
+};
+
+/* An attempt whose handler was started and has not ended. */
+struct open_port {
+    struct step_port *port;
+    struct seen_execution *execution;
+    struct seen_step *step;
+    uint32_t attempt;
+    bool hangs, cancelled;
+};
+
+struct world {
+    const struct recipe *recipe;
+    struct weather weather;
+    bool trace;
+    struct rng rng;
+    struct arena arena;
+    struct plan *plan;
+    wall_us now;
+    int64_t mono_extra_ns;
+    struct io_clock clock;
+    struct io_loop *loop;
+    struct io_timer *ender;   /* ends cancelled handlers of a dead process */
+    struct store *disk;       /* never fails, outlives processes */
+    struct store *handle, *faulty;
+    struct host *host;
+    struct run *root;
+    struct run **runs;        /* that the host has told of */
+    uint32_t run_count, run_cap;
+    bool dead;
+    uint32_t lives, commits, faults_left, failures_in_a_row;
+    struct open_port *ports;
+    uint32_t port_count, port_cap;
+    struct seen_execution *executions, *last_execution;
+    uint32_t idle, steps;
+    bool cancelled_by_us;
+    bool failed;
+    char why[600];
+};
+
+/* Notes the first violation. */
+void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void world_say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Of the world that runs now: handlers get no context of their own. */
+struct world *world_now(void);
+/* A handler was started or told to stop. */
+void world_started(struct world *w, struct step_port *port);
+void world_cancelled(struct world *w, struct step_port *port);
+
+void mirror_sync(struct world *w);
+struct seen_execution *mirror_find(struct world *w, struct str id);
+struct seen_step *mirror_step(struct world *w, struct seen_execution *x, struct str id);
+/* The host's states are what the journals say. */
+void mirror_check_live(struct world *w);
+/* Steps and rows of executions that ended are what the journals say. */
+void mirror_check_rows(struct world *w);
+/* Latest time to which the clock may jump without cutting off a handler that does not hang. */
+int64_t mirror_time_limit(const struct world *w);
+
+/* Runs a recipe to its end. On success *out tells what it came to; otherwise why is filled. */
+struct verdict {
+    bool ok;
+    char why[600];
+    struct str outcome; /* in the arena given */
+    uint32_t commits, lives;
+};
+void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
+               struct verdict *out);
+
+/* ---- outcome.c ---- */
+/* Status, result, and for each node status, iteration and body, as far as they do not depend on
+ * the order in which things happened: of an execution that failed and stopped the rest (drain,
+ * cancel) only its status; attempts never, since a crash makes more. */
+enum err outcome_print(struct world *w, struct buf *out, struct error *e) MUST_USE;
+
+#endif
