@@ -59,8 +59,9 @@ static void free_blocks(struct arena_block *b) {
 }
 
 void arena_fini(struct arena *a) {
-    if (!a)
+    if (!a) {
         return;
+    }
     free_blocks(a->head);
     a->head = NULL;
     a->used_bytes = 0;
@@ -85,8 +86,9 @@ void arena_reset(struct arena *a) {
 /* A block of its own for a large object; calloc's fresh pages need no second clearing. */
 static void *alloc_large(struct arena *a, size_t rounded) {
     struct arena_block *b = calloc(1, sizeof *b + rounded);
-    if (!b)
+    if (!b) {
         return NULL;
+    }
     b->bytes = rounded;
     b->pos = b->end = b->data + rounded;
     if (a->head) {
@@ -102,19 +104,22 @@ static void *alloc_large(struct arena *a, size_t rounded) {
 static bool add_block(struct arena *a, size_t rounded) {
     size_t bytes = a->next_block_bytes;
     ASSERT(bytes > 0);
-    while (bytes < rounded)
+    while (bytes < rounded) {
         bytes *= 2;
+    }
     struct arena_block *b = malloc(sizeof *b + bytes);
-    if (!b)
+    if (!b) {
         return false;
+    }
     b->bytes = bytes;
     b->pos = b->data;
     b->end = b->data + bytes;
     b->next = a->head;
     a->head = b;
     POISON(b->data, bytes);
-    if (a->next_block_bytes < LARGEST_BLOCK_BYTES)
+    if (a->next_block_bytes < LARGEST_BLOCK_BYTES) {
         a->next_block_bytes *= 2;
+    }
     return true;
 }
 
@@ -129,43 +134,52 @@ static void *take(struct arena *a, size_t size_bytes, size_t rounded) {
 }
 
 static void *alloc_slow(struct arena *a, size_t size_bytes, size_t rounded) {
-    if (a->cap_bytes == 0) /* zeroed, never initialised */
+    if (a->cap_bytes == 0) { /* zeroed, never initialised */
         arena_init(a, 0);
+    }
     if (size_bytes > LARGEST_OBJECT_BYTES || rounded > a->cap_bytes ||
-        a->used_bytes > a->cap_bytes - rounded)
+        a->used_bytes > a->cap_bytes - rounded) {
         return NULL;
+    }
     struct arena_block *b = a->head;
-    if (b && (size_t)(b->end - b->pos) >= rounded)
+    if (b && (size_t)(b->end - b->pos) >= rounded) {
         return take(a, size_bytes, rounded);
-    if (rounded > LARGEST_BLOCK_BYTES / 4)
+    }
+    if (rounded > LARGEST_BLOCK_BYTES / 4) {
         return alloc_large(a, rounded);
+    }
     return add_block(a, rounded) ? take(a, size_bytes, rounded) : NULL;
 }
 
 void *arena_alloc(struct arena *a, size_t size_bytes) {
     size_t rounded = (size_bytes + (ALIGN_BYTES - 1)) & ~(size_t)(ALIGN_BYTES - 1);
-    if (size_bytes == 0)
+    if (size_bytes == 0) {
         rounded = ALIGN_BYTES;
+    }
     struct arena_block *b = a->head;
     if (b && size_bytes <= LARGEST_BLOCK_BYTES && (size_t)(b->end - b->pos) >= rounded &&
-        a->used_bytes + rounded <= a->cap_bytes)
+        a->used_bytes + rounded <= a->cap_bytes) {
         return take(a, size_bytes, rounded);
+    }
     return alloc_slow(a, size_bytes, rounded);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size_bytes) {
     size_t total;
-    if (__builtin_mul_overflow(count, size_bytes, &total))
+    if (__builtin_mul_overflow(count, size_bytes, &total)) {
         return NULL;
+    }
     return arena_alloc(a, total);
 }
 
 struct str arena_str(struct arena *a, struct str s) {
     char *p = s.len < SIZE_MAX ? arena_alloc(a, s.len + 1) : NULL;
-    if (!p)
+    if (!p) {
         return (struct str){0};
-    if (s.len)
+    }
+    if (s.len) {
         memcpy(p, s.ptr, s.len);
+    }
     return (struct str){p, s.len};
 }
 
@@ -175,13 +189,16 @@ struct str arena_printf(struct arena *a, const char *fmt, ...) {
     va_start(ap, fmt);
     int len = vsnprintf(small, sizeof small, fmt, ap);
     va_end(ap);
-    if (len < 0)
+    if (len < 0) {
         return (struct str){0};
-    if ((size_t)len < sizeof small)
+    }
+    if ((size_t)len < sizeof small) {
         return arena_str(a, (struct str){small, (size_t)len});
+    }
     char *p = arena_alloc(a, (size_t)len + 1);
-    if (!p)
+    if (!p) {
         return (struct str){0};
+    }
     va_start(ap, fmt);
     (void)vsnprintf(p, (size_t)len + 1, fmt, ap);
     va_end(ap);

@@ -19,8 +19,9 @@ void buf_init(struct buf *b, size_t max_bytes) {
 }
 
 void buf_fini(struct buf *b) {
-    if (!b)
+    if (!b) {
         return;
+    }
     free(b->ptr);
     *b = (struct buf){.max_bytes = b->max_bytes};
 }
@@ -33,25 +34,31 @@ void buf_reset(struct buf *b) {
 /* Memory for `need` bytes in all; one more is kept for the NUL of buf_take. */
 static bool grow(struct buf *b, size_t need) {
     size_t cap = b->cap ? b->cap : FIRST_CAP_BYTES;
-    if (need > LARGEST_CAP_BYTES)
+    if (need > LARGEST_CAP_BYTES) {
         return false;
-    while (cap < need)
+    }
+    while (cap < need) {
         cap *= 2;
-    if (cap > b->max_bytes)
+    }
+    if (cap > b->max_bytes) {
         cap = b->max_bytes;
+    }
     char *p = realloc(b->ptr, cap + 1);
-    if (!p)
+    if (!p) {
         return false;
+    }
     b->ptr = p;
     b->cap = cap;
     return true;
 }
 
 char *buf_reserve(struct buf *b, size_t n) {
-    if (b->failed)
+    if (b->failed) {
         return NULL;
-    if (b->ptr && n <= b->cap - b->len)
+    }
+    if (b->ptr && n <= b->cap - b->len) {
         return b->ptr + b->len;
+    }
     if (b->len > b->max_bytes || n > b->max_bytes - b->len || !grow(b, b->len + n)) {
         b->failed = true;
         return NULL;
@@ -61,16 +68,18 @@ char *buf_reserve(struct buf *b, size_t n) {
 
 void buf_append(struct buf *b, struct str s) {
     char *p = s.len ? buf_reserve(b, s.len) : NULL;
-    if (!p)
+    if (!p) {
         return;
+    }
     memcpy(p, s.ptr, s.len);
     b->len += s.len;
 }
 
 void buf_append_char(struct buf *b, char c) {
     char *p = buf_reserve(b, 1);
-    if (!p)
+    if (!p) {
         return;
+    }
     *p = c;
     b->len++;
 }
@@ -92,8 +101,9 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
         return;
     }
     char *p = buf_reserve(b, (size_t)len);
-    if (!p)
+    if (!p) {
         return;
+    }
     va_start(ap, fmt);
     (void)vsnprintf(p, (size_t)len + 1, fmt, ap); /* the NUL falls on the spare byte */
     va_end(ap);
@@ -101,12 +111,14 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
 }
 
 char *buf_take(struct buf *b, size_t *out_len) {
-    if (b->failed || (!b->ptr && !grow(b, 0)))
+    if (b->failed || (!b->ptr && !grow(b, 0))) {
         return NULL;
+    }
     char *p = b->ptr;
     p[b->len] = '\0';
-    if (out_len)
+    if (out_len) {
         *out_len = b->len;
+    }
     *b = (struct buf){.max_bytes = b->max_bytes};
     return p;
 }

@@ -35,8 +35,9 @@ int err_exit_code(enum err code) { return row(code)->exit_code; }
 /* Ends text of `cap` bytes, which did not fit, with "..." after the last whole character. */
 static void cut(char *text, size_t cap) {
     size_t len = cap - 4;
-    while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+    while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80) {
         len--;
+    }
     memcpy(text + len, "...", 4);
 }
 
@@ -44,8 +45,9 @@ static void repair(char *text) {
     struct str s = str_from(text);
     for (size_t pos = 0; pos < s.len;) {
         size_t from = pos;
-        if (str_utf8_next(s, &pos) == 0xFFFD && pos == from + 1)
+        if (str_utf8_next(s, &pos) == 0xFFFD && pos == from + 1) {
             text[from] = '?';
+        }
     }
 }
 
@@ -54,10 +56,11 @@ static void format_message(char out[ERROR_MESSAGE_BYTES], const char *fmt, va_li
 
 static void format_message(char out[ERROR_MESSAGE_BYTES], const char *fmt, va_list ap) {
     int len = vsnprintf(out, ERROR_MESSAGE_BYTES, fmt, ap);
-    if (len < 0)
+    if (len < 0) {
         out[0] = '\0';
-    else if (len >= ERROR_MESSAGE_BYTES)
+    } else if (len >= ERROR_MESSAGE_BYTES) {
         cut(out, ERROR_MESSAGE_BYTES);
+    }
     repair(out);
 }
 
@@ -71,16 +74,18 @@ static void copy_file(struct error *e, const char *file) {
         return;
     }
     size_t from = len - (cap - 4);
-    while (((unsigned char)file[from] & 0xC0) == 0x80)
+    while (((unsigned char)file[from] & 0xC0) == 0x80) {
         from++;
+    }
     memcpy(e->file, "...", 3);
     memcpy(e->file + 3, file + from, len - from + 1);
 }
 
 enum err error_vset(struct error *e, enum err code, struct mark mark, const char *fmt, va_list ap) {
     ASSERT((unsigned)code < ERR_COUNT);
-    if (!e)
+    if (!e) {
         return code;
+    }
     char message[ERROR_MESSAGE_BYTES];
     format_message(message, fmt, ap);
     copy_file(e, mark.file);
@@ -108,8 +113,9 @@ enum err error_at(struct error *e, enum err code, struct mark mark, const char *
 }
 
 enum err error_wrap(struct error *e, enum err code, const char *fmt, ...) {
-    if (!e)
+    if (!e) {
         return code;
+    }
     char prefix[ERROR_MESSAGE_BYTES];
     va_list ap;
     va_start(ap, fmt);
@@ -117,10 +123,12 @@ enum err error_wrap(struct error *e, enum err code, const char *fmt, ...) {
     va_end(ap);
     char whole[2 * ERROR_MESSAGE_BYTES + 2];
     int len = snprintf(whole, sizeof whole, "%s: %s", prefix, e->message);
-    if (len < 0)
+    if (len < 0) {
         return code;
-    if (len >= ERROR_MESSAGE_BYTES)
+    }
+    if (len >= ERROR_MESSAGE_BYTES) {
         cut(whole, ERROR_MESSAGE_BYTES);
+    }
     memcpy(e->message, whole, strlen(whole) + 1);
     return code;
 }

@@ -31,8 +31,9 @@ static inline uint32_t load_be32(const uint8_t *p) {
 }
 
 static void message_schedule(uint32_t w[64], const uint8_t block[64]) {
-    for (unsigned t = 0; t < 16; t++)
+    for (unsigned t = 0; t < 16; t++) {
         w[t] = load_be32(block + (size_t)t * 4);
+    }
     for (unsigned t = 16; t < 64; t++) {
         uint32_t s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ (w[t - 15] >> 3);
         uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ (w[t - 2] >> 10);
@@ -63,8 +64,9 @@ void sha256_init(struct sha256 *h) {
 }
 
 void sha256_update(struct sha256 *h, struct str s) {
-    if (s.len == 0)
+    if (s.len == 0) {
         return;
+    }
     const uint8_t *p = (const uint8_t *)s.ptr;
     size_t left = s.len;
     size_t held = h->total_bytes % 64;
@@ -74,12 +76,14 @@ void sha256_update(struct sha256 *h, struct str s) {
         memcpy(h->block + held, p, n);
         p += n;
         left -= n;
-        if (held + n < 64)
+        if (held + n < 64) {
             return;
+        }
         compress(h->state, h->block);
     }
-    for (; left >= 64; p += 64, left -= 64)
+    for (; left >= 64; p += 64, left -= 64) {
         compress(h->state, p);
+    }
     memcpy(h->block, p, left);
 }
 
@@ -93,11 +97,13 @@ void sha256_final(struct sha256 *h, uint8_t out[SHA256_BYTES]) {
         held = 0;
     }
     memset(h->block + held, 0, 56 - held);
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         h->block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
+    }
     compress(h->state, h->block);
-    for (unsigned i = 0; i < 32; i++)
+    for (unsigned i = 0; i < 32; i++) {
         out[i] = (uint8_t)(h->state[i / 4] >> (24 - 8 * (i % 4)));
+    }
 }
 
 void hex_encode(const uint8_t *bytes, size_t count, char *out) {

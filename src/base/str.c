@@ -14,8 +14,9 @@
 int str_cmp(struct str a, struct str b) {
     size_t n = a.len < b.len ? a.len : b.len;
     int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    if (order != 0)
+    if (order != 0) {
         return order;
+    }
     return (a.len > b.len) - (a.len < b.len);
 }
 
@@ -28,21 +29,26 @@ bool str_ends(struct str s, struct str suffix) {
 }
 
 size_t str_find(struct str s, struct str needle, size_t from) {
-    if (from > s.len)
+    if (from > s.len) {
         return SIZE_MAX;
-    if (needle.len == 0)
+    }
+    if (needle.len == 0) {
         return from;
-    if (needle.len > s.len - from)
+    }
+    if (needle.len > s.len - from) {
         return SIZE_MAX;
+    }
     const char *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
     return at ? (size_t)(at - s.ptr) : SIZE_MAX;
 }
 
 struct str str_sub(struct str s, size_t from, size_t to) {
-    if (to > s.len)
+    if (to > s.len) {
         to = s.len;
-    if (from > to)
+    }
+    if (from > to) {
         from = to;
+    }
     return (struct str){from ? s.ptr + from : s.ptr, to - from};
 }
 
@@ -51,10 +57,12 @@ static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 struct str str_trim(struct str s) {
     size_t from = 0;
     size_t to = s.len;
-    while (from < to && is_space(s.ptr[from]))
+    while (from < to && is_space(s.ptr[from])) {
         from++;
-    while (to > from && is_space(s.ptr[to - 1]))
+    }
+    while (to > from && is_space(s.ptr[to - 1])) {
         to--;
+    }
     return str_sub(s, from, to);
 }
 
@@ -68,18 +76,22 @@ struct str str_split(struct str s, char sep, struct str *rest) {
 /* Bytes of the well-formed sequence at p (left > 0), 0 if there is none. Unicode, table 3-7. */
 static size_t sequence_bytes(const unsigned char *p, size_t left) {
     unsigned char c = p[0];
-    if (c < 0x80)
+    if (c < 0x80) {
         return 1;
+    }
     size_t n = c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
-    if (n == 0 || n > left)
+    if (n == 0 || n > left) {
         return 0;
+    }
     unsigned char low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
     unsigned char high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
-    if (p[1] < low || p[1] > high)
+    if (p[1] < low || p[1] > high) {
         return 0;
+    }
     for (size_t i = 2; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80)
+        if ((p[i] & 0xC0) != 0x80) {
             return 0;
+        }
     }
     return n;
 }
@@ -97,8 +109,9 @@ bool str_is_utf8(struct str s) {
             }
         }
         size_t n = sequence_bytes(p + i, s.len - i);
-        if (n == 0)
+        if (n == 0) {
             return false;
+        }
         i += n;
     }
     return true;
@@ -106,8 +119,9 @@ bool str_is_utf8(struct str s) {
 
 uint32_t str_utf8_next(struct str s, size_t *pos) {
     static const unsigned char lead_mask[5] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    if (*pos >= s.len)
+    if (*pos >= s.len) {
         return REPLACEMENT;
+    }
     const unsigned char *p = (const unsigned char *)s.ptr + *pos;
     size_t n = sequence_bytes(p, s.len - *pos);
     if (n == 0) {
@@ -115,8 +129,9 @@ uint32_t str_utf8_next(struct str s, size_t *pos) {
         return REPLACEMENT;
     }
     uint32_t c = p[0] & lead_mask[n];
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 1; i < n; i++) {
         c = (c << 6) | (p[i] & 0x3Fu);
+    }
     *pos += n;
     return c;
 }
@@ -125,11 +140,14 @@ bool str_to_uint64(struct str s, uint64_t *out) {
     uint64_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, digit, &n))
+        if (digit > 9 || __builtin_mul_overflow(n, 10u, &n) ||
+            __builtin_add_overflow(n, digit, &n)) {
             return false;
+        }
     }
-    if (s.len == 0)
+    if (s.len == 0) {
         return false;
+    }
     *out = n;
     return true;
 }
@@ -137,10 +155,12 @@ bool str_to_uint64(struct str s, uint64_t *out) {
 bool str_to_int64(struct str s, int64_t *out) {
     uint64_t n;
     bool negative = s.len > 0 && s.ptr[0] == '-';
-    if (!str_to_uint64(negative ? str_sub(s, 1, s.len) : s, &n))
+    if (!str_to_uint64(negative ? str_sub(s, 1, s.len) : s, &n)) {
         return false;
-    if (n > (uint64_t)INT64_MAX + (negative ? 1 : 0))
+    }
+    if (n > (uint64_t)INT64_MAX + (negative ? 1 : 0)) {
         return false;
+    }
     *out = (int64_t)(negative ? 0 - n : n);
     return true;
 }
@@ -150,19 +170,22 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 /* Insertions, deletions, changes and swaps of neighbours count one each (restricted
  * Damerau-Levenshtein): three rows of the usual table are enough. */
 size_t str_distance(struct str a, struct str b, size_t cap) {
-    if (a.len > WORD_MAX_BYTES || b.len > WORD_MAX_BYTES)
+    if (a.len > WORD_MAX_BYTES || b.len > WORD_MAX_BYTES) {
         return str_eq(a, b) ? 0 : cap;
+    }
     size_t rows[3][WORD_MAX_BYTES + 1];
     size_t *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= b.len; j++)
+    for (size_t j = 0; j <= b.len; j++) {
         before[j] = last[j] = j;
+    }
     for (size_t i = 1; i <= a.len; i++) {
         now[0] = i;
         for (size_t j = 1; j <= b.len; j++) {
             size_t change = last[j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
             now[j] = min_size(change, 1 + min_size(last[j], now[j - 1]));
-            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1])
+            if (i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1]) {
                 now[j] = min_size(now[j], before[j - 2] + 1);
+            }
         }
         size_t *spare = before;
         before = last;
@@ -174,8 +197,9 @@ size_t str_distance(struct str a, struct str b, size_t cap) {
 
 struct str str_nearest(struct str word, const struct str *candidates, size_t count) {
     size_t limit = word.len / 3;
-    if (limit == 0 && word.len > 1)
+    if (limit == 0 && word.len > 1) {
         limit = 1; /* a slip in a two-letter word is still worth a hint */
+    }
     struct str best = {0};
     size_t best_distance = limit + 1;
     for (size_t i = 0; i < count; i++) {
@@ -192,8 +216,9 @@ bool str_is_name(struct str s) {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         bool first_ok = (c >= 'a' && c <= 'z') || c == '_';
-        if (!first_ok && (i == 0 || c < '0' || c > '9'))
+        if (!first_ok && (i == 0 || c < '0' || c > '9')) {
             return false;
+        }
     }
     return s.len > 0;
 }

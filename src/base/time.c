@@ -45,18 +45,21 @@ void time_civil_from_days(int64_t days, int64_t *year, int *month, int *day) {
 
 /* n as `width` digits. */
 static char *put_digits(char *out, int64_t n, int width) {
-    for (int i = width - 1; i >= 0; i--, n /= 10)
+    for (int i = width - 1; i >= 0; i--, n /= 10) {
         out[i] = (char)('0' + n % 10);
+    }
     return out + width;
 }
 
 void time_print_rfc3339(wall_us t, char out[TIME_RFC3339_BYTES]) {
     int64_t s = floor_div(t.us, US_PER_S);
     int64_t us = t.us - s * US_PER_S;
-    if (s < FIRST_S)
+    if (s < FIRST_S) {
         s = FIRST_S, us = 0;
-    if (s > LAST_S)
+    }
+    if (s > LAST_S) {
         s = LAST_S, us = US_PER_S - 1;
+    }
     int64_t days = floor_div(s, S_PER_DAY);
     int64_t rest = s - days * S_PER_DAY;
     int64_t year;
@@ -76,11 +79,13 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 /* `width` digits at *pos, at most max. */
 static bool take_digits(struct str s, size_t *pos, size_t width, int max, int *out) {
     int n = 0;
-    if (s.len - *pos < width)
+    if (s.len - *pos < width) {
         return false;
+    }
     for (size_t end = *pos + width; *pos < end; ++*pos) {
-        if (!is_digit(s.ptr[*pos]))
+        if (!is_digit(s.ptr[*pos])) {
             return false;
+        }
         n = n * 10 + (s.ptr[*pos] - '0');
     }
     *out = n;
@@ -88,8 +93,9 @@ static bool take_digits(struct str s, size_t *pos, size_t width, int max, int *o
 }
 
 static bool take_char(struct str s, size_t *pos, char c) {
-    if (*pos >= s.len || (s.ptr[*pos] | 0x20) != (c | 0x20))
+    if (*pos >= s.len || (s.ptr[*pos] | 0x20) != (c | 0x20)) {
         return false;
+    }
     ++*pos;
     return true;
 }
@@ -104,10 +110,12 @@ static bool take_date(struct str s, size_t *pos, int64_t *out_days) {
     int year, month, day;
     if (!take_digits(s, pos, 4, 9999, &year) || *pos >= s.len || s.ptr[(*pos)++] != '-' ||
         !take_digits(s, pos, 2, 12, &month) || *pos >= s.len || s.ptr[(*pos)++] != '-' ||
-        !take_digits(s, pos, 2, 31, &day))
+        !take_digits(s, pos, 2, 31, &day)) {
         return false;
-    if (month < 1 || day < 1 || day > days_in_month(year, month))
+    }
+    if (month < 1 || day < 1 || day > days_in_month(year, month)) {
         return false;
+    }
     *out_days = time_days_from_civil(year, month, day);
     return true;
 }
@@ -117,8 +125,9 @@ static bool take_clock(struct str s, size_t *pos, int *out_s, bool *out_leap) {
     int h, m, sec;
     if (!take_digits(s, pos, 2, 23, &h) || *pos >= s.len || s.ptr[(*pos)++] != ':' ||
         !take_digits(s, pos, 2, 59, &m) || *pos >= s.len || s.ptr[(*pos)++] != ':' ||
-        !take_digits(s, pos, 2, 60, &sec))
+        !take_digits(s, pos, 2, 60, &sec)) {
         return false;
+    }
     *out_s = h * 3600 + m * 60 + sec;
     *out_leap = sec == 60;
     return true;
@@ -132,23 +141,27 @@ static bool take_fraction(struct str s, size_t *pos, int32_t *out_ns) {
     }
     int32_t unit = 100000000;
     size_t from = ++*pos;
-    for (; *pos < s.len && is_digit(s.ptr[*pos]); ++*pos, unit /= 10)
+    for (; *pos < s.len && is_digit(s.ptr[*pos]); ++*pos, unit /= 10) {
         ns += (s.ptr[*pos] - '0') * unit;
+    }
     *out_ns = ns;
     return *pos > from && *pos - from <= 9;
 }
 
 static bool take_offset(struct str s, size_t *pos, int *out_s) {
     *out_s = 0;
-    if (take_char(s, pos, 'Z'))
+    if (take_char(s, pos, 'Z')) {
         return true;
-    if (*pos >= s.len || (s.ptr[*pos] != '+' && s.ptr[*pos] != '-'))
+    }
+    if (*pos >= s.len || (s.ptr[*pos] != '+' && s.ptr[*pos] != '-')) {
         return false;
+    }
     int sign = s.ptr[(*pos)++] == '-' ? -1 : 1;
     int h, m;
     if (!take_digits(s, pos, 2, 23, &h) || *pos >= s.len || s.ptr[(*pos)++] != ':' ||
-        !take_digits(s, pos, 2, 59, &m))
+        !take_digits(s, pos, 2, 59, &m)) {
         return false;
+    }
     *out_s = sign * (h * 3600 + m * 60);
     return true;
 }
@@ -161,12 +174,14 @@ bool time_parse_rfc3339(struct str s, int64_t *out_s, int32_t *out_ns) {
     bool leap;
     if (!take_date(s, &pos, &days) || !take_char(s, &pos, 'T') ||
         !take_clock(s, &pos, &clock_s, &leap) || !take_fraction(s, &pos, &ns) ||
-        !take_offset(s, &pos, &offset_s) || pos != s.len)
+        !take_offset(s, &pos, &offset_s) || pos != s.len) {
         return false;
+    }
     int64_t t = days * S_PER_DAY + clock_s - offset_s;
     /* A leap second exists only as 23:59:60 UTC; it is counted as the second after it. */
-    if (t < FIRST_S || t > LAST_S || (leap && t % S_PER_DAY != 0))
+    if (t < FIRST_S || t > LAST_S || (leap && t % S_PER_DAY != 0)) {
         return false;
+    }
     *out_s = t;
     *out_ns = ns;
     return true;
@@ -201,8 +216,9 @@ static bool take_number(struct str s, size_t *pos, size_t max_digits, uint64_t *
     uint64_t n = 0, scale = 1;
     size_t from = *pos;
     for (; *pos < s.len && is_digit(s.ptr[*pos]); ++*pos) {
-        if (*pos - from >= max_digits)
+        if (*pos - from >= max_digits) {
             return false;
+        }
         n = n * 10 + (uint64_t)(s.ptr[*pos] - '0');
         scale *= 10;
     }
@@ -214,16 +230,19 @@ static bool take_number(struct str s, size_t *pos, size_t max_digits, uint64_t *
 /* One <number><unit>, in microseconds, what is below them cut off. */
 static bool take_part(struct str s, size_t *pos, wide *out_us) {
     uint64_t whole, fraction = 0, scale = 1, ignored;
-    if (!take_number(s, pos, 18, &whole, &ignored))
+    if (!take_number(s, pos, 18, &whole, &ignored)) {
         return false;
+    }
     if (*pos < s.len && s.ptr[*pos] == '.') {
         ++*pos;
-        if (!take_number(s, pos, 18, &fraction, &scale))
+        if (!take_number(s, pos, 18, &fraction, &scale)) {
             return false;
+        }
     }
     const struct unit *unit = take_unit(s, pos);
-    if (!unit)
+    if (!unit) {
         return false;
+    }
     *out_us = (wide)whole * (uint64_t)unit->us + (wide)fraction * (uint64_t)unit->us / scale;
     return true;
 }
@@ -233,11 +252,13 @@ bool time_parse_duration(struct str s, int64_t *out_us) {
     size_t pos = 0;
     do {
         wide part;
-        if (!take_part(s, &pos, &part))
+        if (!take_part(s, &pos, &part)) {
             return false;
+        }
         total += part;
-        if (total > (wide)DURATION_MAX_US)
+        if (total > (wide)DURATION_MAX_US) {
             return false;
+        }
     } while (pos < s.len);
     *out_us = (int64_t)total;
     return true;
@@ -248,15 +269,17 @@ static size_t print_decimal(char *out, uint64_t n, uint64_t unit, const char *na
     int len = snprintf(out, 32, "%llu", (unsigned long long)(n / unit));
     uint64_t rest = n % unit;
     size_t at = (size_t)len;
-    if (rest)
+    if (rest) {
         out[at++] = '.';
+    }
     while (rest) {
         rest *= 10;
         out[at++] = (char)('0' + rest / unit);
         rest %= unit;
     }
-    for (; *name; name++)
+    for (; *name; name++) {
         out[at++] = *name;
+    }
     return at;
 }
 
@@ -266,29 +289,36 @@ static size_t print_parts(char *out, uint64_t us) {
     size_t at = 0;
     for (size_t i = 0; i < ARRAY_LEN(large); i++) {
         uint64_t unit = (uint64_t)large[i].us;
-        if (us >= unit)
+        if (us >= unit) {
             at += print_decimal(out + at, us / unit, 1, large[i].name);
+        }
         us %= unit;
     }
-    if (us == 0 && at > 0)
+    if (us == 0 && at > 0) {
         return at;
-    if (us == 0 || us >= (uint64_t)US_PER_S)
+    }
+    if (us == 0 || us >= (uint64_t)US_PER_S) {
         return at + print_decimal(out + at, us, (uint64_t)US_PER_S, "s");
-    if (us >= 1000)
+    }
+    if (us >= 1000) {
         return at + print_decimal(out + at, us, 1000, "ms");
+    }
     return at + print_decimal(out + at, us, 1, "us");
 }
 
 size_t time_print_duration(int64_t us, char *out, size_t out_bytes) {
     char text[160];
     size_t len = 0;
-    if (us < 0)
+    if (us < 0) {
         text[len++] = '-';
+    }
     len += print_parts(text + len, us < 0 ? 0 - (uint64_t)us : (uint64_t)us);
-    if (out_bytes == 0)
+    if (out_bytes == 0) {
         return 0;
-    if (len > out_bytes - 1)
+    }
+    if (len > out_bytes - 1) {
         len = out_bytes - 1;
+    }
     memcpy(out, text, len);
     out[len] = '\0';
     return len;

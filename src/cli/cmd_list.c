@@ -153,11 +153,29 @@ static void print_row(struct cli *c, const struct store_execution *x, uint32_t c
     buf_fini(&cell);
 }
 
+/* The same command line, from the last row on. */
+static void print_more(struct cli *c, const struct page *p) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_append_cstr(&b, "there are more: cairn list");
+    for (size_t i = 0; i < c->given_count; i++) {
+        const struct cli_given *g = &c->given[i];
+        if (strcmp(g->option->name, "after") != 0) {
+            buf_printf(&b, " --%s%s", g->option->name, g->value ? " " : "");
+            if (g->value) {
+                text_shell(&b, str_from(g->value));
+            }
+        }
+    }
+    buf_printf(&b, " --after %.*s\n", STR_ARG(p->rows[p->count - 1]->fixed.id));
+    sink_flush(&c->err, &b);
+    buf_fini(&b);
+}
+
 static void print_table(struct session *s, const struct page *p) {
     struct cli *c = s->cli;
     struct buf b;
     uint32_t column = workflow_column(c, p);
-    struct str store = session_store_option(s);
     if (!p->count) {
         sink_printf(&c->err, "no executions%s\n", s->store ? " match" : "");
         return;
@@ -172,9 +190,7 @@ static void print_table(struct session *s, const struct page *p) {
     sink_flush(&c->out, &b);
     buf_fini(&b);
     if (p->more) {
-        struct str last = p->rows[p->count - 1]->fixed.id;
-        sink_printf(&c->err, "there are more: cairn list --after %.*s%.*s\n", STR_ARG(last),
-                    STR_ARG(store));
+        print_more(c, p);
     }
 }
 

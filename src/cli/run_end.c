@@ -1,5 +1,5 @@
-/* How `cairn run` ends: the result on stdout, what failed on stderr with how to look further; or the
- * execution was lost to the store, or left by a signal.
+/* How `cairn run` ends: the result on stdout, what failed on stderr with how to look further; or
+ * the execution was lost to the store, or left by a signal.
  *
  * An execution that was left is as it was last recorded: nothing is written for it any more.
  */

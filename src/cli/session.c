@@ -84,7 +84,16 @@ void session_close(struct session *s) {
 
 struct str session_store_option(const struct session *s) {
     const char *given = cli_value(s->cli, "store");
-    return given ? arena_printf(&s->cli->arena, " --store %s", given) : STR("");
+    struct str option = STR("");
+    struct buf b;
+    if (given) {
+        buf_init(&b, 0);
+        buf_append_cstr(&b, " --store ");
+        text_shell(&b, str_from(given));
+        option = arena_str(&s->cli->arena, buf_str(&b));
+        buf_fini(&b);
+    }
+    return option;
 }
 
 wall_us session_now(void) { return io_clock_system.wall(io_clock_system.ctx); }

@@ -219,6 +219,28 @@ void text_pad(struct buf *b, uint32_t columns) {
     }
 }
 
+void text_shell(struct buf *b, struct str s) {
+    bool plain = s.len > 0;
+    for (size_t i = 0; i < s.len && plain; i++) {
+        char c = s.ptr[i];
+        plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                (c && strchr("_@%+=:,./-", c));
+    }
+    if (plain) {
+        buf_append(b, s);
+        return;
+    }
+    buf_append_char(b, '\'');
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '\'') {
+            buf_append_cstr(b, "'\\''");
+        } else {
+            buf_append_char(b, s.ptr[i]);
+        }
+    }
+    buf_append_char(b, '\'');
+}
+
 void text_wrap(struct buf *b, struct str s, uint32_t indent, uint32_t columns) {
     struct str rest = s;
     uint32_t at = indent;

@@ -40,6 +40,8 @@ void text_clip(struct buf *b, struct str s, uint32_t max_columns);
 void text_clean(struct buf *b, struct str s);
 /* Several lines, each behind the indent; control characters but tabs become spaces. */
 void text_block(struct buf *b, struct str s, const char *indent);
+/* As one word of a POSIX shell: quoted when it has to be. */
+void text_shell(struct buf *b, struct str s);
 /* Words in lines of at most so many columns; the first begins at column indent. Ends the line. */
 void text_wrap(struct buf *b, struct str s, uint32_t indent, uint32_t columns);
 void text_pad(struct buf *b, uint32_t columns);

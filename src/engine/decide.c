@@ -7,18 +7,8 @@
 
 typedef enum err (*input_fn)(struct engine *g, const struct engine_input *in, struct error *e);
 
-/* The step is the current one, runs, and the attempt is the running one. */
 static bool running_attempt(const struct engine *g, const struct engine_input *in) {
-    if (in->step.node >= g->plan->node_count || !step_current(g, in->step)) {
-        return false;
-    }
-    const struct node_state *n = &g->nodes[in->step.node];
-    const struct item_state *item = engine_item_of(g, in->step);
-    if (in->step.index >= 0 && !item) {
-        return false;
-    }
-    uint8_t status = item ? item->status : n->status;
-    return status == STEP_RUNNING && (item ? item->attempt : n->attempt) == in->attempt;
+    return engine_runs(g, in->step, in->attempt);
 }
 
 static enum err on_create(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -140,16 +130,28 @@ static enum err on_eval(struct engine *g, const struct engine_input *in, struct 
     return err;
 }
 
-/* A result that comes after its step was cancelled is kept for its usage and moves nothing. */
+static bool is_cancelled(const struct engine *g, struct step_id step) {
+    if (step.node >= g->plan->node_count || !step_current(g, step)) {
+        return false;
+    }
+    const struct item_state *item = item_of(g, step);
+    return step.index >= 0 ? item && item->status == STEP_CANCELLED
+                           : g->nodes[step.node].status == STEP_CANCELLED;
+}
+
+/* A result that comes after its step was cancelled is kept, once, for its usage and moves nothing. */
 static enum err late(struct engine *g, const struct engine_input *in, struct error *e) {
-    if (in->step.node >= g->plan->node_count || value_is_null(in->result->meta) ||
-        !step_current(g, in->step) || g->nodes[in->step.node].status != STEP_CANCELLED) {
+    if (value_is_null(in->result->meta) || !is_cancelled(g, in->step)) {
+        return OK;
+    }
+    const struct track_slot *s = track_of(g, in->step);
+    if (s && !value_is_null(s->t.meta)) {
         return OK;
     }
     struct event ev = event_of_step(EVENT_LATE_RESULT, in->step);
     ev.attempt = in->attempt;
     ev.meta = in->result->meta;
-    return engine_emit(g, &ev, e);
+    return emit(g, &ev, e);
 }
 
 static enum err on_done(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -223,12 +225,14 @@ static enum err on_cancel(struct engine *g, const struct engine_input *in, struc
     return err ? err : engine_wind_down(g, true, e);
 }
 
+/* What was recorded may be told again after a commit whose outcome was unknown. */
 static enum err on_call(struct engine *g, const struct engine_input *in, struct error *e) {
-    if (!running_attempt(g, in)) {
+    const struct call *known = track_call_find(g, in->step, in->call);
+    bool begins = in->type == INPUT_CALL_BEGUN;
+    if (!running_attempt(g, in) || (begins ? known != NULL : !known || known->done.us)) {
         return OK;
     }
-    struct event ev =
-        event_of_step(in->type == INPUT_CALL_BEGUN ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
+    struct event ev = event_of_step(begins ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
     ev.attempt = in->attempt;
     ev.call = in->call;
     ev.body = in->value;

@@ -110,6 +110,19 @@ void engine_free(struct engine *g) {
 
 enum exec_status engine_status(const struct engine *g) { return g->status; }
 
+bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt) {
+    if (step.node >= g->plan->node_count || !step_current(g, step)) {
+        return false;
+    }
+    const struct node_state *n = &g->nodes[step.node];
+    const struct item_state *item = item_of(g, step);
+    if (step.index >= 0 && !item) {
+        return false;
+    }
+    uint8_t status = item ? item->status : n->status;
+    return status == STEP_RUNNING && (item ? item->attempt : n->attempt) == attempt;
+}
+
 const struct plan *engine_plan(const struct engine *g) { return g->plan; }
 
 uint64_t engine_last_seq(const struct engine *g) { return g->seq; }

@@ -136,6 +136,8 @@ struct engine_error {
 };
 
 enum exec_status engine_status(const struct engine *g);
+/* This attempt is the one that runs now. */
+bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt);
 const struct plan *engine_plan(const struct engine *g);
 uint64_t engine_last_seq(const struct engine *g);
 struct str engine_id(const struct engine *g);

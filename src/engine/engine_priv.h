@@ -240,6 +240,8 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
                    struct error *e) MUST_USE;
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+const struct call *track_call_find(const struct engine *g, struct step_id step, uint32_t number);
+enum err track_late(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 void track_free(struct engine *g);
 
 static inline bool step_current(const struct engine *g, struct step_id s) {

@@ -119,18 +119,44 @@ static bool same_step(struct step_id a, struct step_id b) {
            a.generation == b.generation;
 }
 
-enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) {
+static struct call_slot *find_call(const struct engine *g, struct step_id step, uint64_t number) {
     for (uint32_t i = g->call_count; i > 0; i--) {
         struct call_slot *s = &g->calls[i - 1];
-        if (s->c.number == ev->call && same_step(s->c.step, ev->step)) {
-            s->c.done = ev->at;
-            enum err err = held_set(&s->answer, ev->body, e);
-            s->c.answer = s->answer.v;
-            return err;
+        if (s->c.number == number && same_step(s->c.step, step)) {
+            return s;
         }
     }
-    return error_set(e, ERR_CORRUPT, "event %llu ends a call that was not begun",
-                     (unsigned long long)ev->seq);
+    return NULL;
+}
+
+const struct call *track_call_find(const struct engine *g, struct step_id step, uint32_t number) {
+    const struct call_slot *s = find_call(g, step, number);
+    return s ? &s->c : NULL;
+}
+
+enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) {
+    struct call_slot *s = find_call(g, ev->step, ev->call);
+    if (!s) {
+        return error_set(e, ERR_CORRUPT, "event %llu ends a call that was not begun",
+                         (unsigned long long)ev->seq);
+    }
+    s->c.done = ev->at;
+    enum err err = held_set(&s->answer, ev->body, e);
+    s->c.answer = s->answer.v;
+    return err;
+}
+
+/* Usage that was told after the step was cancelled. */
+enum err track_late(struct engine *g, const struct event *ev, struct error *e) {
+    if (ev->step.node >= g->plan->node_count || !step_current(g, ev->step)) {
+        return OK;
+    }
+    struct track_slot *s = track_of(g, ev->step);
+    enum err err = s ? held_set(&s->meta, ev->meta, e) : OK;
+    if (s) {
+        s->t.meta = s->meta.v;
+    }
+    return err;
 }
 
 uint32_t engine_call_count(const struct engine *g) { return g->call_count; }

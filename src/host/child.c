@@ -86,7 +86,13 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     child->parent = p;
     child->parent_num = p->run->num;
     child->is_child = true;
-    err = run_create(child, &s, e);
+    /* A store that fails for a moment is no failure of the step. */
+    for (int tries = 0; tries < HOST_COMMIT_TRIES; tries++) {
+        err = run_create(child, &s, e);
+        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY) {
+            break;
+        }
+    }
     if (err) {
         child->parent = NULL;
         run_give_up(child, e);

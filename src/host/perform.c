@@ -259,7 +259,8 @@ static bool under_way(const struct run *r, const struct engine_effect *fx) {
 }
 
 static void perform(struct run *r, const struct engine_effect *fx) {
-    if (r->told_again && under_way(r, fx)) {
+    /* Later decisions of the same batch may have ended it; a fold tells again what is under way. */
+    if (!engine_runs(r->engine, fx->step, fx->attempt) || (r->told_again && under_way(r, fx))) {
         return;
     }
     struct port *p = calloc(1, sizeof *p);

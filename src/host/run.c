@@ -102,6 +102,10 @@ static enum err read_head(struct run *r, struct error *e) {
     struct store_execution x;
     arena_init(&a, 0);
     enum err err = store_execution_get(r->host->options.store, r->num, str_from(r->id), &a, &x, e);
+    if (!err && r->new_epoch && x.epoch == r->new_epoch && x.host == r->host->host_id) {
+        r->epoch = r->new_epoch; /* the take-over was recorded */
+        r->new_epoch = 0;
+    }
     if (!err && x.epoch != r->epoch) {
         err = error_set(e, ERR_FENCED, "execution %s has another owner now", r->id);
     }
@@ -142,12 +146,12 @@ enum err run_refold(struct run *r, struct error *e) {
         queue_put(&all, x);
     }
     bool recorded = engine_last_seq(r->engine) > 0;
+    bool started = engine_status(r->engine) != EXEC_PENDING && !r->new_epoch;
     struct happened *refresh = recorded ? happened_new(INPUT_REFRESH) : NULL;
     while ((x = queue_take(&all))) {
         bool again = x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
-                     !(recorded &&
-                       (x->in.type == INPUT_CREATE ||
-                        (x->in.type == INPUT_START && engine_status(r->engine) != EXEC_PENDING)));
+                     !(recorded && x->in.type == INPUT_CREATE) &&
+                     !(started && x->in.type == INPUT_START);
         if (again) {
             queue_put(&r->happened, x);
         } else {

@@ -57,8 +57,9 @@ static void print_base32(uint64_t high48, uint64_t low52, char out[20]) {
 /* Ids of one millisecond are in no order; those of different milliseconds are. */
 void io_execution_id(const struct io_clock *c, int64_t *last_ms, char out[IO_ID_BYTES]) {
     int64_t now_ms = c->wall(c->ctx).us / 1000;
-    if (now_ms > *last_ms)
+    if (now_ms > *last_ms) {
         *last_ms = now_ms;
+    }
     uint64_t noise;
     c->random(c->ctx, &noise, sizeof noise);
     memcpy(out, "exec_", 5);

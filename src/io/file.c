@@ -42,8 +42,9 @@ enum err io_error_errno(struct error *e, int no, const char *what, const char *p
 
 void io_fd_close(int *fd) {
     int saved = errno;
-    if (*fd >= 0)
+    if (*fd >= 0) {
         close(*fd); /* Linux closes it also when it says EINTR */
+    }
     *fd = -1;
     errno = saved;
 }
@@ -58,14 +59,18 @@ static ssize_t read_some(int fd, char *at, size_t size) {
 
 /* Regular files, and pipes that somebody writes; a folder or a device has no contents to take. */
 static enum err check_readable(int fd, const char *path, struct stat *st, struct error *e) {
-    if (fstat(fd, st) != 0)
+    if (fstat(fd, st) != 0) {
         return io_error_errno(e, errno, "cannot read", path);
-    if (S_ISDIR(st->st_mode))
+    }
+    if (S_ISDIR(st->st_mode)) {
         return error_set(e, ERR_INVALID, "cannot read %s: it is a folder", path);
-    if (!S_ISREG(st->st_mode) && !S_ISFIFO(st->st_mode))
+    }
+    if (!S_ISREG(st->st_mode) && !S_ISFIFO(st->st_mode)) {
         return error_set(e, ERR_INVALID, "cannot read %s: it is no ordinary file", path);
-    if (S_ISFIFO(st->st_mode) && fcntl(fd, F_SETFL, 0) != 0)
+    }
+    if (S_ISFIFO(st->st_mode) && fcntl(fd, F_SETFL, 0) != 0) {
         return io_error_errno(e, errno, "cannot read", path);
+    }
     return OK;
 }
 
@@ -77,20 +82,25 @@ static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a
     size_t len = 0;
     char *text = arena_alloc(a, cap + 1);
     for (;;) {
-        if (text == NULL)
+        if (text == NULL) {
             return error_nomem(e);
+        }
         ssize_t got = read_some(fd, text + len, cap - len);
-        if (got < 0)
+        if (got < 0) {
             return error_set(e, errno_code(errno), "%s", io_errno_text(errno));
+        }
         len += (size_t)got;
-        if (len > max_bytes)
+        if (len > max_bytes) {
             return error_set(e, ERR_LIMIT, "it is larger than %zu bytes", max_bytes);
-        if (got == 0)
+        }
+        if (got == 0) {
             break;
+        }
         if (len == cap) {
             char *larger = arena_alloc(a, cap * 2 + 1);
-            if (larger != NULL)
+            if (larger != NULL) {
                 memcpy(larger, text, len);
+            }
             text = larger;
             cap *= 2;
         }
@@ -103,17 +113,19 @@ static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a
 enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struct str *out,
                       struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
         return io_error_errno(e, errno, "cannot read", path);
+    }
     struct stat st;
     enum err status = check_readable(fd, path, &st, e);
-    if (status == OK && (uint64_t)st.st_size > max_bytes)
+    if (status == OK && (uint64_t)st.st_size > max_bytes) {
         status =
             error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
-    else if (status == OK) {
+    } else if (status == OK) {
         status = read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
-        if (status != OK)
+        if (status != OK) {
             error_wrap(e, status, "cannot read %s", path);
+        }
     }
     io_fd_close(&fd);
     return status;
@@ -122,10 +134,12 @@ enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struc
 static int write_all(int fd, struct str text) {
     while (text.len > 0) {
         ssize_t put = write(fd, text.ptr, text.len);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
             continue;
-        if (put < 0)
+        }
+        if (put < 0) {
             return errno;
+        }
         text.ptr += put;
         text.len -= (size_t)put;
     }
@@ -136,8 +150,9 @@ static int write_all(int fd, struct str text) {
 static bool folder_of(const char *path, char out[PATH_MAX]) {
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    if (len >= PATH_MAX)
+    if (len >= PATH_MAX) {
         return false;
+    }
     memcpy(out, len > 0 ? path : ".", len > 0 ? len : 1);
     out[len > 0 ? len : 1] = '\0';
     return true;
@@ -146,11 +161,13 @@ static bool folder_of(const char *path, char out[PATH_MAX]) {
 /* Makes a rename durable. Some file systems cannot sync a folder: that is no failure. */
 static int sync_folder(const char *path) {
     char folder[PATH_MAX];
-    if (!folder_of(path, folder))
+    if (!folder_of(path, folder)) {
         return 0;
+    }
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return 0;
+    }
     int no = fsync(fd) != 0 && errno == EIO ? EIO : 0;
     io_fd_close(&fd);
     return no;
@@ -163,15 +180,19 @@ static int write_replace(const char *path, struct str text, unsigned mode) {
     io_clock_system.random(NULL, &noise, sizeof noise);
     snprintf(temp, sizeof temp, "%s.tmp-%016llx", path, (unsigned long long)noise);
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
-    if (fd < 0)
+    if (fd < 0) {
         return errno;
+    }
     int no = write_all(fd, text);
-    if (no == 0 && fsync(fd) != 0 && errno != EINVAL)
+    if (no == 0 && fsync(fd) != 0 && errno != EINVAL) {
         no = errno;
-    if (close(fd) != 0 && no == 0)
+    }
+    if (close(fd) != 0 && no == 0) {
         no = errno;
-    if (no == 0 && rename(temp, path) != 0)
+    }
+    if (no == 0 && rename(temp, path) != 0) {
         no = errno;
+    }
     if (no != 0) {
         unlink(temp);
         return no;
@@ -181,11 +202,13 @@ static int write_replace(const char *path, struct str text, unsigned mode) {
 
 static int write_through(const char *path, struct str text) {
     int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
+    if (fd < 0) {
         return errno;
+    }
     int no = write_all(fd, text);
-    if (close(fd) != 0 && no == 0)
+    if (close(fd) != 0 && no == 0) {
         no = errno;
+    }
     return no;
 }
 
@@ -194,22 +217,26 @@ static int write_through(const char *path, struct str text) {
 static int write_path(const char *path, struct str text, unsigned mode) {
     struct stat st;
     char target[PATH_MAX];
-    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, target) != NULL)
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, target) != NULL) {
         path = target;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+    }
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
         return S_ISDIR(st.st_mode) ? EISDIR : write_through(path, text);
+    }
     return write_replace(path, text, mode);
 }
 
 enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,
                        struct error *e) {
     char folder[PATH_MAX];
-    if (strlen(path) >= PATH_MAX || !folder_of(path, folder))
+    if (strlen(path) >= PATH_MAX || !folder_of(path, folder)) {
         return io_error_errno(e, ENAMETOOLONG, "cannot write", path);
+    }
     if (make_dirs) {
         enum err status = io_dir_make(folder, 0777, e);
-        if (status != OK)
+        if (status != OK) {
             return error_wrap(e, status, "cannot write %s", path);
+        }
     }
     int no = write_path(path, text, mode);
     return no != 0 ? io_error_errno(e, no, "cannot write", path) : OK;
@@ -223,18 +250,22 @@ static bool is_folder(const char *path) {
 enum err io_dir_make(const char *path, unsigned mode, struct error *e) {
     char part[PATH_MAX];
     size_t len = strlen(path);
-    if (len == 0 || len >= sizeof part)
+    if (len == 0 || len >= sizeof part) {
         return io_error_errno(e, len == 0 ? ENOENT : ENAMETOOLONG, "cannot make folder", path);
-    if (is_folder(path))
+    }
+    if (is_folder(path)) {
         return OK;
+    }
     memcpy(part, path, len + 1);
     for (size_t i = 1; i <= len; i++) {
-        if (part[i] != '/' && part[i] != '\0')
+        if (part[i] != '/' && part[i] != '\0') {
             continue;
+        }
         part[i] = '\0';
         int no = mkdir(part, mode) != 0 ? errno : 0;
-        if (no != 0 && !is_folder(part))
+        if (no != 0 && !is_folder(part)) {
             return io_error_errno(e, no, "cannot make folder", part);
+        }
         part[i] = path[i];
     }
     return OK;
@@ -251,8 +282,9 @@ static int remove_contents(int fd, int depth) {
     int no = 0;
     struct dirent *entry;
     while (no == 0 && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
             no = remove_at(dirfd(dir), entry->d_name, depth + 1);
+        }
     }
     closedir(dir);
     return no;
@@ -260,35 +292,44 @@ static int remove_contents(int fd, int depth) {
 
 /* Removes a file, a link or, with all in it, a folder. An errno value, 0 for success. */
 static int remove_at(int parent, const char *name, int depth) {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
         return 0;
-    if (errno != EISDIR && errno != EPERM)
+    }
+    if (errno != EISDIR && errno != EPERM) {
         return errno;
-    if (depth > REMOVE_MAX_DEPTH)
+    }
+    if (depth > REMOVE_MAX_DEPTH) {
         return ELOOP;
+    }
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(parent, name, flags);
-    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0) {
         fd = openat(parent, name, flags);
-    if (fd < 0)
+    }
+    if (fd < 0) {
         return errno;
-    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+    }
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         (void)!fchmod(fd, 0700); /* a program may have made its folder read-only */
+    }
     int no = remove_contents(fd, depth);
-    if (no == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+    if (no == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
         no = errno;
+    }
     return no;
 }
 
 enum err io_dir_remove(const char *path, struct error *e) {
     struct stat st;
     if (lstat(path, &st) != 0) {
-        if (errno == ENOENT)
+        if (errno == ENOENT) {
             return OK;
+        }
         return io_error_errno(e, errno, "cannot remove", path);
     }
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(st.st_mode)) {
         return error_set(e, ERR_INVALID, "cannot remove %s: it is no folder", path);
+    }
     int no = remove_at(AT_FDCWD, path, 0);
     return no != 0 ? io_error_errno(e, no, "cannot remove", path) : OK;
 }
@@ -296,10 +337,12 @@ enum err io_dir_remove(const char *path, struct error *e) {
 enum err io_dir_temp(const char *parent, char *out, size_t out_bytes, struct error *e) {
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/cairn-XXXXXX", parent != NULL ? parent : P_tmpdir);
-    if (len < 0 || (size_t)len >= sizeof path || (size_t)len >= out_bytes)
+    if (len < 0 || (size_t)len >= sizeof path || (size_t)len >= out_bytes) {
         return error_set(e, ERR_INVALID, "the path of the temporary folder is too long");
-    if (mkdtemp(path) == NULL)
+    }
+    if (mkdtemp(path) == NULL) {
         return io_error_errno(e, errno, "cannot make a folder in", parent ? parent : P_tmpdir);
+    }
     memcpy(out, path, (size_t)len + 1);
     return OK;
 }

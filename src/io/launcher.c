@@ -22,16 +22,20 @@ static void copy_environment(struct io_launcher *l) {
     for (size_t i = 0; i < INHERITED; i++) {
         size_t len = strlen(names[i]);
         l->env[i].name = names[i];
-        for (char **at = environ; at != NULL && *at != NULL; at++)
-            if (l->env[i].value == NULL && strncmp(*at, names[i], len) == 0 && (*at)[len] == '=')
+        for (char **at = environ; at != NULL && *at != NULL; at++) {
+            if (l->env[i].value == NULL && strncmp(*at, names[i], len) == 0 && (*at)[len] == '=') {
                 l->env[i].value = strdup(*at + len + 1);
+            }
+        }
     }
 }
 
 const char *io_launcher_env(const struct io_launcher *l, const char *name) {
-    for (size_t i = 0; i < INHERITED; i++)
-        if (strcmp(l->env[i].name, name) == 0)
+    for (size_t i = 0; i < INHERITED; i++) {
+        if (strcmp(l->env[i].name, name) == 0) {
             return l->env[i].value;
+        }
+    }
     return NULL;
 }
 
@@ -57,8 +61,9 @@ static pid_t fork_launcher(int sock, uint64_t nonce) {
     int host_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     pid_t pid = fork();
     int no = errno;
-    if (pid == 0)
+    if (pid == 0) {
         launcher_child_run(sock, host_pidfd, nonce);
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     io_fd_close(&host_pidfd);
     errno = no;
@@ -68,21 +73,25 @@ static pid_t fork_launcher(int sock, uint64_t nonce) {
 static void on_socket(void *ctx, int events);
 
 enum err launcher_start(struct io_launcher *l, struct error *e) {
-    if (l->pid != 0)
+    if (l->pid != 0) {
         return OK;
-    if (l->read_buffer == NULL && (l->read_buffer = malloc(LAUNCHER_READ_BYTES)) == NULL)
+    }
+    if (l->read_buffer == NULL && (l->read_buffer = malloc(LAUNCHER_READ_BYTES)) == NULL) {
         return error_nomem(e);
+    }
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         return io_error_errno(e, errno, "cannot start", "the launcher process");
+    }
     pid_t pid = fork_launcher(pair[1], l->nonce);
     int no = errno;
     io_fd_close(&pair[1]);
     struct io_poll *poll = pid < 0 ? NULL : io_poll_open(l->loop, pair[0], 0, on_socket, l);
     if (poll == NULL) {
         io_fd_close(&pair[0]); /* which ends the launcher, if there is one */
-        if (pid > 0)
+        if (pid > 0) {
             waitpid(pid, NULL, 0);
+        }
         return pid < 0 ? io_error_errno(e, no, "cannot start", "the launcher process")
                        : error_nomem(e);
     }
@@ -94,13 +103,15 @@ enum err launcher_start(struct io_launcher *l, struct error *e) {
 }
 
 void launcher_stop(struct io_launcher *l) {
-    if (l->pid == 0)
+    if (l->pid == 0) {
         return;
+    }
     io_poll_close(l->poll);
     l->poll = NULL;
     io_fd_close(&l->sock);
-    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
         continue;
+    }
     l->pid = 0;
 }
 
@@ -133,18 +144,22 @@ static int send_packet(struct io_launcher *l, struct iovec *parts, size_t part_c
         head->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
         memcpy(CMSG_DATA(head), fds, sizeof(int) * fd_count);
     }
-    while (sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        if (errno != EINTR)
+    while (sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno != EINTR) {
             return errno;
+        }
+    }
     return 0;
 }
 
 static int send_spawn(struct io_process *p) {
     int fds[WIRE_FDS];
     size_t count = 0;
-    for (int i = 0; i < WIRE_FDS; i++)
-        if (p->fds[i] >= 0)
+    for (int i = 0; i < WIRE_FDS; i++) {
+        if (p->fds[i] >= 0) {
             fds[count++] = p->fds[i];
+        }
+    }
     bool apart = p->fds[WIRE_FD_TEXT] >= 0;
     struct iovec parts[2] = {{&p->request, sizeof p->request}, {p->text.ptr, p->text.len}};
     int no = send_packet(p->launcher, parts, apart ? 1 : 2, fds, count);
@@ -159,8 +174,9 @@ static int send_kill(struct io_process *p) {
     struct wire_kill m = {.head = {WIRE_KILL, p->id}, .grace_ms = p->kill_grace_ms};
     struct iovec part = {&m, sizeof m};
     int no = send_packet(p->launcher, &part, 1, NULL, 0);
-    if (no == 0)
+    if (no == 0) {
         p->kill_wanted = false;
+    }
     return no;
 }
 
@@ -169,10 +185,12 @@ int launcher_flush(struct io_launcher *l) {
     int no = 0;
     while (l->unsent != NULL && no == 0) {
         struct io_process *p = l->unsent;
-        if (!p->sent)
+        if (!p->sent) {
             no = send_spawn(p);
-        if (no == 0 && p->kill_wanted)
+        }
+        if (no == 0 && p->kill_wanted) {
             no = send_kill(p);
+        }
         if (no == 0) {
             l->unsent = p->next_unsent;
             p->next_unsent = NULL;
@@ -187,10 +205,11 @@ int launcher_send(struct io_process *p) {
     struct io_launcher *l = p->launcher;
     if (!p->queued) {
         p->queued = true;
-        if (l->unsent == NULL)
+        if (l->unsent == NULL) {
             l->unsent = p;
-        else
+        } else {
             l->unsent_end->next_unsent = p;
+        }
         l->unsent_end = p;
     }
     return launcher_flush(l);
@@ -200,14 +219,17 @@ void launcher_unqueue(struct io_process *p) {
     struct io_launcher *l = p->launcher;
     struct io_process *before = NULL;
     for (struct io_process *at = l->unsent; at != NULL; before = at, at = at->next_unsent) {
-        if (at != p)
+        if (at != p) {
             continue;
-        if (before == NULL)
+        }
+        if (before == NULL) {
             l->unsent = p->next_unsent;
-        else
+        } else {
             before->next_unsent = p->next_unsent;
-        if (l->unsent_end == p)
+        }
+        if (l->unsent_end == p) {
             l->unsent_end = before;
+        }
         return;
     }
 }
@@ -216,22 +238,25 @@ void launcher_unqueue(struct io_process *p) {
 
 static struct io_process *find_process(const struct io_launcher *l, uint32_t id) {
     struct io_process *p = l->first;
-    while (p != NULL && p->id != id)
+    while (p != NULL && p->id != id) {
         p = p->next;
+    }
     return p;
 }
 
 static void handle_message(struct io_launcher *l, const void *packet) {
     const struct wire_head *head = packet;
     struct io_process *p = find_process(l, head->id);
-    if (p == NULL || p->gone)
+    if (p == NULL || p->gone) {
         return;
-    if (head->type == WIRE_STARTED)
+    }
+    if (head->type == WIRE_STARTED) {
         process_started(p, packet);
-    else if (head->type == WIRE_FAILED)
+    } else if (head->type == WIRE_FAILED) {
         p->failed = *(const struct wire_failed *)packet;
-    else if (head->type == WIRE_GONE)
+    } else if (head->type == WIRE_GONE) {
         process_gone(p, packet);
+    }
 }
 
 /* Somebody killed the launcher. */
@@ -253,33 +278,38 @@ static void take_messages(struct io_launcher *l) {
             struct wire_gone gone;
         } packet;
         ssize_t got = recv(l->sock, &packet, sizeof packet, MSG_DONTWAIT);
-        if (got > 0)
+        if (got > 0) {
             handle_message(l, &packet);
-        else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             launcher_lost(l);
-        else if (errno == EAGAIN)
+        } else if (errno == EAGAIN) {
             return;
+        }
     }
 }
 
 static void on_socket(void *ctx, int events) {
     struct io_launcher *l = ctx;
     l->in_callback = true;
-    if ((events & IO_WRITABLE) != 0)
+    if ((events & IO_WRITABLE) != 0) {
         launcher_flush(l);
+    }
     take_messages(l);
     l->in_callback = false;
 }
 
 void io_launcher_close(struct io_launcher *l) {
-    if (l == NULL)
+    if (l == NULL) {
         return;
+    }
     ASSERT(!l->in_callback);
-    while (l->first != NULL)
+    while (l->first != NULL) {
         process_forget(l->first);
+    }
     launcher_stop(l);
-    for (size_t i = 0; i < INHERITED; i++)
+    for (size_t i = 0; i < INHERITED; i++) {
         free(l->env[i].value);
+    }
     free(l->read_buffer);
     free(l);
 }

@@ -45,8 +45,9 @@ struct request {
 };
 
 static void send_wire(int sock, const void *message, size_t size) {
-    while (send(sock, message, size, MSG_NOSIGNAL) < 0 && errno == EINTR)
+    while (send(sock, message, size, MSG_NOSIGNAL) < 0 && errno == EINTR) {
         continue;
+    }
 }
 
 static void send_failed(int sock, uint32_t id, int no, enum wire_stage stage) {
@@ -63,8 +64,9 @@ static _Noreturn void give_up(const struct child *c, const struct request *r, in
 }
 
 static void place_fd(const struct child *c, const struct request *r, int from, int to) {
-    if (from >= 0 && dup2(from, to) < 0)
+    if (from >= 0 && dup2(from, to) < 0) {
         give_up(c, r, errno, STAGE_SETUP);
+    }
 }
 
 static void set_up_process(const struct child *c, const struct request *r) {
@@ -72,8 +74,9 @@ static void set_up_process(const struct child *c, const struct request *r) {
     sigemptyset(&none);
     struct rlimit no_core = {0, 0};
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != c->self)
+    if (getppid() != c->self) {
         _exit(EXIT_NOT_EXECUTED);
+    }
     setsid(); /* a session of its own: a process group too, and no terminal to ask */
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &no_core);
@@ -82,32 +85,38 @@ static void set_up_process(const struct child *c, const struct request *r) {
     place_fd(c, r, r->fds[WIRE_FD_OUT], 1);
     place_fd(c, r, r->fds[WIRE_FD_ERR], 2);
     place_fd(c, r, r->fds[WIRE_FD_RESULT], 3);
-    if (chdir(r->folder) != 0)
+    if (chdir(r->folder) != 0) {
         give_up(c, r, errno, STAGE_FOLDER);
+    }
 }
 
 static const char *env_find(char *const *env, struct str name_equals) {
-    for (; *env != NULL; env++)
-        if (strncmp(*env, name_equals.ptr, name_equals.len) == 0)
+    for (; *env != NULL; env++) {
+        if (strncmp(*env, name_equals.ptr, name_equals.len) == 0) {
             return *env + name_equals.len;
+        }
+    }
     return NULL;
 }
 
 /* 0 for a file that may be executed, else an errno value. */
 static int check_program(const char *path) {
     struct stat st;
-    if (stat(path, &st) != 0)
+    if (stat(path, &st) != 0) {
         return errno;
-    if (!S_ISREG(st.st_mode))
+    }
+    if (!S_ISREG(st.st_mode)) {
         return EACCES;
+    }
     return access(path, X_OK) != 0 ? errno : 0;
 }
 
 /* The path of the program, looked up like a shell does; an errno value otherwise. */
 static int find_program(const struct request *r, char out[PATH_MAX]) {
     struct str name = str_from(r->argv[0]);
-    if (name.len == 0 || name.len >= PATH_MAX)
+    if (name.len == 0 || name.len >= PATH_MAX) {
         return name.len == 0 ? ENOENT : ENAMETOOLONG;
+    }
     if (memchr(name.ptr, '/', name.len) != NULL) {
         memcpy(out, name.ptr, name.len + 1);
         return check_program(out);
@@ -117,8 +126,9 @@ static int find_program(const struct request *r, char out[PATH_MAX]) {
     int answer = ENOENT;
     while (rest.len > 0) {
         struct str part = str_split(rest, ':', &rest);
-        if (part.len + name.len + 2 > PATH_MAX)
+        if (part.len + name.len + 2 > PATH_MAX) {
             continue;
+        }
         size_t at = 0;
         if (part.len > 0) {
             memcpy(out, part.ptr, part.len);
@@ -127,10 +137,12 @@ static int find_program(const struct request *r, char out[PATH_MAX]) {
         }
         memcpy(out + at, name.ptr, name.len + 1);
         int no = check_program(out);
-        if (no == 0)
+        if (no == 0) {
             return 0;
-        if (no == EACCES)
+        }
+        if (no == EACCES) {
             answer = EACCES;
+        }
     }
     return answer;
 }
@@ -138,8 +150,9 @@ static int find_program(const struct request *r, char out[PATH_MAX]) {
 /* Tells the host who it is and waits until the host has taken note. */
 static void report_and_wait(const struct child *c, const struct request *r) {
     struct proc_row row = {.start_time = 0};
-    if (!proc_read(0, &row))
+    if (!proc_read(0, &row)) {
         row.start_time = 0;
+    }
     struct wire_started m = {
         .head = {WIRE_STARTED, r->head->head.id}, .pid = getpid(), .start_time = row.start_time};
     send_wire(c->sock, &m, sizeof m);
@@ -148,16 +161,18 @@ static void report_and_wait(const struct child *c, const struct request *r) {
     do {
         got = read(r->fds[WIRE_FD_GO], &go, sizeof go);
     } while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof go)
+    if (got != (ssize_t)sizeof go) {
         give_up(c, r, EIO, STAGE_SETUP);
+    }
 }
 
 static _Noreturn void run_process(const struct child *c, const struct request *r) {
     char program[PATH_MAX];
     set_up_process(c, r);
     int no = find_program(r, program);
-    if (no != 0)
+    if (no != 0) {
         give_up(c, r, no, STAGE_PROGRAM);
+    }
     report_and_wait(c, r);
     execve(program, r->argv, r->env);
     give_up(c, r, errno, STAGE_EXEC);
@@ -169,8 +184,9 @@ static bool add_texts(struct child *c, const char **at, const char *end, uint32_
     for (uint32_t i = 0; i <= count; i++) {
         const char **slot = proc_vec_add(&c->texts);
         const char *nul = i < count ? memchr(*at, '\0', (size_t)(end - *at)) : end;
-        if (slot == NULL || nul == NULL)
+        if (slot == NULL || nul == NULL) {
             return false;
+        }
         *slot = i < count ? *at : NULL;
         *at = i < count ? nul + 1 : *at;
     }
@@ -182,8 +198,9 @@ static bool read_texts(struct child *c, struct request *r, const char *text) {
     const char *end = text + r->head->text_bytes;
     c->texts.count = 0;
     if (r->head->argc == 0 || !add_texts(c, &text, end, r->head->argc) ||
-        !add_texts(c, &text, end, r->head->envc))
+        !add_texts(c, &text, end, r->head->envc)) {
         return false;
+    }
     char **all = c->texts.ptr;
     r->argv = all;
     r->env = all + r->head->argc + 1;
@@ -195,10 +212,12 @@ static bool read_texts(struct child *c, struct request *r, const char *text) {
  * which would touch memory whose locks other threads of the host held. */
 static int fork_process(struct child *c, const struct request *r) {
     pid_t pid = _Fork();
-    if (pid < 0)
+    if (pid < 0) {
         return errno;
-    if (pid == 0)
+    }
+    if (pid == 0) {
         run_process(c, r);
+    }
     if (tree_add(&c->tree, r->head->head.id, pid) == NULL) {
         kill(pid, SIGKILL);
         return ENOMEM;
@@ -210,20 +229,24 @@ static int start_process(struct child *c, struct request *r, const char *inline_
     const char *text = inline_text;
     size_t bytes = r->head->text_bytes;
     int text_fd = r->fds[WIRE_FD_TEXT];
-    if (text_fd >= 0)
+    if (text_fd >= 0) {
         text = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, text_fd, 0);
-    if (text == MAP_FAILED)
+    }
+    if (text == MAP_FAILED) {
         return errno;
+    }
     int no = read_texts(c, r, text) ? fork_process(c, r) : ENOMEM;
-    if (text_fd >= 0)
+    if (text_fd >= 0) {
         munmap((void *)(uintptr_t)text, bytes);
+    }
     return no;
 }
 
 static void spawn(struct child *c, struct request *r, const char *inline_text) {
     int no = start_process(c, r, inline_text);
-    if (no == 0)
+    if (no == 0) {
         return;
+    }
     uint32_t id = r->head->head.id;
     send_failed(c->sock, id, no, STAGE_FORK);
     struct wire_gone m = {.head = {WIRE_GONE, id}};
@@ -244,8 +267,9 @@ static void sort_fds(struct request *r, const int *got, size_t count) {
 
 static size_t received_fds(struct msghdr *m, int out[WIRE_FDS]) {
     struct cmsghdr *head = CMSG_FIRSTHDR(m);
-    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) {
         return 0;
+    }
     size_t bytes = head->cmsg_len - CMSG_LEN(0);
     memcpy(out, CMSG_DATA(head), bytes);
     return bytes / sizeof(int);
@@ -260,8 +284,9 @@ static void handle_request(struct child *c, const char *packet, const int *fds, 
     } else if (head->type == WIRE_KILL) {
         const struct wire_kill *m = (const void *)packet;
         struct launched *p = tree_find(&c->tree, m->head.id);
-        if (p != NULL)
+        if (p != NULL) {
             tree_end(&c->tree, p, m->grace_ms);
+        }
     }
 }
 
@@ -278,15 +303,18 @@ static bool take_request(struct child *c) {
                        .msg_control = &control,
                        .msg_controllen = sizeof control};
     ssize_t got = recvmsg(c->sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got < 0)
+    if (got < 0) {
         return errno == EAGAIN || errno == EINTR;
-    if (got == 0)
+    }
+    if (got == 0) {
         return false;
+    }
     int fds[WIRE_FDS];
     size_t count = received_fds(&m, fds);
     handle_request(c, packet, fds, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         close(fds[i]);
+    }
     return true;
 }
 
@@ -306,8 +334,9 @@ static void note_end(struct launched *p, int status, const struct rusage *use) {
 static void report_gone(struct child *c) {
     struct launched *items = c->tree.launched.ptr;
     for (size_t i = c->tree.launched.count; i-- > 0;) {
-        if (!items[i].gone)
+        if (!items[i].gone) {
             continue;
+        }
         send_wire(c->sock, &items[i].result, sizeof items[i].result);
         tree_forget(&c->tree, &items[i]);
     }
@@ -320,28 +349,33 @@ static void reap(struct child *c) {
     pid_t pid;
     while ((pid = wait4(-1, &status, WNOHANG, &use)) > 0) {
         struct launched *p = tree_find_pid(&c->tree, pid);
-        if (p != NULL)
+        if (p != NULL) {
             note_end(p, status, &use);
+        }
         main_ended = main_ended || p != NULL;
         stray_ended = stray_ended || p == NULL;
     }
-    if (main_ended)
+    if (main_ended) {
         tree_settle(&c->tree);
-    if (stray_ended && c->tree.next_look_ns != 0)
+    }
+    if (stray_ended && c->tree.next_look_ns != 0) {
         tree_look(&c->tree);
+    }
     report_gone(c);
 }
 
 /* ---- the process itself ---- */
 
 static void close_inherited(int first) {
-    if (close_range((unsigned)first, ~0U, 0) == 0)
+    if (close_range((unsigned)first, ~0U, 0) == 0) {
         return;
+    }
     struct rlimit most;
     int end = getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < INT_MAX ? (int)most.rlim_cur
                                                                               : 65536;
-    for (int fd = first; fd < end; fd++)
+    for (int fd = first; fd < end; fd++) {
         close(fd);
+    }
 }
 
 /* Moves the descriptors that are needed out of the way, closes all others, and lays /dev/null on
@@ -349,26 +383,32 @@ static void close_inherited(int first) {
 static bool arrange_fds(struct child *c) {
     enum { SAFE_FD = 64 };
     c->sock = fcntl(c->sock, F_DUPFD_CLOEXEC, SAFE_FD);
-    if (c->host_pidfd >= 0)
+    if (c->host_pidfd >= 0) {
         c->host_pidfd = fcntl(c->host_pidfd, F_DUPFD_CLOEXEC, SAFE_FD);
+    }
     int low = c->sock < c->host_pidfd || c->host_pidfd < 0 ? c->sock : c->host_pidfd;
     int high = c->sock > c->host_pidfd ? c->sock : c->host_pidfd;
-    if (low < 0)
+    if (low < 0) {
         return false;
-    for (int fd = 0; fd < high; fd++)
-        if (fd != low)
+    }
+    for (int fd = 0; fd < high; fd++) {
+        if (fd != low) {
             close(fd);
+        }
+    }
     close_inherited(high + 1);
     bool ok = open("/dev/null", O_RDWR) == 0;
-    for (int fd = 1; fd < FIRST_FREE_FD; fd++)
+    for (int fd = 1; fd < FIRST_FREE_FD; fd++) {
         ok = ok && dup3(0, fd, fd == 3 ? O_CLOEXEC : 0) == fd;
+    }
     return ok;
 }
 
 static void reset_signals(void) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    for (int signo = 1; signo < NSIG; signo++)
+    for (int signo = 1; signo < NSIG; signo++) {
         sigaction(signo, &standard, NULL);
+    }
     sigset_t set;
     sigfillset(&set);
     sigprocmask(SIG_SETMASK, &set, NULL);
@@ -383,8 +423,9 @@ static bool open_signals(struct child *c) {
 }
 
 static int wait_ms(const struct child *c) {
-    if (c->tree.next_look_ns == 0)
+    if (c->tree.next_look_ns == 0) {
         return -1;
+    }
     int64_t left_ns = c->tree.next_look_ns - tree_now_ns();
     return left_ns <= 0 ? 0 : (int)((left_ns + 999999) / 1000000);
 }
@@ -395,16 +436,19 @@ static bool serve(struct child *c) {
                            {.fd = c->signals, .events = POLLIN},
                            {.fd = c->host_pidfd, .events = POLLIN}};
     poll(fds, ARRAY_LEN(fds), wait_ms(c));
-    if (fds[2].revents != 0)
+    if (fds[2].revents != 0) {
         return false;
+    }
     if (fds[1].revents != 0) {
         struct signalfd_siginfo info;
-        while (read(c->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        while (read(c->signals, &info, sizeof info) == (ssize_t)sizeof info) {
             continue;
+        }
         reap(c);
     }
-    if (fds[0].revents != 0 && !take_request(c))
+    if (fds[0].revents != 0 && !take_request(c)) {
         return false;
+    }
     if (c->tree.next_look_ns != 0 && tree_now_ns() >= c->tree.next_look_ns) {
         tree_look(&c->tree);
         report_gone(c);
@@ -421,8 +465,9 @@ _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && arrange_fds(&c) && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
-    while (ok && serve(&c))
+    while (ok && serve(&c)) {
         continue;
+    }
     tree_kill_all(&c.tree);
     _exit(0);
 }

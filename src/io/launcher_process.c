@@ -24,8 +24,9 @@ enum {
 
 void process_drop_request(struct io_process *p) {
     buf_fini(&p->text);
-    for (int i = 0; i < WIRE_FDS; i++)
+    for (int i = 0; i < WIRE_FDS; i++) {
         io_fd_close(&p->fds[i]);
+    }
 }
 
 /* ---- the end of a process ---- */
@@ -37,8 +38,9 @@ static void close_pipe(struct output_pipe *pipe) {
 }
 
 static void free_process(struct io_process *p) {
-    for (int i = 0; i < PROCESS_PIPES; i++)
+    for (int i = 0; i < PROCESS_PIPES; i++) {
         close_pipe(&p->pipes[i]);
+    }
     process_drop_request(p);
     io_fd_close(&p->go_fd);
     io_fd_close(&p->input_fd);
@@ -50,22 +52,26 @@ static void free_process(struct io_process *p) {
 
 static void unlink_process(struct io_process *p) {
     struct io_launcher *l = p->launcher;
-    if (p->queued)
+    if (p->queued) {
         launcher_unqueue(p);
-    if (p->previous != NULL)
+    }
+    if (p->previous != NULL) {
         p->previous->next = p->next;
-    else
+    } else {
         l->first = p->next;
-    if (p->next != NULL)
+    }
+    if (p->next != NULL) {
         p->next->previous = p->previous;
+    }
     l->running--;
     launcher_watch(l);
 }
 
 static enum err spawn_error(const struct io_process *p, struct error *e) {
     int no = p->failed.no;
-    if (p->lost)
+    if (p->lost) {
         return error_set(e, ERR_TRANSIENT, "the launcher process was killed from outside");
+    }
     switch ((enum wire_stage)p->failed.stage) {
     case STAGE_FORK:
     case STAGE_SETUP:
@@ -74,22 +80,26 @@ static enum err spawn_error(const struct io_process *p, struct error *e) {
         return error_set(e, ERR_IO, "cannot start %s in the folder %s: %s", p->program, p->folder,
                          io_errno_text(no));
     case STAGE_PROGRAM:
-        if (no == ENOENT)
+        if (no == ENOENT) {
             return error_set(e, ERR_NOT_FOUND, "the program %s does not exist%s", p->program,
                              strchr(p->program, '/') == NULL ? " in any folder of PATH" : "");
+        }
         break;
     case STAGE_EXEC:
-        if (no == ENOENT)
+        if (no == ENOENT) {
             return error_set(e, ERR_NOT_FOUND,
                              "the interpreter that the first line of %s names does not exist",
                              p->program);
-        if (no == ENOEXEC)
+        }
+        if (no == ENOEXEC) {
             return error_set(e, ERR_IO,
                              "%s is no program: its first line should be #! and an interpreter",
                              p->program);
-        if (no == E2BIG)
+        }
+        if (no == E2BIG) {
             return error_set(e, ERR_LIMIT, "arguments and environment of %s are too large",
                              p->program);
+        }
         break;
     }
     return error_set(e, ERR_IO, "cannot execute %s: %s", p->program, io_errno_text(no));
@@ -104,9 +114,11 @@ static void finish(struct io_process *p) {
 }
 
 static bool all_ended(const struct io_process *p) {
-    for (int i = 0; i < PROCESS_PIPES; i++)
-        if (p->pipes[i].fd >= 0)
+    for (int i = 0; i < PROCESS_PIPES; i++) {
+        if (p->pipes[i].fd >= 0) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -127,13 +139,16 @@ static void pass_on(struct output_pipe *pipe, struct str bytes) {
         pipe->seen_bytes < p->max_output_bytes ? p->max_output_bytes - pipe->seen_bytes : 0;
     pipe->seen_bytes += bytes.len;
     struct str fits = {bytes.ptr, bytes.len < room ? bytes.len : (size_t)room};
-    if (fits.len > 0)
+    if (fits.len > 0) {
         p->output(p->ctx, pipe->number, fits);
-    if (fits.len == bytes.len)
+    }
+    if (fits.len == bytes.len) {
         return;
+    }
     if (pipe->number != 2) {
-        if (!p->over_limit)
+        if (!p->over_limit) {
             io_process_kill(p, 0);
+        }
         p->over_limit = true;
     } else if (!pipe->noted) {
         pipe->noted = true;
@@ -145,12 +160,13 @@ static void read_pipe(struct output_pipe *pipe, int most) {
     struct io_launcher *l = pipe->process->launcher;
     for (int i = 0; i < most && pipe->fd >= 0; i++) {
         ssize_t got = read(pipe->fd, l->read_buffer, LAUNCHER_READ_BYTES);
-        if (got > 0)
+        if (got > 0) {
             pass_on(pipe, (struct str){l->read_buffer, (size_t)got});
-        else if (got == 0 || (errno != EINTR && errno != EAGAIN))
+        } else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
             close_pipe(pipe);
-        else if (errno == EAGAIN)
+        } else if (errno == EAGAIN) {
             return;
+        }
     }
 }
 
@@ -161,16 +177,18 @@ static void on_pipe(void *ctx, int events) {
     struct io_launcher *l = p->launcher;
     l->in_callback = true;
     read_pipe(pipe, READS_PER_TURN);
-    if (p->gone && all_ended(p))
+    if (p->gone && all_ended(p)) {
         finish(p);
+    }
     l->in_callback = false;
 }
 
 void process_started(struct io_process *p, const struct wire_started *m) {
     p->pid = m->pid;
     p->start_time = m->start_time;
-    if (p->started != NULL)
+    if (p->started != NULL) {
         p->started(p->ctx, m->pid, m->start_time);
+    }
     (void)!eventfd_write(p->go_fd, 1);
     io_fd_close(&p->go_fd);
 }
@@ -183,21 +201,25 @@ void process_gone(struct io_process *p, const struct wire_gone *m) {
                                  .user_us = m->user_us,
                                  .system_us = m->system_us,
                                  .max_rss_kib = m->max_rss_kib};
-    for (int i = 0; i < PROCESS_PIPES; i++)
+    for (int i = 0; i < PROCESS_PIPES; i++) {
         read_pipe(&p->pipes[i], READS_PER_TURN);
-    if (all_ended(p))
+    }
+    if (all_ended(p)) {
         finish(p);
-    else
+    } else {
         io_timer_start(p->drain, DRAIN_NS);
+    }
 }
 
 /* Somebody killed the launcher. Its children got SIGKILL with it; what they had started is killed
  * as far as it can still be found. */
 void process_lost(struct io_process *p) {
-    if (p->gone)
+    if (p->gone) {
         return;
-    if (p->pid != 0)
+    }
+    if (p->pid != 0) {
         io_process_kill_stale(p->pid, p->start_time);
+    }
     p->gone = p->lost = true;
     p->result = (struct io_exit){.status = -1};
     io_timer_start(p->drain, 0);
@@ -215,10 +237,12 @@ static bool make_memfd(struct str text, int *out_fd) {
     *out_fd = fd;
     while (fd >= 0 && text.len > 0) {
         ssize_t put = write(fd, text.ptr, text.len);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR) {
             continue;
-        if (put < 0)
+        }
+        if (put < 0) {
             return false;
+        }
         text.ptr += put;
         text.len -= (size_t)put;
     }
@@ -227,8 +251,9 @@ static bool make_memfd(struct str text, int *out_fd) {
 
 static bool make_pipe(int *out_read, int *out_write) {
     int pair[2];
-    if (pipe2(pair, O_CLOEXEC) != 0)
+    if (pipe2(pair, O_CLOEXEC) != 0) {
         return false;
+    }
     *out_read = pair[0];
     *out_write = pair[1];
     return true;
@@ -236,8 +261,9 @@ static bool make_pipe(int *out_read, int *out_write) {
 
 static bool make_output(struct io_process *p, int number, enum wire_fd role) {
     struct output_pipe *pipe = &p->pipes[number - 1];
-    if (!make_pipe(&pipe->fd, &p->fds[role]))
+    if (!make_pipe(&pipe->fd, &p->fds[role])) {
         return false;
+    }
     pipe->poll = io_poll_open(p->launcher->loop, pipe->fd, IO_READABLE, on_pipe, pipe);
     return pipe->poll != NULL;
 }
@@ -251,21 +277,25 @@ static bool make_go(struct io_process *p) {
 
 /* The descriptor that is kept is this process's own: others reach it by /proc/<pid>/fd. */
 static bool make_input(struct io_process *p, const struct io_process_spec *spec) {
-    if (spec->stdin_text.len == 0 && spec->stdin_path_env == NULL)
+    if (spec->stdin_text.len == 0 && spec->stdin_path_env == NULL) {
         return true;
+    }
     p->request.flags |= WIRE_HAS_IN;
-    if (!make_memfd(spec->stdin_text, &p->fds[WIRE_FD_IN]))
+    if (!make_memfd(spec->stdin_text, &p->fds[WIRE_FD_IN])) {
         return false;
-    if (spec->stdin_path_env != NULL)
+    }
+    if (spec->stdin_path_env != NULL) {
         p->input_fd = fcntl(p->fds[WIRE_FD_IN], F_DUPFD_CLOEXEC, 0);
+    }
     return spec->stdin_path_env == NULL || p->input_fd >= 0;
 }
 
 static bool make_fds(struct io_process *p, const struct io_process_spec *spec) {
     if (spec->want_result) {
         p->request.flags |= WIRE_HAS_RESULT;
-        if (!make_output(p, 3, WIRE_FD_RESULT))
+        if (!make_output(p, 3, WIRE_FD_RESULT)) {
             return false;
+        }
     }
     return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) && make_go(p);
 }
@@ -275,14 +305,17 @@ static void add_text(struct buf *text, const char *s) {
 }
 
 static char *absolute_folder(const char *folder) {
-    if (folder != NULL && folder[0] == '/')
+    if (folder != NULL && folder[0] == '/') {
         return strdup(folder);
+    }
     char *here = getcwd(NULL, 0);
     char *joined = NULL;
-    if (here == NULL || folder == NULL || folder[0] == '\0')
+    if (here == NULL || folder == NULL || folder[0] == '\0') {
         return here;
-    if (asprintf(&joined, "%s/%s", here, folder) < 0)
+    }
+    if (asprintf(&joined, "%s/%s", here, folder) < 0) {
         joined = NULL;
+    }
     free(here);
     return joined;
 }
@@ -309,25 +342,30 @@ static bool encode(struct io_process *p, const struct io_process_spec *spec) {
     buf_init(text, TEXT_MAX_BYTES);
     p->program = strdup(spec->argv[0]);
     p->folder = absolute_folder(spec->cwd);
-    for (const char *const *at = spec->argv; *at != NULL; at++, p->request.argc++)
+    for (const char *const *at = spec->argv; *at != NULL; at++, p->request.argc++) {
         add_text(text, *at);
-    for (const char *const *at = spec->env; at != NULL && *at != NULL; at++)
+    }
+    for (const char *const *at = spec->env; at != NULL && *at != NULL; at++) {
         add_variable(p, *at);
+    }
     add_own_variables(p, spec);
     add_text(text, p->folder != NULL ? p->folder : "");
     p->request.text_bytes = text->len;
-    if (!buf_ok(text) || p->program == NULL || p->folder == NULL)
+    if (!buf_ok(text) || p->program == NULL || p->folder == NULL) {
         return false;
-    if (text->len <= WIRE_INLINE_BYTES)
+    }
+    if (text->len <= WIRE_INLINE_BYTES) {
         return true;
+    }
     p->request.flags |= WIRE_HAS_TEXT;
     return make_memfd(buf_str(text), &p->fds[WIRE_FD_TEXT]);
 }
 
 static struct io_process *new_process(struct io_launcher *l, const struct io_process_spec *spec) {
     struct io_process *p = calloc(1, sizeof *p);
-    if (p == NULL)
+    if (p == NULL) {
         return NULL;
+    }
     p->launcher = l;
     p->started = spec->started;
     p->output = spec->output;
@@ -335,10 +373,12 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
     p->ctx = spec->ctx;
     p->max_output_bytes = spec->max_output_bytes;
     p->go_fd = p->input_fd = -1;
-    for (int i = 0; i < WIRE_FDS; i++)
+    for (int i = 0; i < WIRE_FDS; i++) {
         p->fds[i] = -1;
-    for (int i = 0; i < PROCESS_PIPES; i++)
+    }
+    for (int i = 0; i < PROCESS_PIPES; i++) {
         p->pipes[i] = (struct output_pipe){.process = p, .fd = -1, .number = i + 1};
+    }
     p->id = ++l->last_id;
     p->request.head = (struct wire_head){WIRE_SPAWN, p->id};
     return p;
@@ -347,8 +387,9 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
 static void link_process(struct io_process *p) {
     struct io_launcher *l = p->launcher;
     p->next = l->first;
-    if (l->first != NULL)
+    if (l->first != NULL) {
         l->first->previous = p;
+    }
     l->first = p;
     l->running++;
 }
@@ -356,8 +397,9 @@ static void link_process(struct io_process *p) {
 struct io_process *io_process_start(struct io_launcher *l, const struct io_process_spec *spec,
                                     struct error *e) {
     ASSERT(spec->argv[0] != NULL && spec->exited != NULL && spec->output != NULL);
-    if (launcher_start(l, e) != OK)
+    if (launcher_start(l, e) != OK) {
         return NULL;
+    }
     struct io_process *p = new_process(l, spec);
     if (p == NULL) {
         error_nomem(e);
@@ -386,8 +428,9 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
 }
 
 void io_process_kill(struct io_process *p, int grace_ms) {
-    if (p->gone)
+    if (p->gone) {
         return;
+    }
     p->kill_grace_ms = p->kill_wanted && p->kill_grace_ms < grace_ms ? p->kill_grace_ms : grace_ms;
     p->kill_wanted = true;
     launcher_send(p);

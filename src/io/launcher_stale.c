@@ -24,37 +24,43 @@ static struct proc_row *find_same(const struct proc_vec *rows, const struct proc
 static void mark_tree(struct proc_vec *rows, struct proc_vec *seen) {
     for (size_t i = 0; i < seen->count; i++) {
         struct proc_row *row = find_same(rows, &((struct proc_row *)seen->ptr)[i]);
-        if (row != NULL)
+        if (row != NULL) {
             row->mark = TREE;
+        }
     }
     proc_spread(rows);
     const struct proc_row *items = rows->ptr;
     for (size_t i = 0; i < rows->count; i++) {
         bool known = false;
-        for (size_t k = 0; k < seen->count && !known; k++)
+        for (size_t k = 0; k < seen->count && !known; k++) {
             known = ((struct proc_row *)seen->ptr)[k].pid == items[i].pid;
+        }
         struct proc_row *note = items[i].mark == TREE && !known ? proc_vec_add(seen) : NULL;
-        if (note != NULL)
+        if (note != NULL) {
             *note = items[i];
+        }
     }
 }
 
 void io_process_kill_stale(int64_t pid, uint64_t start_time) {
     struct proc_row main_row;
     if (pid <= 1 || pid > INT32_MAX || pid == getpid() || !proc_read((pid_t)pid, &main_row) ||
-        main_row.start_time != start_time)
+        main_row.start_time != start_time) {
         return;
+    }
     struct proc_vec rows, seen;
     proc_vec_init(&rows, sizeof(struct proc_row));
     proc_vec_init(&seen, sizeof(struct proc_row));
     struct proc_row *first = proc_vec_add(&seen);
-    if (first != NULL)
+    if (first != NULL) {
         *first = main_row;
+    }
     int64_t end_ns = io_clock_system.mono(NULL).ns + WAIT_MOST_MS * INT64_C(1000000);
     while (proc_scan(&rows) && io_clock_system.mono(NULL).ns < end_ns) {
         mark_tree(&rows, &seen);
-        if (proc_signal(&rows, TREE, SIGKILL, getpgrp()) == 0)
+        if (proc_signal(&rows, TREE, SIGKILL, getpgrp()) == 0) {
             break;
+        }
         poll(NULL, 0, LOOK_PAUSE_MS);
     }
     proc_vec_fini(&rows);

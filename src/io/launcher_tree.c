@@ -54,32 +54,40 @@ struct launched *tree_add(struct tree *t, uint32_t id, pid_t pid) {
 
 struct launched *tree_find(struct tree *t, uint32_t id) {
     struct launched *items = t->launched.ptr;
-    for (size_t i = 0; i < t->launched.count; i++)
-        if (items[i].id == id)
+    for (size_t i = 0; i < t->launched.count; i++) {
+        if (items[i].id == id) {
             return &items[i];
+        }
+    }
     return NULL;
 }
 
 struct launched *tree_find_pid(struct tree *t, pid_t pid) {
     struct launched *items = t->launched.ptr;
-    for (size_t i = 0; i < t->launched.count; i++)
-        if (items[i].pid == pid && !items[i].ended)
+    for (size_t i = 0; i < t->launched.count; i++) {
+        if (items[i].pid == pid && !items[i].ended) {
             return &items[i];
+        }
+    }
     return NULL;
 }
 
 static uint32_t known_find(const struct tree *t, const struct proc_row *row) {
     const struct known *items = t->known.ptr;
-    for (size_t i = 0; i < t->known.count; i++)
-        if (items[i].pid == row->pid && items[i].start_time == row->start_time)
+    for (size_t i = 0; i < t->known.count; i++) {
+        if (items[i].pid == row->pid && items[i].start_time == row->start_time) {
             return items[i].id;
+        }
+    }
     return 0;
 }
 
 static void known_forget(struct tree *t, uint32_t id) {
-    for (size_t i = t->known.count; i-- > 0;)
-        if (((struct known *)t->known.ptr)[i].id == id)
+    for (size_t i = t->known.count; i-- > 0;) {
+        if (((struct known *)t->known.ptr)[i].id == id) {
             proc_vec_drop(&t->known, i);
+        }
+    }
 }
 
 /* Processes of ending trees, so that they are recognised when their parents are gone. */
@@ -88,8 +96,9 @@ static void known_note(struct tree *t, uint32_t id) {
     for (size_t i = 0; i < t->rows.count; i++) {
         struct known *k;
         if (rows[i].mark != id || known_find(t, &rows[i]) != 0 ||
-            (k = proc_vec_add(&t->known)) == NULL)
+            (k = proc_vec_add(&t->known)) == NULL) {
             continue;
+        }
         *k = (struct known){.pid = rows[i].pid, .start_time = rows[i].start_time, .id = id};
     }
 }
@@ -98,8 +107,9 @@ static uint32_t token_find(const struct tree *t, pid_t pid) {
     char prefix[sizeof LAUNCHER_TOKEN_NAME + 17];
     size_t len = sizeof LAUNCHER_TOKEN_NAME - 1;
     uint8_t bytes[8];
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(t->nonce >> (56 - 8 * i));
+    }
     memcpy(prefix, LAUNCHER_TOKEN_NAME, len);
     hex_encode(bytes, sizeof bytes, prefix + len);
     prefix[len + 16] = '-';
@@ -114,10 +124,11 @@ static uint32_t elder_find(const struct tree *t, const struct proc_row *stray) {
     uint32_t found = 0;
     for (size_t i = 0; i < t->launched.count; i++) {
         const struct proc_row *main_row = proc_find(&t->rows, items[i].pid);
-        if (items[i].ending || items[i].unsettled)
+        if (items[i].ending || items[i].unsettled) {
             found = items[i].id;
-        else if (main_row != NULL && main_row->start_time <= stray->start_time)
+        } else if (main_row != NULL && main_row->start_time <= stray->start_time) {
             return 0;
+        }
     }
     return found;
 }
@@ -125,22 +136,27 @@ static uint32_t elder_find(const struct tree *t, const struct proc_row *stray) {
 static uint32_t stray_owner(struct tree *t, const struct proc_row *row) {
     uint32_t id = known_find(t, row);
     const struct launched *items = t->launched.ptr;
-    for (size_t i = 0; id == 0 && i < t->launched.count; i++)
-        if (items[i].pid == row->sid)
+    for (size_t i = 0; id == 0 && i < t->launched.count; i++) {
+        if (items[i].pid == row->sid) {
             id = items[i].id;
-    if (id == 0)
+        }
+    }
+    if (id == 0) {
         id = token_find(t, row->pid);
+    }
     return id != 0 && tree_find(t, id) != NULL ? id : elder_find(t, row);
 }
 
 /* Scans /proc and marks every process of a tree with the id of its main process. */
 static bool scan(struct tree *t) {
-    if (!proc_scan(&t->rows))
+    if (!proc_scan(&t->rows)) {
         return false;
+    }
     struct proc_row *rows = t->rows.ptr;
     for (size_t i = 0; i < t->rows.count; i++) {
-        if (rows[i].ppid != t->self)
+        if (rows[i].ppid != t->self) {
             continue;
+        }
         const struct launched *p = tree_find_pid(t, rows[i].pid);
         rows[i].mark = p != NULL ? p->id : rows[i].zombie ? 0 : stray_owner(t, &rows[i]);
     }
@@ -150,9 +166,11 @@ static bool scan(struct tree *t) {
 
 static bool has_live(const struct tree *t, uint32_t id) {
     const struct proc_row *rows = t->rows.ptr;
-    for (size_t i = 0; i < t->rows.count; i++)
-        if (rows[i].mark == id && !rows[i].zombie)
+    for (size_t i = 0; i < t->rows.count; i++) {
+        if (rows[i].mark == id && !rows[i].zombie) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -167,10 +185,12 @@ static void signal_tree(struct tree *t, const struct launched *p, int signo, boo
         known_note(t, p->id);
         proc_signal(&t->rows, p->id, signo, getpgrp());
     }
-    if (!p->ended)
+    if (!p->ended) {
         kill(p->pid, signo); /* it may not have become leader of its group yet */
-    if (!scanned && kill(-p->pid, signo) == 0 && signo == SIGTERM)
+    }
+    if (!scanned && kill(-p->pid, signo) == 0 && signo == SIGTERM) {
         kill(-p->pid, SIGCONT);
+    }
 }
 
 static void set_deadline(struct launched *p, int64_t now_ns, int grace_ms) {
@@ -185,23 +205,27 @@ static void set_deadline(struct launched *p, int64_t now_ns, int grace_ms) {
 void tree_end(struct tree *t, struct launched *p, int grace_ms) {
     bool first = !p->ending;
     set_deadline(p, tree_now_ns(), grace_ms);
-    if (first && grace_ms > 0)
+    if (first && grace_ms > 0) {
         signal_tree(t, p, SIGTERM, scan(t));
+    }
     look_soon(t);
-    if (grace_ms <= 0)
+    if (grace_ms <= 0) {
         tree_look(t);
+    }
 }
 
 /* True when every child of this process is a main process, or when that cannot be known here. */
 static bool no_strays(struct tree *t) {
     char text[4096];
     int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return false;
+    }
     ssize_t got = read(fd, text, sizeof text);
     close(fd);
-    if (got < 0 || got == (ssize_t)sizeof text)
+    if (got < 0 || got == (ssize_t)sizeof text) {
         return false;
+    }
     const char *end = text + got;
     pid_t pid = 0;
     for (const char *at = text; at < end; at++) {
@@ -209,8 +233,9 @@ static bool no_strays(struct tree *t) {
             pid = pid * 10 + (*at - '0');
             continue;
         }
-        if (pid != 0 && tree_find_pid(t, pid) == NULL)
+        if (pid != 0 && tree_find_pid(t, pid) == NULL) {
             return false;
+        }
         pid = 0;
     }
     return true;
@@ -224,17 +249,20 @@ static void settle_one(struct tree *t, struct launched *p, bool scanned) {
     }
     bool was_ending = p->ending;
     set_deadline(p, tree_now_ns(), REST_GRACE_MS);
-    if (!was_ending)
+    if (!was_ending) {
         signal_tree(t, p, SIGTERM, true);
+    }
     look_soon(t);
 }
 
 void tree_settle(struct tree *t) {
     struct launched *items = t->launched.ptr;
     bool scanned = !no_strays(t) && scan(t);
-    for (size_t i = 0; i < t->launched.count; i++)
-        if (items[i].unsettled)
+    for (size_t i = 0; i < t->launched.count; i++) {
+        if (items[i].unsettled) {
             settle_one(t, &items[i], scanned);
+        }
+    }
 }
 
 void tree_look(struct tree *t) {
@@ -243,22 +271,26 @@ void tree_look(struct tree *t) {
     int64_t next_ns = INT64_MAX;
     struct launched *items = t->launched.ptr;
     for (size_t i = 0; i < t->launched.count; i++) {
-        if (!items[i].ending)
+        if (!items[i].ending) {
             continue;
+        }
         items[i].gone =
             items[i].ended && (!has_live(t, items[i].id) || now_ns >= items[i].give_up_at_ns);
-        if (items[i].gone)
+        if (items[i].gone) {
             continue;
+        }
         if (now_ns >= items[i].kill_at_ns) {
             signal_tree(t, &items[i], SIGKILL, scanned);
             killing = true;
-        } else if (items[i].kill_at_ns < next_ns)
+        } else if (items[i].kill_at_ns < next_ns) {
             next_ns = items[i].kill_at_ns;
+        }
     }
     t->look_pause_ns = t->look_pause_ns * 2 < LOOK_MOST_MS * NS_PER_MS ? t->look_pause_ns * 2
                                                                        : LOOK_MOST_MS * NS_PER_MS;
-    if (killing && now_ns + t->look_pause_ns < next_ns)
+    if (killing && now_ns + t->look_pause_ns < next_ns) {
         next_ns = now_ns + t->look_pause_ns;
+    }
     t->next_look_ns = next_ns == INT64_MAX ? 0 : next_ns;
 }
 
@@ -271,10 +303,12 @@ void tree_forget(struct tree *t, struct launched *p) {
 static bool reap_all(void) {
     for (;;) {
         pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if (pid < 0 && errno != EINTR)
+        if (pid < 0 && errno != EINTR) {
             return true;
-        if (pid == 0)
+        }
+        if (pid == 0) {
             return false;
+        }
     }
 }
 
@@ -285,9 +319,11 @@ void tree_kill_all(struct tree *t) {
     while (!reap_all() && tree_now_ns() < give_up_ns) {
         bool scanned = proc_scan(&t->rows);
         struct proc_row *rows = t->rows.ptr;
-        for (size_t i = 0; scanned && i < t->rows.count; i++)
-            if (rows[i].ppid == t->self)
+        for (size_t i = 0; scanned && i < t->rows.count; i++) {
+            if (rows[i].ppid == t->self) {
                 rows[i].mark = EVERYTHING;
+            }
+        }
         proc_spread(&t->rows);
         proc_signal(&t->rows, EVERYTHING, SIGKILL, getpgrp());
         poll(NULL, 0, 1);

@@ -19,15 +19,17 @@ enum { WAIT_FIRST_US = 200, WAIT_MOST_US = 10000 };
 
 enum err io_lock_open(struct io_lock *l, const char *path, struct error *e) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0)
+    if (fd < 0) {
         return io_error_errno(e, errno, "cannot open lock file", path);
+    }
     l->fd = fd;
     return OK;
 }
 
 void io_lock_close(struct io_lock *l) {
-    if (l != NULL)
+    if (l != NULL) {
         io_fd_close(&l->fd);
+    }
 }
 
 static int lock_call(int fd, int command, short type, int64_t at) {
@@ -58,15 +60,18 @@ enum err io_lock_take(struct io_lock *l, int64_t at, int wait_ms, struct error *
     int64_t pause = WAIT_FIRST_US;
     for (;;) {
         int status = lock_call(l->fd, F_OFD_SETLK, F_WRLCK, at);
-        if (status >= 0)
+        if (status >= 0) {
             return OK;
-        if (status != -EAGAIN && status != -EACCES)
+        }
+        if (status != -EAGAIN && status != -EACCES) {
             return lock_error(e, -status);
+        }
         int64_t left_us =
             (int64_t)wait_ms * 1000 - (io_clock_system.mono(NULL).ns - start_ns) / 1000;
-        if (left_us <= 0)
+        if (left_us <= 0) {
             return error_set(e, ERR_STORE_BUSY, "another process holds the lock (waited %d ms)",
                              wait_ms);
+        }
         pause_us(pause < left_us ? pause : left_us);
         pause = pause * 2 < WAIT_MOST_US ? pause * 2 : WAIT_MOST_US;
     }

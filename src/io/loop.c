@@ -51,8 +51,9 @@ struct io_wake {
 
 enum err io_loop_open(const struct io_clock *clock, struct io_loop **out, struct error *e) {
     struct io_loop *l = calloc(1, sizeof *l);
-    if (l == NULL)
+    if (l == NULL) {
         return error_nomem(e);
+    }
     int status = uv_loop_init(&l->uv);
     if (status != 0) {
         free(l);
@@ -64,11 +65,13 @@ enum err io_loop_open(const struct io_clock *clock, struct io_loop **out, struct
 }
 
 void io_loop_close(struct io_loop *l) {
-    if (l == NULL)
+    if (l == NULL) {
         return;
+    }
     ASSERT(l->open_count == 0);
-    while (uv_loop_alive(&l->uv) != 0)
+    while (uv_loop_alive(&l->uv) != 0) {
         uv_run(&l->uv, UV_RUN_ONCE);
+    }
     ASSERT(uv_loop_close(&l->uv) == 0);
     free(l);
 }
@@ -98,8 +101,9 @@ static void on_timer(uv_timer_t *uv) {
 
 struct io_timer *io_timer_open(struct io_loop *l, void (*due)(void *ctx), void *ctx) {
     struct io_timer *t = calloc(1, sizeof *t);
-    if (t == NULL)
+    if (t == NULL) {
         return NULL;
+    }
     t->loop = l;
     t->due = due;
     t->ctx = ctx;
@@ -111,8 +115,9 @@ struct io_timer *io_timer_open(struct io_loop *l, void (*due)(void *ctx), void *
 /* Milliseconds for uv_timer_start such that libuv's truncated clock passes the exact moment. */
 static uint64_t timeout_ms(struct io_loop *l, int64_t delay_ns) {
     enum { NS_PER_MS = 1000000 };
-    if (delay_ns <= 0)
+    if (delay_ns <= 0) {
         return 0;
+    }
     uint64_t due_ns = uv_hrtime() + (uint64_t)delay_ns;
     uint64_t due_ms = due_ns / NS_PER_MS + (due_ns % NS_PER_MS != 0);
     uint64_t now_ms = uv_now(&l->uv);
@@ -127,8 +132,9 @@ void io_timer_start(struct io_timer *t, int64_t delay_ns) {
 void io_timer_stop(struct io_timer *t) { uv_timer_stop(&t->uv); }
 
 void io_timer_close(struct io_timer *t) {
-    if (t != NULL)
+    if (t != NULL) {
         close_handle(t->loop, &t->uv);
+    }
 }
 
 static void on_poll(uv_poll_t *uv, int status, int events) {
@@ -150,8 +156,9 @@ static void poll_start(struct io_poll *p) {
 struct io_poll *io_poll_open(struct io_loop *l, int fd, int events,
                              void (*ready)(void *ctx, int events), void *ctx) {
     struct io_poll *p = calloc(1, sizeof *p);
-    if (p == NULL)
+    if (p == NULL) {
         return NULL;
+    }
     if (uv_poll_init(&l->uv, &p->uv, fd) != 0) {
         free(p);
         return NULL;
@@ -171,8 +178,9 @@ void io_poll_change(struct io_poll *p, int events) {
 }
 
 void io_poll_close(struct io_poll *p) {
-    if (p != NULL)
+    if (p != NULL) {
         close_handle(p->loop, &p->uv);
+    }
 }
 
 static void on_signal(uv_signal_t *uv, int signo) {
@@ -183,8 +191,9 @@ static void on_signal(uv_signal_t *uv, int signo) {
 struct io_signal *io_signal_open(struct io_loop *l, int signo, void (*got)(void *ctx, int signo),
                                  void *ctx) {
     struct io_signal *s = calloc(1, sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
         return NULL;
+    }
     s->loop = l;
     s->got = got;
     s->ctx = ctx;
@@ -198,8 +207,9 @@ struct io_signal *io_signal_open(struct io_loop *l, int signo, void (*got)(void 
 }
 
 void io_signal_close(struct io_signal *s) {
-    if (s != NULL)
+    if (s != NULL) {
         close_handle(s->loop, &s->uv);
+    }
 }
 
 static void on_wake(uv_async_t *uv) {
@@ -209,8 +219,9 @@ static void on_wake(uv_async_t *uv) {
 
 struct io_wake *io_wake_open(struct io_loop *l, void (*woken)(void *ctx), void *ctx) {
     struct io_wake *w = calloc(1, sizeof *w);
-    if (w == NULL)
+    if (w == NULL) {
         return NULL;
+    }
     if (uv_async_init(&l->uv, &w->uv, on_wake) != 0) {
         free(w);
         return NULL;
@@ -226,6 +237,7 @@ struct io_wake *io_wake_open(struct io_loop *l, void (*woken)(void *ctx), void *
 void io_wake_send(struct io_wake *w) { uv_async_send(&w->uv); }
 
 void io_wake_close(struct io_wake *w) {
-    if (w != NULL)
+    if (w != NULL) {
         close_handle(w->loop, &w->uv);
+    }
 }

@@ -20,8 +20,9 @@ void proc_vec_init(struct proc_vec *v, size_t item_bytes) {
 }
 
 void proc_vec_fini(struct proc_vec *v) {
-    if (v->ptr != NULL)
+    if (v->ptr != NULL) {
         munmap(v->ptr, v->cap * v->item_bytes);
+    }
     proc_vec_init(v, v->item_bytes);
 }
 
@@ -31,16 +32,18 @@ static bool vec_grow(struct proc_vec *v) {
                     ? mmap(NULL, cap * v->item_bytes, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                     : mremap(v->ptr, v->cap * v->item_bytes, cap * v->item_bytes, MREMAP_MAYMOVE);
-    if (ptr == MAP_FAILED)
+    if (ptr == MAP_FAILED) {
         return false;
+    }
     v->ptr = ptr;
     v->cap = cap;
     return true;
 }
 
 void *proc_vec_add(struct proc_vec *v) {
-    if (v->count == v->cap && !vec_grow(v))
+    if (v->count == v->cap && !vec_grow(v)) {
         return NULL;
+    }
     char *item = (char *)v->ptr + v->count++ * v->item_bytes;
     memset(item, 0, v->item_bytes);
     return item;
@@ -49,9 +52,10 @@ void *proc_vec_add(struct proc_vec *v) {
 void proc_vec_drop(struct proc_vec *v, size_t i) {
     ASSERT(i < v->count);
     v->count--;
-    if (i < v->count)
+    if (i < v->count) {
         memcpy((char *)v->ptr + i * v->item_bytes, (char *)v->ptr + v->count * v->item_bytes,
                v->item_bytes);
+    }
 }
 
 static char *put_number(char *at, uint64_t number) {
@@ -61,8 +65,9 @@ static char *put_number(char *at, uint64_t number) {
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
     } while (number > 0);
-    while (count > 0)
+    while (count > 0) {
         *at++ = digits[--count];
+    }
     return at;
 }
 
@@ -70,9 +75,9 @@ void proc_path(char out[64], pid_t pid, const char *leaf) {
     char *at = out;
     memcpy(at, "/proc/", 6);
     at += 6;
-    if (pid > 0)
+    if (pid > 0) {
         at = put_number(at, (uint64_t)pid);
-    else {
+    } else {
         memcpy(at, "self", 4);
         at += 4;
     }
@@ -87,19 +92,22 @@ static size_t read_small(pid_t pid, const char *leaf, char *out, size_t out_byte
     char path[64];
     proc_path(path, pid, leaf);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return 0;
+    }
     ssize_t got = read(fd, out, out_bytes);
     close(fd);
     return got > 0 ? (size_t)got : 0;
 }
 
 static uint64_t next_number(const char **at, const char *end) {
-    while (*at < end && (**at < '0' || **at > '9'))
+    while (*at < end && (**at < '0' || **at > '9')) {
         (*at)++;
+    }
     uint64_t number = 0;
-    while (*at < end && **at >= '0' && **at <= '9')
+    while (*at < end && **at >= '0' && **at <= '9') {
         number = number * 10 + (uint64_t)(*(*at)++ - '0');
+    }
     return number;
 }
 
@@ -110,8 +118,9 @@ bool proc_read(pid_t pid, struct proc_row *out) {
     size_t len = read_small(pid, "stat", text, sizeof text);
     const char *end = text + len;
     const char *at = len > 0 ? memrchr(text, ')', len) : NULL;
-    if (at == NULL || end - at < 4)
+    if (at == NULL || end - at < 4) {
         return false;
+    }
     const char *head = text;
     struct proc_row row = {.pid = (pid_t)next_number(&head, end)};
     at += 2;
@@ -119,20 +128,23 @@ bool proc_read(pid_t pid, struct proc_row *out) {
     row.ppid = (pid_t)next_number(&at, end);
     row.pgid = (pid_t)next_number(&at, end);
     row.sid = (pid_t)next_number(&at, end);
-    for (int field = 7; field <= 22; field++)
+    for (int field = 7; field <= 22; field++) {
         row.start_time = next_number(&at, end);
+    }
     *out = row;
     return true;
 }
 
 /* Rows come ordered from the kernel; should one not, it is moved to its place. */
 static bool add_row(struct proc_vec *rows, const struct proc_row *row) {
-    if (proc_vec_add(rows) == NULL)
+    if (proc_vec_add(rows) == NULL) {
         return false;
+    }
     struct proc_row *items = rows->ptr;
     size_t i = rows->count - 1;
-    for (; i > 0 && items[i - 1].pid > row->pid; i--)
+    for (; i > 0 && items[i - 1].pid > row->pid; i--) {
         items[i] = items[i - 1];
+    }
     items[i] = *row;
     return true;
 }
@@ -146,8 +158,9 @@ static bool scan_names(struct proc_vec *rows, const char *names, size_t len) {
         struct proc_row row;
         const char *end = name + strlen(name);
         pid_t pid = *name >= '1' && *name <= '9' ? (pid_t)next_number(&name, end) : 0;
-        if (pid > 0 && proc_read(pid, &row) && !add_row(rows, &row))
+        if (pid > 0 && proc_read(pid, &row) && !add_row(rows, &row)) {
             return false;
+        }
     }
     return true;
 }
@@ -155,8 +168,9 @@ static bool scan_names(struct proc_vec *rows, const char *names, size_t len) {
 bool proc_scan(struct proc_vec *rows) {
     rows->count = 0;
     int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return false;
+    }
     char names[8192] __attribute__((aligned(8)));
     bool ok = true;
     for (;;) {
@@ -176,10 +190,11 @@ struct proc_row *proc_find(const struct proc_vec *rows, pid_t pid) {
     size_t low = 0, high = rows->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (items[middle].pid < pid)
+        if (items[middle].pid < pid) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low < rows->count && items[low].pid == pid ? &items[low] : NULL;
 }
@@ -203,14 +218,17 @@ size_t proc_signal(const struct proc_vec *rows, uint32_t mark, int signo, pid_t 
     const struct proc_row *items = rows->ptr;
     size_t count = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        if (items[i].mark != mark || items[i].zombie)
+        if (items[i].mark != mark || items[i].zombie) {
             continue;
+        }
         count++;
-        if (signo == SIGKILL && items[i].pgid > 1 && items[i].pgid != keep_pgid)
+        if (signo == SIGKILL && items[i].pgid > 1 && items[i].pgid != keep_pgid) {
             kill(-items[i].pgid, SIGKILL);
+        }
         kill(items[i].pid, signo);
-        if (signo == SIGTERM)
+        if (signo == SIGTERM) {
             kill(items[i].pid, SIGCONT); /* a stopped process could not act on it */
+        }
     }
     return count;
 }
@@ -218,8 +236,9 @@ size_t proc_signal(const struct proc_vec *rows, uint32_t mark, int signo, pid_t 
 /* The number after the first match in text, or -1; end of text ends the number too. */
 static int64_t number_after(const char *text, size_t len, struct str prefix) {
     const char *hit = memmem(text, len, prefix.ptr, prefix.len);
-    if (hit == NULL)
+    if (hit == NULL) {
         return -1;
+    }
     hit += prefix.len;
     return (int64_t)next_number(&hit, text + len);
 }
@@ -233,8 +252,9 @@ int64_t proc_token_find(pid_t pid, struct str prefix) {
     ASSERT(tail < sizeof text / 2);
     proc_path(path, pid, "environ");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     int64_t number = -1;
     size_t len = 0;
     ssize_t got = 1;
@@ -243,8 +263,9 @@ int64_t proc_token_find(pid_t pid, struct str prefix) {
         len += got > 0 ? (size_t)got : 0;
         size_t whole = got > 0 ? (len > tail ? len - tail : 0) : len;
         const char *hit = memmem(text, len, prefix.ptr, prefix.len);
-        if (hit != NULL && (size_t)(hit - text) < whole)
+        if (hit != NULL && (size_t)(hit - text) < whole) {
             number = number_after(hit, len - (size_t)(hit - text), prefix);
+        }
         memmove(text, text + whole, len - whole);
         len -= whole;
     }

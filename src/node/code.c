@@ -63,13 +63,15 @@ static struct value make_meta(struct run *r, const struct io_exit *x, struct str
     struct value_builder b;
     value_builder_init(&b, &r->arena);
     value_map_add(&b, STR("exitStatus"), x->signal != 0 ? value_null() : value_int(x->status));
-    if (x->signal != 0)
+    if (x->signal != 0) {
         value_map_add(&b, STR("signal"), value_int(x->signal));
+    }
     value_map_add(&b, STR("userMs"), value_int(x->user_us / 1000));
     value_map_add(&b, STR("systemMs"), value_int(x->system_us / 1000));
     value_map_add(&b, STR("maxRssKib"), value_int(x->max_rss_kib));
-    if (traceback.len > 0)
+    if (traceback.len > 0) {
         value_map_add(&b, STR("traceback"), value_text(traceback));
+    }
     struct value meta = value_map_done(&b);
     return b.ok ? meta : value_null();
 }
@@ -78,12 +80,16 @@ static struct value make_meta(struct run *r, const struct io_exit *x, struct str
 static struct str last_lines(const struct run *r) {
     struct str s = str_trim((struct str){r->tail, r->tail_len});
     size_t at = s.len;
-    for (int lines = 0; at > 0; at--)
-        if (s.ptr[at - 1] == '\n' && ++lines == TAIL_LINES)
+    for (int lines = 0; at > 0; at--) {
+        if (s.ptr[at - 1] == '\n' && ++lines == TAIL_LINES) {
             break;
-    if (at == 0 && r->tail_len == TAIL_BYTES)
-        while (at < s.len && ((unsigned char)s.ptr[at] & 0xC0) == 0x80)
+        }
+    }
+    if (at == 0 && r->tail_len == TAIL_BYTES) {
+        while (at < s.len && ((unsigned char)s.ptr[at] & 0xC0) == 0x80) {
             at++;
+        }
+    }
     return str_sub(s, at, s.len);
 }
 
@@ -94,23 +100,25 @@ static const char *what_ran(const struct code_data *d) {
 static void fail_exit(struct run *r, const struct io_exit *x, struct value meta) {
     struct str lines = last_lines(r), said;
     const char *colon = lines.len > 0 ? ": " : "";
-    if (x->signal != 0)
+    if (x->signal != 0) {
         said = arena_printf(
             &r->arena, "%s was killed by signal %d (SIG%s)%s%.*s", what_ran(r->data), x->signal,
             sigabbrev_np(x->signal) ? sigabbrev_np(x->signal) : "?", colon, STR_ARG(lines));
-    else
+    } else {
         said = arena_printf(&r->arena, "%s ended with exit status %d%s%.*s", what_ran(r->data),
                             x->status, colon, STR_ARG(lines));
+    }
     fail(r, FAILURE_TRANSIENT, "code", said, meta);
 }
 
 static void fail_spawn(struct run *r, enum err code, const char *message) {
     struct error e;
-    if (code == ERR_NOT_FOUND && !r->data->command)
+    if (code == ERR_NOT_FOUND && !r->data->command) {
         error_set(&e, code, "%s is needed to run this code: %s",
                   r->data->python ? "python3" : r->data->shell, message);
-    else
+    } else {
         error_set(&e, code, "%s", message);
+    }
     fail(r, code == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT, "code",
          str_from(e.message), value_null());
 }
@@ -123,17 +131,18 @@ static void fail_too_large(struct run *r, struct value meta) {
 }
 
 static void log_output(struct run *r) {
-    if (r->output.len > 0)
+    if (r->output.len > 0) {
         r->port->ops->log(r->port, "stdout", buf_str(&r->output));
+    }
 }
 
 /* A returned value wins, and then what was printed is the log; else what was printed counts. */
 static void complete(struct run *r, const struct code_answer *answer, struct value meta) {
     struct step_result result = {.arena = &r->arena, .meta = meta, .body = answer->value};
     struct error e;
-    if (answer->has_value)
+    if (answer->has_value) {
         log_output(r);
-    else if (code_output_value(&r->arena, buf_str(&r->output), &result.body, &e) != OK) {
+    } else if (code_output_value(&r->arena, buf_str(&r->output), &result.body, &e) != OK) {
         fail_error(r, &e);
         return;
     }
@@ -156,8 +165,9 @@ static void finish(struct run *r, const struct io_exit *x) {
     } else if (x->status != 0) {
         log_output(r);
         fail_exit(r, x, meta);
-    } else
+    } else {
         complete(r, &answer, meta);
+    }
 }
 
 /* ---- what the process does ---- */
@@ -168,8 +178,9 @@ static void on_started(void *ctx, int64_t pid, uint64_t start_time) {
 }
 
 static void keep_tail(struct run *r, struct str bytes) {
-    if (bytes.len > TAIL_BYTES)
+    if (bytes.len > TAIL_BYTES) {
         bytes = str_sub(bytes, bytes.len - TAIL_BYTES, bytes.len);
+    }
     if (r->tail_len + bytes.len > TAIL_BYTES) {
         size_t kept = TAIL_BYTES - bytes.len;
         memmove(r->tail, r->tail + r->tail_len - kept, kept);
@@ -181,11 +192,11 @@ static void keep_tail(struct run *r, struct str bytes) {
 
 static void on_output(void *ctx, int fd, struct str bytes) {
     struct run *r = ctx;
-    if (fd == 1)
+    if (fd == 1) {
         buf_append(&r->output, bytes);
-    else if (fd == 3)
+    } else if (fd == 3) {
         buf_append(&r->answer, bytes);
-    else {
+    } else {
         keep_tail(r, bytes);
         r->port->ops->log(r->port, "stderr", bytes);
     }
@@ -194,14 +205,15 @@ static void on_output(void *ctx, int fd, struct str bytes) {
 static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
                       const char *spawn_message, bool over_limit) {
     struct run *r = ctx;
-    if (spawn_error != OK)
+    if (spawn_error != OK) {
         fail_spawn(r, spawn_error, spawn_message);
-    else if (over_limit)
+    } else if (over_limit) {
         fail_too_large(r, make_meta(r, x, (struct str){0}));
-    else if (!buf_ok(&r->output) || !buf_ok(&r->answer))
+    } else if (!buf_ok(&r->output) || !buf_ok(&r->answer)) {
         fail(r, FAILURE_PERMANENT, "too_large", STR("no memory for the output"), value_null());
-    else
+    } else {
         finish(r, x);
+    }
     free_run(r);
 }
 
@@ -211,8 +223,9 @@ static enum err start_process(struct run *r, struct error *e) {
     struct step_port *port = r->port;
     struct code_input input;
     enum err status = code_input_make(r->data, port, &r->arena, &input, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     struct io_process_spec spec = {.argv = input.argv,
                                    .env = input.env,
                                    .cwd = input.cwd,
@@ -237,8 +250,9 @@ static void code_start(const struct step_in *in, struct step_port *port) {
     arena_init(&r->arena, 0);
     buf_init(&r->output, 0);
     buf_init(&r->answer, 0);
-    if (start_process(r, &r->start_error) == OK)
+    if (start_process(r, &r->start_error) == OK) {
         return;
+    }
     r->timer = io_timer_open(port->loop, on_start_failed, r);
     ASSERT(r->timer != NULL);
     io_timer_start(r->timer, 0);
@@ -246,15 +260,17 @@ static void code_start(const struct step_in *in, struct step_port *port) {
 
 static void code_cancel(struct step_port *port) {
     struct run *r = port->kind_data;
-    if (r->process != NULL)
+    if (r->process != NULL) {
         io_process_kill(r->process, GRACE_MS);
+    }
 }
 
 /* ---- compile time ---- */
 
 static struct str folder_of(struct str path) {
-    while (path.len > 0 && path.ptr[path.len - 1] != '/')
+    while (path.len > 0 && path.ptr[path.len - 1] != '/') {
         path.len--;
+    }
     return path.len > 0 ? (struct str){path.ptr, path.len - 1} : path;
 }
 
@@ -268,11 +284,13 @@ static void check_language(struct node_check *c, struct code_data *d) {
     d->command = check_has(c, "command");
     d->python = str_is(name, "python");
     d->shell = str_is(name, "bash") ? "bash" : str_is(name, "sh") ? "sh" : NULL;
-    if (d->command && check_has(c, "language"))
+    if (d->command && check_has(c, "language")) {
         check_error(c, "language", "bad_field",
                     "language goes with code or file, not with command");
-    if (check_has(c, "function") && name.len > 0 && !d->python)
+    }
+    if (check_has(c, "function") && name.len > 0 && !d->python) {
         check_error(c, "function", "bad_field", "function is only for language: python");
+    }
 }
 
 static void check_text(struct node_check *c, struct code_data *d) {
@@ -282,8 +300,9 @@ static void check_text(struct node_check *c, struct code_data *d) {
         d->folder = folder_of(given);
         d->file = given.ptr != NULL ? given.ptr : "";
         d->line = 1;
-        if (given.ptr == NULL || !check_read_file(c, "file", given, &d->text))
+        if (given.ptr == NULL || !check_read_file(c, "file", given, &d->text)) {
             return;
+        }
     } else {
         struct mark mark = check_content_mark(c, "code");
         struct str file = arena_str(check_arena(c), str_from(mark.file));
@@ -292,36 +311,44 @@ static void check_text(struct node_check *c, struct code_data *d) {
         d->line = mark.line;
     }
     if (!str_is_utf8(d->text) ||
-        (d->text.len > 0 && memchr(d->text.ptr, '\0', d->text.len) != NULL))
+        (d->text.len > 0 && memchr(d->text.ptr, '\0', d->text.len) != NULL)) {
         check_error(c, field, "bad_code", "the code is no UTF-8 text without NUL characters");
-    if (d->shell != NULL && d->text.len + d->line > CODE_SHELL_MAX_BYTES)
+    }
+    if (d->shell != NULL && d->text.len + d->line > CODE_SHELL_MAX_BYTES) {
         check_error(c, field, "bad_code",
                     "a script of more than %d bytes cannot be run this way: use command to start "
                     "it as a program",
                     CODE_SHELL_MAX_BYTES);
+    }
 }
 
 static void check_shapes(struct node_check *c) {
     struct value command = check_literal(c, "command"), env = check_literal(c, "env");
-    if (!value_is_null(command) && (command.type != VALUE_LIST || value_count(command) == 0))
+    if (!value_is_null(command) && (command.type != VALUE_LIST || value_count(command) == 0)) {
         check_error(c, "command", "bad_field",
                     "command is a list of the program and its arguments, like [ls, -l]");
-    if (!value_is_null(env) && env.type != VALUE_MAP)
+    }
+    if (!value_is_null(env) && env.type != VALUE_MAP) {
         check_error(c, "env", "bad_field", "env is a map of names and values");
-    for (size_t i = 0; env.type == VALUE_MAP && i < value_count(env); i++)
-        if (str_starts(value_str(env.pairs[i].key), STR("CAIRN_")))
+    }
+    for (size_t i = 0; env.type == VALUE_MAP && i < value_count(env); i++) {
+        if (str_starts(value_str(env.pairs[i].key), STR("CAIRN_"))) {
             check_error(c, "env", "bad_field",
                         "%.*s cannot be set: names that begin with CAIRN_ are cairn's own",
                         STR_ARG(value_str(env.pairs[i].key)));
+        }
+    }
 }
 
 static void code_check(struct node_check *c) {
     struct code_data *d = ARENA_NEW(check_arena(c), struct code_data);
-    if (d == NULL)
+    if (d == NULL) {
         return;
+    }
     check_language(c, d);
-    if (!d->command)
+    if (!d->command) {
         check_text(c, d);
+    }
     d->function = keep_text(c, check_literal(c, "function"));
     check_shapes(c);
     check_set_data(c, d);

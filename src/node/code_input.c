@@ -33,8 +33,9 @@ static void set_variable(struct variables *v, struct str name, struct str value)
     memcpy(text, item.ptr, item.len);
     memcpy(text + item.len, value.ptr != NULL ? value.ptr : "", value.len);
     size_t at = 0;
-    while (at < v->count && !same_name(v->items[at], name))
+    while (at < v->count && !same_name(v->items[at], name)) {
         at++;
+    }
     if (at == v->cap - 1) { /* one stays for the NULL at the end */
         size_t cap = v->cap * 2;
         const char **items = ARENA_ARRAY(v->arena, cap, const char *);
@@ -54,8 +55,9 @@ static void inherit(struct variables *v, const struct step_port *port, const cha
                     const char *otherwise) {
     const char *value = port->launcher != NULL ? io_launcher_env(port->launcher, name) : NULL;
     value = value != NULL && value[0] != '\0' ? value : otherwise;
-    if (value != NULL)
+    if (value != NULL) {
         set_variable(v, str_from(name), str_from(value));
+    }
 }
 
 /* A single value as the text of a variable or an argument; lists and maps as JSON. */
@@ -70,38 +72,45 @@ static bool print_value(struct arena *a, struct value v, struct str *out) {
 }
 
 static bool is_single(struct value v) {
-    if (v.type == VALUE_TEXT)
+    if (v.type == VALUE_TEXT) {
         return v.extra <= VARIABLE_MAX_BYTES && memchr(v.ptr, '\0', v.extra) == NULL;
+    }
     return v.type != VALUE_LIST && v.type != VALUE_MAP && v.type != VALUE_BYTES;
 }
 
 static void set_scope(struct variables *v, struct value scope) {
     for (size_t i = 0; scope.type == VALUE_MAP && i < value_count(scope); i++) {
         struct str text = {0};
-        if (!is_single(scope.pairs[i].val))
+        if (!is_single(scope.pairs[i].val)) {
             continue;
+        }
         v->ok = v->ok && print_value(v->arena, scope.pairs[i].val, &text);
         set_variable(v, value_str(scope.pairs[i].key), text);
     }
 }
 
 static enum err set_given(struct variables *v, struct value env, struct error *e) {
-    if (env.type != VALUE_MAP)
+    if (env.type != VALUE_MAP) {
         return env.type == VALUE_NULL ? OK : error_set(e, ERR_INVALID, "env is no map");
+    }
     for (size_t i = 0; i < value_count(env); i++) {
         struct str name = value_str(env.pairs[i].key), text;
-        if (value_is_null(env.pairs[i].val))
+        if (value_is_null(env.pairs[i].val)) {
             continue;
-        if (!print_value(v->arena, env.pairs[i].val, &text))
+        }
+        if (!print_value(v->arena, env.pairs[i].val, &text)) {
             return error_nomem(e);
+        }
         bool bad = name.len == 0 || memchr(name.ptr, '=', name.len) != NULL ||
                    memchr(name.ptr, '\0', name.len) != NULL;
-        if (bad || str_starts(name, STR("CAIRN_")))
+        if (bad || str_starts(name, STR("CAIRN_"))) {
             return error_set(e, ERR_INVALID, "env: %.*s cannot be set: %s", STR_ARG(name),
                              bad ? "it is no name of a variable"
                                  : "names that begin with CAIRN_ are cairn's own");
-        if (memchr(text.ptr, '\0', text.len) != NULL)
+        }
+        if (memchr(text.ptr, '\0', text.len) != NULL) {
             return error_set(e, ERR_INVALID, "env: %.*s holds a NUL character", STR_ARG(name));
+        }
         set_variable(v, name, text);
     }
     return OK;
@@ -112,17 +121,20 @@ static enum err make_env(const struct code_data *d, const struct step_port *port
     const struct step_in *in = port->in;
     v->cap = 32;
     v->items = ARENA_ARRAY(v->arena, v->cap, const char *);
-    if (v->items == NULL)
+    if (v->items == NULL) {
         return error_nomem(e);
+    }
     inherit(v, port, "PATH", "/usr/local/bin:/usr/bin:/bin");
     inherit(v, port, "HOME", NULL);
     inherit(v, port, "LANG", "C.UTF-8");
     inherit(v, port, "TMPDIR", NULL);
-    if (!d->python)
+    if (!d->python) {
         set_scope(v, in->scope);
+    }
     enum err status = set_given(v, in->fields[CODE_ENV], e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     char attempt[16];
     size_t at = sizeof attempt;
     uint32_t rest = in->attempt;
@@ -141,18 +153,22 @@ static enum err make_env(const struct code_data *d, const struct step_port *port
 
 static enum err command_argv(struct value command, struct arena *a, const char ***out,
                              struct error *e) {
-    if (command.type != VALUE_LIST || value_count(command) == 0)
+    if (command.type != VALUE_LIST || value_count(command) == 0) {
         return error_set(e, ERR_INVALID, "command is no list of a program and its arguments");
+    }
     size_t count = value_count(command);
     const char **argv = ARENA_ARRAY(a, count + 1, const char *);
     for (size_t i = 0; argv != NULL && i < count; i++) {
         struct str text;
-        if (!print_value(a, command.items[i], &text))
+        if (!print_value(a, command.items[i], &text)) {
             return error_nomem(e);
-        if (memchr(text.ptr, '\0', text.len) != NULL)
+        }
+        if (memchr(text.ptr, '\0', text.len) != NULL) {
             return error_set(e, ERR_INVALID, "command: argument %zu holds a NUL character", i);
-        if (i == 0 && text.len == 0)
+        }
+        if (i == 0 && text.len == 0) {
             return error_set(e, ERR_INVALID, "command: the program has an empty name");
+        }
         argv[i] = text.ptr;
     }
     *out = argv;
@@ -165,8 +181,9 @@ static enum err shell_argv(const struct code_data *d, struct arena *a, const cha
     const char **argv = ARENA_ARRAY(a, 5, const char *);
     size_t before = d->line > 0 ? d->line - 1 : 0;
     char *text = arena_alloc(a, before + d->text.len + 1);
-    if (argv == NULL || text == NULL)
+    if (argv == NULL || text == NULL) {
         return error_nomem(e);
+    }
     memset(text, '\n', before);
     memcpy(text + before, d->text.ptr, d->text.len);
     argv[0] = d->shell;
@@ -188,8 +205,9 @@ static enum err python_argv(struct arena *a, const char ***out, struct error *e)
     struct str text = arena_str(a, buf_str(&program));
     bool ok = buf_ok(&program) && text.ptr != NULL && argv != NULL;
     buf_fini(&program);
-    if (!ok)
+    if (!ok) {
         return error_nomem(e);
+    }
     argv[0] = "python3";
     argv[1] = "-X";
     argv[2] = "utf8";
@@ -215,8 +233,9 @@ static enum err python_input(const struct code_data *d, const struct step_port *
                              struct arena *a, struct str *out, struct error *e) {
     struct value names;
     enum err status = code_mark_bytes(a, port->in->scope, &names, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("code"), value_text(d->text));
@@ -234,15 +253,17 @@ enum err code_input_make(const struct code_data *d, const struct step_port *port
     struct variables v = {.arena = a, .ok = true};
     struct value scope = port->in->scope;
     enum err status = make_env(d, port, &v, e);
-    if (status == OK && d->python)
+    if (status == OK && d->python) {
         status = python_argv(a, &input.argv, e);
-    else if (status == OK && d->command)
+    } else if (status == OK && d->command) {
         status = command_argv(port->in->fields[CODE_COMMAND], a, &input.argv, e);
-    else if (status == OK)
+    } else if (status == OK) {
         status = shell_argv(d, a, &input.argv, e);
-    if (status == OK)
+    }
+    if (status == OK) {
         status = d->python ? python_input(d, port, a, &input.stdin_text, e)
                            : print_input(a, scope, &input.stdin_text, e);
+    }
     struct str folder = arena_str(a, port->base_dir);
     input.env = v.items;
     input.cwd = folder.len > 0 ? folder.ptr : NULL;

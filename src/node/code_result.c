@@ -9,12 +9,15 @@
 /* ---- bytes ---- */
 
 static int base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z')
+    if (c >= 'A' && c <= 'Z') {
         return c - 'A';
-    if (c >= 'a' && c <= 'z')
+    }
+    if (c >= 'a' && c <= 'z') {
         return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
+    }
+    if (c >= '0' && c <= '9') {
         return c - '0' + 52;
+    }
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
@@ -23,25 +26,30 @@ static bool base64_decode(struct str s, char *out, size_t *out_len) {
     size_t len = 0;
     uint32_t bits = 0;
     int count = 0;
-    if (s.len % 4 != 0)
+    if (s.len % 4 != 0) {
         return false;
-    while (s.len > 0 && s.ptr[s.len - 1] == '=')
+    }
+    while (s.len > 0 && s.ptr[s.len - 1] == '=') {
         s.len--;
+    }
     for (size_t i = 0; i < s.len; i++) {
         int digit = base64_digit(s.ptr[i]);
-        if (digit < 0)
+        if (digit < 0) {
             return false;
+        }
         bits = bits << 6 | (uint32_t)digit;
-        if (++count % 4 != 1)
+        if (++count % 4 != 1) {
             out[len++] = (char)(bits >> (count % 4 == 0 ? 0 : count % 4 == 3 ? 2 : 4));
+        }
     }
     *out_len = len;
     return s.len % 4 != 1;
 }
 
 static const struct value *marked_bytes(struct value v) {
-    if (v.type != VALUE_MAP || value_count(v) != 1)
+    if (v.type != VALUE_MAP || value_count(v) != 1) {
         return NULL;
+    }
     const struct value *text = value_get(v, STR("$bytes"));
     return text != NULL && text->type == VALUE_TEXT ? text : NULL;
 }
@@ -50,14 +58,19 @@ static const struct value *marked_bytes(struct value v) {
 enum direction { TO_MARKS, FROM_MARKS };
 
 static bool needs_change(struct value v, enum direction d) {
-    if (d == TO_MARKS ? v.type == VALUE_BYTES : marked_bytes(v) != NULL)
+    if (d == TO_MARKS ? v.type == VALUE_BYTES : marked_bytes(v) != NULL) {
         return true;
-    for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++)
-        if (needs_change(v.items[i], d))
+    }
+    for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
+        if (needs_change(v.items[i], d)) {
             return true;
-    for (size_t i = 0; v.type == VALUE_MAP && i < value_count(v); i++)
-        if (needs_change(v.pairs[i].val, d))
+        }
+    }
+    for (size_t i = 0; v.type == VALUE_MAP && i < value_count(v); i++) {
+        if (needs_change(v.pairs[i].val, d)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -75,25 +88,31 @@ static struct value from_mark(struct arena *a, struct value v, struct value text
     char *bytes = arena_alloc(a, s.len / 4 * 3 + 1);
     size_t len;
     *ok = *ok && bytes != NULL;
-    if (bytes == NULL || !base64_decode(s, bytes, &len))
+    if (bytes == NULL || !base64_decode(s, bytes, &len)) {
         return v;
+    }
     return value_bytes((struct str){bytes, len});
 }
 
 static struct value change(struct arena *a, struct value v, enum direction d, bool *ok) {
-    if (d == TO_MARKS && v.type == VALUE_BYTES)
+    if (d == TO_MARKS && v.type == VALUE_BYTES) {
         return to_mark(a, v, ok);
+    }
     const struct value *text = d == FROM_MARKS ? marked_bytes(v) : NULL;
-    if (text != NULL)
+    if (text != NULL) {
         return from_mark(a, v, *text, ok);
-    if (v.type != VALUE_LIST && v.type != VALUE_MAP)
+    }
+    if (v.type != VALUE_LIST && v.type != VALUE_MAP) {
         return v;
+    }
     struct value_builder b;
     value_builder_init(&b, a);
-    for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++)
+    for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
         value_list_add(&b, change(a, v.items[i], d, ok));
-    for (size_t i = 0; v.type == VALUE_MAP && i < value_count(v); i++)
+    }
+    for (size_t i = 0; v.type == VALUE_MAP && i < value_count(v); i++) {
         value_map_add_value(&b, v.pairs[i].key, change(a, v.pairs[i].val, d, ok));
+    }
     *ok = *ok && b.ok;
     return v.type == VALUE_LIST ? value_list_done(&b) : value_map_done(&b);
 }
@@ -120,15 +139,18 @@ enum err code_answer_read(struct arena *a, struct str text, struct code_answer *
                           struct error *e) {
     struct value v;
     *out = (struct code_answer){0};
-    if (text.len == 0)
+    if (text.len == 0) {
         return OK;
+    }
     enum err status = value_parse_json(a, text, &v, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     const struct value *value = value_get(v, STR("value"));
     const struct value *error = value_get(v, STR("error"));
-    if (value == NULL && error == NULL)
+    if (value == NULL && error == NULL) {
         return error_set(e, ERR_INVALID, "neither a value nor an error");
+    }
     if (error != NULL) {
         const struct value *permanent = value_get(*error, STR("permanent"));
         out->has_error = true;
@@ -152,12 +174,15 @@ enum err code_output_value(struct arena *a, struct str text, struct value *out, 
         return OK;
     }
     enum err status = value_parse_json(a, text, out, &why);
-    if (status == OK)
+    if (status == OK) {
         return OK;
-    if (status == ERR_NOMEM)
+    }
+    if (status == ERR_NOMEM) {
         return error_nomem(e);
-    if (text.ptr[text.len - 1] == '\n')
+    }
+    if (text.ptr[text.len - 1] == '\n') {
         text.len--;
+    }
     *out = value_text(text);
     return OK;
 }

@@ -31,10 +31,12 @@ static void close_mark(struct buf *out) { buf_append_cstr(out, "\"}"); }
 static int compare_keys(const void *a, const void *b) {
     struct value x = (*(const pair_ref *)a)->key;
     struct value y = (*(const pair_ref *)b)->key;
-    if (x.type != y.type)
+    if (x.type != y.type) {
         return x.type < y.type ? -1 : 1;
-    if (x.type == VALUE_TEXT)
+    }
+    if (x.type == VALUE_TEXT) {
         return str_cmp(value_str(x), value_str(y));
+    }
     return x.type == VALUE_INT ? (x.num > y.num) - (x.num < y.num)
                                : (x.unum > y.unum) - (x.unum < y.unum);
 }
@@ -50,12 +52,14 @@ static void print_key(struct value key, struct buf *out) {
 }
 
 static void print_sorted(struct value v, pair_ref *order, int depth, struct buf *out) {
-    for (uint32_t i = 0; i < v.extra; i++)
+    for (uint32_t i = 0; i < v.extra; i++) {
         order[i] = &v.pairs[i];
+    }
     qsort(order, v.extra, sizeof *order, compare_keys);
     for (uint32_t i = 0; i < v.extra && !out->failed; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_append_char(out, ',');
+        }
         print_key(order[i]->key, out);
         buf_append_char(out, ':');
         print(order[i]->val, depth, out);
@@ -75,22 +79,26 @@ static void print_map(struct value v, int depth, struct buf *out) {
         out->failed = true;
         return;
     }
-    if (wrap)
+    if (wrap) {
         buf_append_cstr(out, "{\"$map\":");
+    }
     buf_append_char(out, '{');
     print_sorted(v, order, depth + 1, out);
     buf_append_char(out, '}');
-    if (wrap)
+    if (wrap) {
         buf_append_char(out, '}');
-    if (order != few)
+    }
+    if (order != few) {
         free(order);
+    }
 }
 
 static void print_list(struct value v, int depth, struct buf *out) {
     buf_append_char(out, '[');
     for (uint32_t i = 0; i < v.extra && !out->failed; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_append_char(out, ',');
+        }
         print(v.items[i], depth + 1, out);
     }
     buf_append_char(out, ']');
@@ -108,10 +116,11 @@ static void print_double(double d, struct buf *out) {
 
 static void print_marked(struct value v, const char *name, struct buf *out) {
     open_mark(name, out);
-    if (v.type == VALUE_UINT)
+    if (v.type == VALUE_UINT) {
         value_print_uint64(v.unum, out);
-    else
+    } else {
         value_print_text(v, out);
+    }
     close_mark(out);
 }
 
@@ -124,8 +133,9 @@ static void print_nested(struct value v, int depth, struct buf *out) {
         print_map(v, depth, out);
     } else {
         buf_append_cstr(out, "{\"$optional\":[");
-        if (v.items)
+        if (v.items) {
             print(*v.items, depth + 1, out);
+        }
         buf_append_cstr(out, "]}");
     }
 }

@@ -65,14 +65,16 @@ static inline bool is_small_int(int64_t n) { return n >= SMALL_INT_MIN && n <= S
 /* --- encoding ------------------------------------------------------------------------------- */
 
 static inline uint8_t *room(struct buf *b, size_t n) {
-    if (!b->failed && b->ptr && n <= b->cap - b->len)
+    if (!b->failed && b->ptr && n <= b->cap - b->len) {
         return (uint8_t *)b->ptr + b->len;
+    }
     return (uint8_t *)buf_reserve(b, n);
 }
 
 static inline uint8_t *put_varint(uint8_t *p, uint64_t u) {
-    for (; u >= 0x80; u >>= 7)
+    for (; u >= 0x80; u >>= 7) {
         *p++ = (uint8_t)(u | 0x80);
+    }
     *p++ = (uint8_t)u;
     return p;
 }
@@ -86,13 +88,16 @@ static void put_tagged(struct buf *b, enum tag tag, int fields, uint64_t first, 
     size_t need =
         1 + (fields > 0 ? varint_bytes(first) : 0) + (fields > 1 ? varint_bytes(second) : 0);
     uint8_t *p = room(b, need);
-    if (!p)
+    if (!p) {
         return;
+    }
     *p++ = (uint8_t)tag;
-    if (fields > 0)
+    if (fields > 0) {
         p = put_varint(p, first);
-    if (fields > 1)
+    }
+    if (fields > 1) {
         p = put_varint(p, second);
+    }
     advance(b, p);
 }
 
@@ -106,49 +111,58 @@ static void put_int(struct buf *b, int64_t n) {
 
 static void put_double(struct buf *b, struct value v) {
     uint8_t *p = room(b, 9);
-    if (!p)
+    if (!p) {
         return;
+    }
     *p++ = v.flags & VALUE_LOSSY ? TAG_LOSSY : TAG_DOUBLE;
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         *p++ = (uint8_t)(v.unum >> (8 * i));
+    }
     advance(b, p);
 }
 
 /* `head` is a tag, or -1 for none; `with_len` puts the length behind it. */
 static void put_slice(struct buf *b, int head, bool with_len, struct str s) {
     uint8_t *p = room(b, (head >= 0) + (with_len ? varint_bytes(s.len) : 0) + s.len);
-    if (!p)
+    if (!p) {
         return;
-    if (head >= 0)
+    }
+    if (head >= 0) {
         *p++ = (uint8_t)head;
-    if (with_len)
+    }
+    if (with_len) {
         p = put_varint(p, s.len);
-    if (s.len)
+    }
+    if (s.len) {
         memcpy(p, s.ptr, s.len);
+    }
     advance(b, p + s.len);
 }
 
 /* Ill-formed text is refused here, because the decoder would refuse it when it is too late. */
 static void put_text(struct buf *b, struct str s) {
     bool is_long = s.len > SHORT_TEXT_MAX;
-    if (str_is_utf8(s))
+    if (str_is_utf8(s)) {
         put_slice(b, is_long ? TAG_TEXT : TAG_SHORT_TEXT + (int)s.len, is_long, s);
-    else
+    } else {
         b->failed = true;
+    }
 }
 
 static void put_key(struct buf *b, struct value key) {
-    if (key.type == VALUE_TEXT && str_is_utf8(value_str(key)))
+    if (key.type == VALUE_TEXT && str_is_utf8(value_str(key))) {
         put_slice(b, -1, true, value_str(key));
-    else
+    } else {
         b->failed = true;
+    }
 }
 
 static void put_count(struct buf *b, enum tag short_tag, enum tag tag, uint32_t count) {
-    if (count <= SHORT_COUNT_MAX)
+    if (count <= SHORT_COUNT_MAX) {
         put_tagged(b, (enum tag)(short_tag + count), 0, 0, 0);
-    else
+    } else {
         put_tagged(b, tag, 1, count, 0);
+    }
 }
 
 static void encode(struct value v, int depth, struct buf *b);
@@ -159,13 +173,15 @@ static void encode_children(struct value v, int depth, struct buf *b) {
         b->failed = true;
         return;
     }
-    if (list)
+    if (list) {
         put_count(b, TAG_SHORT_LIST, TAG_LIST, v.extra);
-    else
+    } else {
         put_count(b, TAG_SHORT_MAP, TAG_MAP, v.extra);
+    }
     for (uint32_t i = 0; i < v.extra && !b->failed; i++) {
-        if (!list)
+        if (!list) {
             put_key(b, v.pairs[i].key);
+        }
         encode(list ? v.items[i] : v.pairs[i].val, depth + 1, b);
     }
 }
@@ -198,21 +214,25 @@ void value_encode(struct value v, struct buf *out) { encode(v, 0, out); }
 static bool add_size(struct value v, int depth, size_t *total);
 
 static bool add_children(struct value v, int depth, size_t *total) {
-    if (depth >= VALUE_MAX_DEPTH)
+    if (depth >= VALUE_MAX_DEPTH) {
         return false;
+    }
     *total += 1 + (v.extra > SHORT_COUNT_MAX ? varint_bytes(v.extra) : 0);
     for (uint32_t i = 0; i < v.extra; i++) {
         if (v.type == VALUE_LIST) {
-            if (!add_size(v.items[i], depth + 1, total))
+            if (!add_size(v.items[i], depth + 1, total)) {
                 return false;
+            }
             continue;
         }
         struct value key = v.pairs[i].key;
-        if (key.type != VALUE_TEXT)
+        if (key.type != VALUE_TEXT) {
             return false;
+        }
         *total += varint_bytes(key.extra) + key.extra;
-        if (!add_size(v.pairs[i].val, depth + 1, total))
+        if (!add_size(v.pairs[i].val, depth + 1, total)) {
             return false;
+        }
     }
     return true;
 }
@@ -272,8 +292,9 @@ static bool take_long_varint(struct decoder *d, uint64_t *out) {
     for (unsigned i = 0; i < VARINT_MAX_BYTES && d->p < d->end; i++) {
         uint8_t byte = *d->p++;
         u |= (uint64_t)(byte & 0x7F) << (7 * i);
-        if (byte & 0x80)
+        if (byte & 0x80) {
             continue;
+        }
         *out = u;
         return !(byte == 0 && i > 0) && !(i == 9 && byte > 1); /* shortest form, 64 bits */
     }
@@ -289,11 +310,13 @@ static inline bool take_varint(struct decoder *d, uint64_t *out) {
 }
 
 static enum err take_slice(struct decoder *d, uint64_t len, bool utf8, struct str *out) {
-    if (len > left(d) || len > VALUE_MAX_TEXT)
+    if (len > left(d) || len > VALUE_MAX_TEXT) {
         return corrupt(d, "text is longer than what is left");
+    }
     struct str s = {(const char *)d->p, (size_t)len};
-    if (utf8 && !str_is_utf8(s))
+    if (utf8 && !str_is_utf8(s)) {
         return corrupt(d, "text is not UTF-8");
+    }
     d->p += len;
     *out = s;
     return OK;
@@ -302,50 +325,59 @@ static enum err take_slice(struct decoder *d, uint64_t len, bool utf8, struct st
 static enum err decode_slice(struct decoder *d, uint8_t tag, struct value *out) {
     uint64_t len;
     struct str s = {0};
-    if (!take_varint(d, &len) || (tag == TAG_TEXT && len <= SHORT_TEXT_MAX))
+    if (!take_varint(d, &len) || (tag == TAG_TEXT && len <= SHORT_TEXT_MAX)) {
         return corrupt(d, "bad length");
+    }
     enum err err = take_slice(d, len, tag == TAG_TEXT, &s);
-    if (err == OK)
+    if (err == OK) {
         *out = tag == TAG_TEXT ? value_text(s) : value_bytes(s);
+    }
     return err;
 }
 
 static enum err decode_number(struct decoder *d, uint8_t tag, struct value *out) {
     uint64_t u;
-    if (!take_varint(d, &u))
+    if (!take_varint(d, &u)) {
         return corrupt(d, "bad integer");
+    }
     if (tag == TAG_UINT) {
         *out = value_uint(u);
         return OK;
     }
-    if (is_small_int(unzigzag(u)))
+    if (is_small_int(unzigzag(u))) {
         return corrupt(d, "integer not in its shortest form");
+    }
     *out = value_int(unzigzag(u));
     return OK;
 }
 
 static enum err decode_double(struct decoder *d, uint8_t tag, struct value *out) {
-    if (left(d) < 8)
+    if (left(d) < 8) {
         return corrupt(d, "cut short");
+    }
     uint64_t bits = 0;
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         bits |= (uint64_t)d->p[i] << (8 * i);
+    }
     d->p += 8;
     *out = (struct value){.type = VALUE_DOUBLE, .unum = bits};
-    if (tag == TAG_LOSSY)
+    if (tag == TAG_LOSSY) {
         out->flags = VALUE_LOSSY;
+    }
     return OK;
 }
 
 static enum err decode_time(struct decoder *d, uint8_t tag, struct value *out) {
     uint64_t seconds, nanos;
-    if (!take_varint(d, &seconds) || !take_varint(d, &nanos))
+    if (!take_varint(d, &seconds) || !take_varint(d, &nanos)) {
         return corrupt(d, "bad time");
+    }
     int64_t s = unzigzag(seconds);
     int64_t ns = tag == TAG_TIMESTAMP ? (int64_t)nanos : unzigzag(nanos);
     bool bad_sign = tag == TAG_TIMESTAMP ? ns < 0 : (s > 0 && ns < 0) || (s < 0 && ns > 0);
-    if (bad_sign || ns >= NANOS_PER_S || ns <= -NANOS_PER_S)
+    if (bad_sign || ns >= NANOS_PER_S || ns <= -NANOS_PER_S) {
         return corrupt(d, "nanoseconds out of range");
+    }
     *out = tag == TAG_TIMESTAMP ? value_timestamp(s, (int32_t)ns) : value_duration(s, (int32_t)ns);
     return OK;
 }
@@ -354,57 +386,68 @@ static enum err decode(struct decoder *d, int depth, struct value *out);
 
 /* Checks a count against what is left and books what its children need at least. */
 static enum err open_container(struct decoder *d, uint64_t count, size_t child_bytes, int depth) {
-    if (depth >= VALUE_MAX_DEPTH)
+    if (depth >= VALUE_MAX_DEPTH) {
         return corrupt(d, "nested too deep");
-    if (count > VALUE_MAX_COUNT || d->owed > left(d) || count * child_bytes > left(d) - d->owed)
+    }
+    if (count > VALUE_MAX_COUNT || d->owed > left(d) || count * child_bytes > left(d) - d->owed) {
         return corrupt(d, "more items than bytes left");
+    }
     d->owed += (size_t)count * child_bytes;
     return OK;
 }
 
 static enum err decode_list(struct decoder *d, uint64_t count, int depth, struct value *out) {
     enum err err = open_container(d, count, 1, depth);
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     struct value *items = count ? ARENA_ARRAY(d->arena, (size_t)count, struct value) : NULL;
-    if (count && !items)
+    if (count && !items) {
         return error_nomem(d->e);
+    }
     for (uint64_t i = 0; i < count && err == OK; i++) {
         d->owed -= 1;
         err = decode(d, depth + 1, &items[i]);
     }
-    if (err == OK)
+    if (err == OK) {
         *out = value_list(items, (size_t)count);
+    }
     return err;
 }
 
 static enum err decode_pair(struct decoder *d, int depth, struct value_pair *out) {
     uint64_t len;
     struct str key = {0};
-    if (!take_varint(d, &len))
+    if (!take_varint(d, &len)) {
         return corrupt(d, "bad length of a key");
+    }
     enum err err = take_slice(d, len, true, &key);
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     out->key = value_text(key);
     return decode(d, depth, &out->val);
 }
 
 static enum err decode_map(struct decoder *d, uint64_t count, int depth, struct value *out) {
     enum err err = open_container(d, count, 2, depth);
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     struct value_pair *pairs = count ? value_pairs_alloc(d->arena, (size_t)count) : NULL;
-    if (count && !pairs)
+    if (count && !pairs) {
         return error_nomem(d->e);
+    }
     for (uint64_t i = 0; i < count && err == OK; i++) {
         d->owed -= 2;
         err = decode_pair(d, depth + 1, &pairs[i]);
     }
-    if (err != OK)
+    if (err != OK) {
         return err;
-    if (!value_pairs_index(pairs, (size_t)count))
+    }
+    if (!value_pairs_index(pairs, (size_t)count)) {
         return corrupt(d, "a key stands twice");
+    }
     *out = value_map_of(pairs, (size_t)count);
     return OK;
 }
@@ -412,8 +455,9 @@ static enum err decode_map(struct decoder *d, uint64_t count, int depth, struct 
 static enum err decode_long_container(struct decoder *d, uint8_t tag, int depth,
                                       struct value *out) {
     uint64_t count;
-    if (!take_varint(d, &count) || count <= SHORT_COUNT_MAX)
+    if (!take_varint(d, &count) || count <= SHORT_COUNT_MAX) {
         return corrupt(d, "bad count");
+    }
     return tag == TAG_LIST ? decode_list(d, count, depth, out) : decode_map(d, count, depth, out);
 }
 
@@ -437,8 +481,9 @@ static enum err decode_tagged(struct decoder *d, uint8_t tag, int depth, struct 
 }
 
 static enum err decode(struct decoder *d, int depth, struct value *out) {
-    if (d->p == d->end)
+    if (d->p == d->end) {
         return corrupt(d, "cut short");
+    }
     uint8_t tag = *d->p++;
     if (tag >= TAG_SMALL_INT) {
         *out = value_int((int64_t)tag - TAG_SMALL_INT + SMALL_INT_MIN);
@@ -447,14 +492,17 @@ static enum err decode(struct decoder *d, int depth, struct value *out) {
     if ((tag & 0xE0) == TAG_SHORT_TEXT) {
         struct str s = {0};
         enum err err = take_slice(d, tag & 0x1Fu, true, &s);
-        if (err == OK)
+        if (err == OK) {
             *out = value_text(s);
+        }
         return err;
     }
-    if ((tag & 0xF0) == TAG_SHORT_LIST)
+    if ((tag & 0xF0) == TAG_SHORT_LIST) {
         return decode_list(d, tag & 0x0Fu, depth, out);
-    if ((tag & 0xF0) == TAG_SHORT_MAP)
+    }
+    if ((tag & 0xF0) == TAG_SHORT_MAP) {
         return decode_map(d, tag & 0x0Fu, depth, out);
+    }
     return decode_tagged(d, tag, depth, out);
 }
 
@@ -463,9 +511,11 @@ enum err value_decode(struct arena *a, struct str in, struct value *out, struct 
     struct decoder d = {.start = p, .p = p, .end = p + in.len, .arena = a, .e = e};
     struct value v = value_null();
     enum err err = decode(&d, 0, &v);
-    if (err == OK && d.p != d.end)
+    if (err == OK && d.p != d.end) {
         err = corrupt(&d, "bytes after the value");
-    if (err == OK)
+    }
+    if (err == OK) {
         *out = v;
+    }
     return err;
 }

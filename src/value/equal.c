@@ -21,14 +21,18 @@ static bool number_is_double(struct value v, double d) {
 }
 
 bool value_numbers_equal(struct value a, struct value b) {
-    if (a.type == VALUE_DOUBLE && b.type == VALUE_DOUBLE)
+    if (a.type == VALUE_DOUBLE && b.type == VALUE_DOUBLE) {
         return a.real == b.real;
-    if (a.type == VALUE_DOUBLE)
+    }
+    if (a.type == VALUE_DOUBLE) {
         return number_is_double(b, a.real);
-    if (b.type == VALUE_DOUBLE)
+    }
+    if (b.type == VALUE_DOUBLE) {
         return number_is_double(a, b.real);
-    if (a.type == b.type)
+    }
+    if (a.type == b.type) {
         return a.unum == b.unum;
+    }
     return a.unum == b.unum && a.num >= 0; /* int and uint: the same bits, none negative */
 }
 
@@ -43,31 +47,37 @@ static bool same_double_bits(struct value a, struct value b) {
 static bool equal(struct value a, struct value b, int depth);
 
 static bool equal_lists(struct value a, struct value b, int depth) {
-    if (a.extra != b.extra)
+    if (a.extra != b.extra) {
         return false;
+    }
     for (uint32_t i = 0; i < a.extra; i++) {
-        if (!equal(a.items[i], b.items[i], depth + 1))
+        if (!equal(a.items[i], b.items[i], depth + 1)) {
             return false;
+        }
     }
     return true;
 }
 
 static bool equal_maps(struct value a, struct value b, int depth) {
-    if (a.extra != b.extra)
+    if (a.extra != b.extra) {
         return false;
+    }
     for (uint32_t i = 0; i < a.extra; i++) {
         const struct value *other = value_get_key(b, a.pairs[i].key);
-        if (!other || !equal(a.pairs[i].val, *other, depth + 1))
+        if (!other || !equal(a.pairs[i].val, *other, depth + 1)) {
             return false;
+        }
     }
     return true;
 }
 
 static bool equal(struct value a, struct value b, int depth) {
-    if (is_number(a) && is_number(b))
+    if (is_number(a) && is_number(b)) {
         return value_numbers_equal(a, b);
-    if (a.type != b.type)
+    }
+    if (a.type != b.type) {
         return false;
+    }
     switch ((enum value_type)a.type) {
     case VALUE_NULL: return true;
     case VALUE_BOOL: return a.boolean == b.boolean;
@@ -82,8 +92,9 @@ static bool equal(struct value a, struct value b, int depth) {
     case VALUE_LIST: return depth < VALUE_MAX_DEPTH && equal_lists(a, b, depth);
     case VALUE_MAP: return depth < VALUE_MAX_DEPTH && equal_maps(a, b, depth);
     case VALUE_OPTIONAL:
-        if (!a.items || !b.items)
+        if (!a.items || !b.items) {
             return a.items == b.items;
+        }
         return depth < VALUE_MAX_DEPTH && equal(*a.items, *b.items, depth + 1);
     }
     return false;
@@ -94,12 +105,14 @@ bool value_equal(struct value a, struct value b) { return equal(a, b, 0); }
 static bool identical(struct value a, struct value b, int depth);
 
 static bool identical_children(struct value a, struct value b, int depth) {
-    if (a.extra != b.extra || depth >= VALUE_MAX_DEPTH)
+    if (a.extra != b.extra || depth >= VALUE_MAX_DEPTH) {
         return false;
+    }
     for (uint32_t i = 0; i < a.extra; i++) {
         if (a.type == VALUE_LIST) {
-            if (!identical(a.items[i], b.items[i], depth + 1))
+            if (!identical(a.items[i], b.items[i], depth + 1)) {
                 return false;
+            }
         } else if (!identical(a.pairs[i].key, b.pairs[i].key, depth + 1) ||
                    !identical(a.pairs[i].val, b.pairs[i].val, depth + 1)) {
             return false;
@@ -109,15 +122,17 @@ static bool identical_children(struct value a, struct value b, int depth) {
 }
 
 static bool identical(struct value a, struct value b, int depth) {
-    if (a.type != b.type)
+    if (a.type != b.type) {
         return false;
+    }
     switch ((enum value_type)a.type) {
     case VALUE_DOUBLE: return same_double_bits(a, b);
     case VALUE_LIST:
     case VALUE_MAP: return identical_children(a, b, depth);
     case VALUE_OPTIONAL:
-        if (!a.items || !b.items)
+        if (!a.items || !b.items) {
             return a.items == b.items;
+        }
         return depth < VALUE_MAX_DEPTH && identical(*a.items, *b.items, depth + 1);
     case VALUE_NULL:
     case VALUE_BOOL:
@@ -146,11 +161,13 @@ static bool copy_text(struct arena *a, struct value v, struct value *out) {
 static bool copy_items(struct arena *a, struct value v, size_t count, int depth,
                        struct value *out) {
     struct value *items = ARENA_ARRAY(a, count, struct value);
-    if (!items)
+    if (!items) {
         return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (!copy(a, v.items[i], depth + 1, &items[i]))
+        if (!copy(a, v.items[i], depth + 1, &items[i])) {
             return false;
+        }
     }
     *out = v;
     out->items = items;
@@ -159,12 +176,14 @@ static bool copy_items(struct arena *a, struct value v, size_t count, int depth,
 
 static bool copy_map(struct arena *a, struct value v, int depth, struct value *out) {
     struct value_pair *pairs = value_pairs_alloc(a, v.extra);
-    if (!pairs)
+    if (!pairs) {
         return false;
+    }
     for (uint32_t i = 0; i < v.extra; i++) {
         if (!copy(a, v.pairs[i].key, depth + 1, &pairs[i].key) ||
-            !copy(a, v.pairs[i].val, depth + 1, &pairs[i].val))
+            !copy(a, v.pairs[i].val, depth + 1, &pairs[i].val)) {
             return false;
+        }
     }
     bool unique = value_pairs_index(pairs, v.extra);
     ASSERT(unique);
@@ -174,23 +193,29 @@ static bool copy_map(struct arena *a, struct value v, int depth, struct value *o
 
 static bool copy(struct arena *a, struct value v, int depth, struct value *out) {
     bool nested = v.type == VALUE_LIST || v.type == VALUE_MAP || v.type == VALUE_OPTIONAL;
-    if (nested && depth >= VALUE_MAX_DEPTH)
+    if (nested && depth >= VALUE_MAX_DEPTH) {
         return false;
-    if (v.type == VALUE_TEXT || v.type == VALUE_BYTES || v.type == VALUE_TYPE)
+    }
+    if (v.type == VALUE_TEXT || v.type == VALUE_BYTES || v.type == VALUE_TYPE) {
         return copy_text(a, v, out);
-    if (v.type == VALUE_LIST)
+    }
+    if (v.type == VALUE_LIST) {
         return copy_items(a, v, v.extra, depth, out);
-    if (v.type == VALUE_MAP)
+    }
+    if (v.type == VALUE_MAP) {
         return copy_map(a, v, depth, out);
-    if (v.type == VALUE_OPTIONAL && v.items)
+    }
+    if (v.type == VALUE_OPTIONAL && v.items) {
         return copy_items(a, v, 1, depth, out);
+    }
     *out = v;
     return true;
 }
 
 bool value_copy(struct arena *a, struct value v, struct value *out) {
-    if (copy(a, v, 0, out))
+    if (copy(a, v, 0, out)) {
         return true;
+    }
     *out = value_null();
     return false;
 }

@@ -64,8 +64,9 @@ static struct mark mark_of(struct str in, size_t pos) {
 /* From the opening quote to behind the closing one (or the end). */
 static size_t skip_string(struct str in, size_t pos) {
     for (pos++; pos < in.len && in.ptr[pos] != '"'; pos++) {
-        if (in.ptr[pos] == '\\')
+        if (in.ptr[pos] == '\\') {
             pos++;
+        }
     }
     return pos < in.len ? pos + 1 : in.len;
 }
@@ -73,19 +74,22 @@ static size_t skip_string(struct str in, size_t pos) {
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static size_t skip_number(struct str in, size_t pos) {
-    while (pos < in.len && (is_digit(in.ptr[pos]) || memchr("+-.eE", in.ptr[pos], 5)))
+    while (pos < in.len && (is_digit(in.ptr[pos]) || memchr("+-.eE", in.ptr[pos], 5))) {
         pos++;
+    }
     return pos;
 }
 
 /* -?[1-9][0-9]* with so many digits that it may not fit 64 bits. */
 static bool is_long_int(struct str s) {
     size_t from = s.ptr[0] == '-';
-    if (s.len - from < LONG_DIGITS || s.ptr[from] == '0')
+    if (s.len - from < LONG_DIGITS || s.ptr[from] == '0') {
         return false;
+    }
     for (size_t i = from; i < s.len; i++) {
-        if (!is_digit(s.ptr[i]))
+        if (!is_digit(s.ptr[i])) {
             return false;
+        }
     }
     return true;
 }
@@ -116,10 +120,12 @@ static size_t scan_text(struct scan *s) {
         } else if (c == '-' || is_digit(c)) {
             pos = scan_number(s, pos);
         } else {
-            if ((c == '[' || c == '{') && ++s->depth > VALUE_MAX_DEPTH)
+            if ((c == '[' || c == '{') && ++s->depth > VALUE_MAX_DEPTH) {
                 return pos;
-            if ((c == ']' || c == '}') && s->depth > 0)
+            }
+            if ((c == ']' || c == '}') && s->depth > 0) {
                 s->depth--;
+            }
             pos++;
         }
     }
@@ -131,8 +137,9 @@ static enum err hide_long_ints(struct scan *s, struct error *e) {
     size_t count = s->longs_count;
     s->copy = malloc(s->in.len);
     s->longs = calloc(count, sizeof *s->longs);
-    if (!s->copy || !s->longs)
+    if (!s->copy || !s->longs) {
         return error_nomem(e);
+    }
     memcpy(s->copy, s->in.ptr, s->in.len);
     (void)scan_text(s);
     ASSERT(s->longs_count == count);
@@ -144,8 +151,9 @@ static enum err hide_long_ints(struct scan *s, struct error *e) {
 static enum err convert(struct converter *c, json_t *json, struct value *out);
 
 static struct value take_text(struct converter *c, const char *s, size_t len) {
-    if (len)
+    if (len) {
         memcpy(c->text, s, len);
+    }
     struct value v = value_text((struct str){c->text, len});
     c->text += len;
     return v;
@@ -159,9 +167,10 @@ static enum err parse_lossy(struct converter *c, const struct long_int *n, struc
         memcpy(text, c->scan->in.ptr + n->pos, n->len);
         d = strtod(text, NULL);
     }
-    if (isinf(d))
+    if (isinf(d)) {
         return error_at(c->e, ERR_INVALID, mark_of(c->scan->in, n->pos),
                         "JSON: a number of %zu digits is too large", n->len);
+    }
     *out = value_double(d);
     out->flags = VALUE_LOSSY;
     return OK;
@@ -178,18 +187,20 @@ static enum err convert_integer(struct converter *c, json_t *json, struct value 
     struct str literal = str_sub(s->in, n->pos, n->pos + n->len);
     int64_t i;
     uint64_t u;
-    if (str_to_int64(literal, &i))
+    if (str_to_int64(literal, &i)) {
         *out = value_int(i);
-    else if (str_to_uint64(literal, &u))
+    } else if (str_to_uint64(literal, &u)) {
         *out = value_uint(u);
-    else
+    } else {
         return parse_lossy(c, n, out);
+    }
     return OK;
 }
 
 static enum err check_count(struct converter *c, size_t count) {
-    if (count <= VALUE_MAX_COUNT)
+    if (count <= VALUE_MAX_COUNT) {
         return OK;
+    }
     return error_set(c->e, ERR_LIMIT, "JSON: a list or map has more than %u items",
                      VALUE_MAX_COUNT);
 }
@@ -197,13 +208,16 @@ static enum err check_count(struct converter *c, size_t count) {
 static enum err convert_array(struct converter *c, json_t *json, struct value *out) {
     size_t count = json_array_size(json);
     enum err err = check_count(c, count);
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     struct value *items = ARENA_ARRAY(c->arena, count, struct value);
-    if (!items)
+    if (!items) {
         return error_nomem(c->e);
-    for (size_t i = 0; i < count && err == OK; i++)
+    }
+    for (size_t i = 0; i < count && err == OK; i++) {
         err = convert(c, json_array_get(json, i), &items[i]);
+    }
     *out = value_list(items, count);
     return err;
 }
@@ -211,19 +225,22 @@ static enum err convert_array(struct converter *c, json_t *json, struct value *o
 static enum err convert_object(struct converter *c, json_t *json, struct value *out) {
     size_t count = json_object_size(json);
     enum err err = check_count(c, count);
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     struct value_pair *pairs = value_pairs_alloc(c->arena, count);
-    if (!pairs)
+    if (!pairs) {
         return error_nomem(c->e);
+    }
     struct value_pair *pair = pairs;
     for (void *it = json_object_iter(json); it && err == OK;
          it = json_object_iter_next(json, it), pair++) {
         pair->key = take_text(c, json_object_iter_key(it), json_object_iter_key_len(it));
         err = convert(c, json_object_iter_value(it), &pair->val);
     }
-    if (err != OK)
+    if (err != OK) {
         return err;
+    }
     bool unique = value_pairs_index(pairs, count);
     ASSERT(unique); /* JSON_REJECT_DUPLICATES */
     *out = value_map_of(pairs, count);
@@ -253,8 +270,9 @@ static enum err convert(struct converter *c, json_t *json, struct value *out) {
 /* --- parsing -------------------------------------------------------------------------------- */
 
 static enum err refuse(const json_error_t *je, struct error *e) {
-    if (json_error_code(je) == json_error_out_of_memory)
+    if (json_error_code(je) == json_error_out_of_memory) {
         return error_nomem(e);
+    }
     struct mark mark = {
         .line = je->line > 0 ? (uint32_t)je->line : 1,
         .column = je->column > 0 ? (uint32_t)je->column : 1,
@@ -272,42 +290,50 @@ static enum err load_tree(const struct scan *s, json_t **out, struct error *e) {
 static enum err parse(struct arena *a, struct scan *s, struct value *out, struct error *e) {
     enum err err = s->longs_count ? hide_long_ints(s, e) : OK;
     json_t *tree = NULL;
-    if (err == OK)
+    if (err == OK) {
         err = load_tree(s, &tree, e);
-    if (err != OK)
+    }
+    if (err != OK) {
         return err;
+    }
     struct converter c = {.arena = a, .scan = s, .e = e};
     struct value v = value_null();
     c.text = arena_alloc(a, s->text_bytes);
     err = c.text ? convert(&c, tree, &v) : error_nomem(e);
     json_decref(tree);
-    if (err == OK)
+    if (err == OK) {
         *out = v;
+    }
     return err;
 }
 
 static bool is_blank(struct str in) {
     for (size_t i = 0; i < in.len; i++) {
-        if (!memchr(" \t\r\n", in.ptr[i], 4))
+        if (!memchr(" \t\r\n", in.ptr[i], 4)) {
             return false;
+        }
     }
     return true;
 }
 
 enum err value_parse_json(struct arena *a, struct str in, struct value *out, struct error *e) {
     struct scan s = {.in = in};
-    if (in.len > VALUE_MAX_TEXT)
+    if (in.len > VALUE_MAX_TEXT) {
         return error_set(e, ERR_LIMIT, "JSON: the text is longer than %u bytes", VALUE_MAX_TEXT);
-    if (is_blank(in))
+    }
+    if (is_blank(in)) {
         return error_at(e, ERR_INVALID, mark_of(in, in.len), "JSON: the text is empty");
+    }
     const char *nul = memchr(in.ptr, '\0', in.len); /* jansson takes it for the end */
-    if (nul)
+    if (nul) {
         return error_at(e, ERR_INVALID, mark_of(in, (size_t)(nul - in.ptr)),
                         "JSON: a NUL byte in the text");
+    }
     size_t deep = scan_text(&s);
-    if (deep != SIZE_MAX)
+    if (deep != SIZE_MAX) {
         return error_at(e, ERR_LIMIT, mark_of(in, deep),
                         "JSON: more than %d lists and maps inside one another", VALUE_MAX_DEPTH);
+    }
     enum err err = parse(a, &s, out, e);
     free(s.copy);
     free(s.longs);

@@ -19,8 +19,9 @@ static size_t uint_digits(uint64_t n, char out[20]) {
         reversed[len++] = (char)('0' + n % 10);
         n /= 10;
     } while (n);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         out[i] = reversed[len - 1 - i];
+    }
     return len;
 }
 
@@ -48,8 +49,9 @@ static void shortest(double d, char out[64]) {
     int first = fabs(d) < DBL_MIN ? 1 : DBL_DIG; /* subnormals have fewer digits */
     for (int digits = first; digits <= 17; digits++) {
         (void)snprintf(out, 64, "%.*g", digits, d);
-        if (reads_back(out, d))
+        if (reads_back(out, d)) {
             return;
+        }
     }
 }
 
@@ -61,20 +63,24 @@ static size_t tidy(const char *in, char out[32]) {
     bool real = false;
     for (const char *p = in; *p; p++) {
         if (!is_part(*p)) {
-            if (!real)
+            if (!real) {
                 out[len++] = '.';
+            }
             real = true;
             continue;
         }
         out[len++] = *p;
-        if (*p != 'e')
+        if (*p != 'e') {
             continue;
+        }
         real = true;
-        if (p[1] == '-')
+        if (p[1] == '-') {
             out[len++] = '-';
+        }
         p++;
-        while (p[1] == '0')
+        while (p[1] == '0') {
             p++;
+        }
     }
     if (!real) {
         out[len++] = '.';
@@ -98,17 +104,20 @@ static size_t print_few_decimals(double d, char out[32]) {
     double scale = 10;
     for (size_t decimals = 1; decimals <= 6; decimals++, scale *= 10) {
         double n = round(fabs(d) * scale);
-        if (n >= 1e15)
+        if (n >= 1e15) {
             return 0;
-        if (n / scale != fabs(d))
+        }
+        if (n / scale != fabs(d)) {
             continue;
+        }
         size_t sign = d < 0;
         out[0] = '-';
         size_t len = sign + uint_digits((uint64_t)n / (uint64_t)scale, out + sign);
         out[len] = '.';
         uint64_t rest = (uint64_t)n % (uint64_t)scale;
-        for (size_t i = decimals; i > 0; i--, rest /= 10)
+        for (size_t i = decimals; i > 0; i--, rest /= 10) {
             out[len + i] = (char)('0' + rest % 10);
+        }
         out[len + 1 + decimals] = '\0';
         return len + 1 + decimals;
     }
@@ -117,15 +126,19 @@ static size_t print_few_decimals(double d, char out[32]) {
 
 size_t value_print_double(double d, char out[32]) {
     char text[64];
-    if (isnan(d))
+    if (isnan(d)) {
         return put_cstr(out, "NaN");
-    if (isinf(d))
+    }
+    if (isinf(d)) {
         return put_cstr(out, d < 0 ? "-Infinity" : "Infinity");
-    if (fabs(d) < 1e15 && d == trunc(d))
+    }
+    if (fabs(d) < 1e15 && d == trunc(d)) {
         return print_integral(d, out);
+    }
     size_t len = fabs(d) >= 1e-4 ? print_few_decimals(d, out) : 0;
-    if (len)
+    if (len) {
         return len;
+    }
     shortest(d, text);
     return tidy(text, out);
 }

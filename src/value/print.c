@@ -19,28 +19,31 @@ struct printer {
 static bool enough(const struct printer *p) { return p->out->failed || p->out->len > p->stop; }
 
 static void new_line(const struct printer *p, size_t depth) {
-    if (p->indent == 0)
+    if (p->indent == 0) {
         return;
+    }
     buf_append_char(p->out, '\n');
     char *spaces = buf_reserve(p->out, depth * p->indent);
-    if (!spaces)
+    if (!spaces) {
         return;
+    }
     memset(spaces, ' ', depth * p->indent);
     p->out->len += depth * p->indent;
 }
 
 /* Text without quotes of what JSON can only show as a string. */
 static void append_bare(struct value v, struct buf *out) {
-    if (v.type == VALUE_BYTES)
+    if (v.type == VALUE_BYTES) {
         value_print_base64(value_str(v), out);
-    else if (v.type == VALUE_TIMESTAMP)
+    } else if (v.type == VALUE_TIMESTAMP) {
         value_print_timestamp(v, out);
-    else if (v.type == VALUE_DURATION)
+    } else if (v.type == VALUE_DURATION) {
         value_print_duration(v, out);
-    else if (v.type == VALUE_DOUBLE)
+    } else if (v.type == VALUE_DOUBLE) {
         value_print_real(v.real, out);
-    else
+    } else {
         buf_append(out, value_str(v));
+    }
 }
 
 static void append_bare_quoted(struct value v, struct buf *out) {
@@ -71,23 +74,27 @@ static void print_children(const struct printer *p, struct value v, size_t depth
     }
     buf_append_char(p->out, list ? '[' : '{');
     for (uint32_t i = 0; i < v.extra && !enough(p); i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_append_char(p->out, ',');
+        }
         new_line(p, depth + 1);
-        if (!list)
+        if (!list) {
             print_key(p, v.pairs[i].key);
+        }
         print(p, list ? v.items[i] : v.pairs[i].val, depth + 1);
     }
-    if (v.extra > 0)
+    if (v.extra > 0) {
         new_line(p, depth);
+    }
     buf_append_char(p->out, list ? ']' : '}');
 }
 
 static void print_optional(const struct printer *p, struct value v, size_t depth) {
-    if (depth >= VALUE_MAX_DEPTH)
+    if (depth >= VALUE_MAX_DEPTH) {
         p->out->failed = true;
-    else
+    } else {
         print(p, v.items ? *v.items : value_null(), depth + 1);
+    }
 }
 
 static void print(const struct printer *p, struct value v, size_t depth) {
@@ -97,10 +104,11 @@ static void print(const struct printer *p, struct value v, size_t depth) {
     case VALUE_INT: value_print_int64(v.num, p->out); return;
     case VALUE_UINT: value_print_uint64(v.unum, p->out); return;
     case VALUE_DOUBLE:
-        if (isfinite(v.real))
+        if (isfinite(v.real)) {
             value_print_real(v.real, p->out);
-        else
+        } else {
             append_bare_quoted(v, p->out);
+        }
         return;
     case VALUE_TEXT:
     case VALUE_TYPE: value_print_quoted(value_str(v), p->out); return;
@@ -139,8 +147,9 @@ void value_print_text(struct value v, struct buf *out) {
 
 /* The last position up to len (less than s.len) where a character of s begins. */
 static size_t border(struct str s, size_t len) {
-    while (len > 0 && ((unsigned char)s.ptr[len] & 0xC0) == 0x80)
+    while (len > 0 && ((unsigned char)s.ptr[len] & 0xC0) == 0x80) {
         len--;
+    }
     return len;
 }
 
@@ -149,13 +158,16 @@ void value_print_short(struct value v, size_t max_bytes, struct buf *out) {
     size_t limit = max_bytes < SIZE_MAX - start ? start + max_bytes : SIZE_MAX;
     struct printer p = {.out = out, .stop = limit};
     bool text = v.type == VALUE_TEXT;
-    if (text && v.extra > max_bytes) /* no more than can be shown; the quotes make it too long */
+    if (text && v.extra > max_bytes) { /* no more than can be shown; the quotes make it too long */
         v.extra = (uint32_t)border(value_str(v), max_bytes);
+    }
     print(&p, v, 0);
-    if (out->failed || out->len <= limit)
+    if (out->failed || out->len <= limit) {
         return;
+    }
     struct str end = text ? STR("...\"") : STR("...");
     out->len = border(buf_str(out), max_bytes > end.len ? limit - end.len : limit);
-    if (max_bytes > end.len)
+    if (max_bytes > end.len) {
         buf_append(out, end);
+    }
 }

@@ -27,8 +27,9 @@ static void append_clean(struct str s, struct buf *out) {
     size_t run = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (!is_special(c))
+        if (!is_special(c)) {
             continue;
+        }
         buf_append(out, str_sub(s, run, i));
         append_escaped(c, out);
         run = i + 1;
@@ -41,19 +42,21 @@ static void append_repaired(struct str s, struct buf *out) {
     while (pos < s.len) {
         size_t from = pos;
         uint32_t c = str_utf8_next(s, &pos);
-        if (c == 0xFFFD)
+        if (c == 0xFFFD) {
             buf_append(out, STR("\xEF\xBF\xBD"));
-        else
+        } else {
             append_clean(str_sub(s, from, pos), out);
+        }
     }
 }
 
 void value_print_quoted(struct str s, struct buf *out) {
     buf_append_char(out, '"');
-    if (str_is_utf8(s))
+    if (str_is_utf8(s)) {
         append_clean(s, out);
-    else
+    } else {
         append_repaired(s, out);
+    }
     buf_append_char(out, '"');
 }
 
@@ -63,16 +66,19 @@ void value_print_base64(struct str s, struct buf *out) {
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const uint8_t *in = (const uint8_t *)s.ptr;
     char *p = buf_reserve(out, (s.len + 2) / 3 * 4);
-    if (!p)
+    if (!p) {
         return;
+    }
     out->len += (s.len + 2) / 3 * 4;
     for (size_t i = 0; i < s.len; i += 3) {
         size_t n = s.len - i < 3 ? s.len - i : 3;
         uint32_t bits = (uint32_t)in[i] << 16;
-        if (n > 1)
+        if (n > 1) {
             bits |= (uint32_t)in[i + 1] << 8;
-        if (n > 2)
+        }
+        if (n > 2) {
             bits |= in[i + 2];
+        }
         *p++ = alphabet[bits >> 18];
         *p++ = alphabet[(bits >> 12) & 63];
         *p++ = n > 1 ? alphabet[(bits >> 6) & 63] : '=';
@@ -84,13 +90,16 @@ void value_print_base64(struct str s, struct buf *out) {
 static void append_nanos(uint32_t nanos, struct buf *out) {
     char digits[10];
     size_t len = 9;
-    if (nanos == 0)
+    if (nanos == 0) {
         return;
-    for (size_t i = 9; i > 0; i--, nanos /= 10)
+    }
+    for (size_t i = 9; i > 0; i--, nanos /= 10) {
         digits[i] = (char)('0' + nanos % 10);
+    }
     digits[0] = '.';
-    while (digits[len] == '0')
+    while (digits[len] == '0') {
         len--;
+    }
     buf_append(out, (struct str){digits, len + 1});
 }
 
@@ -100,8 +109,9 @@ void value_print_timestamp(struct value v, struct buf *out) {
     int64_t days = v.num / S_PER_DAY - (rest < 0);
     int64_t year;
     int month, day;
-    if (rest < 0)
+    if (rest < 0) {
         rest += (int)S_PER_DAY;
+    }
     time_civil_from_days(days, &year, &month, &day);
     buf_printf(out, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)year, month, day, rest / 3600,
                rest / 60 % 60, rest % 60);
@@ -112,8 +122,9 @@ void value_print_timestamp(struct value v, struct buf *out) {
 void value_print_duration(struct value v, struct buf *out) {
     int32_t nanos = (int32_t)v.extra;
     bool negative = v.num < 0 || nanos < 0;
-    if (negative)
+    if (negative) {
         buf_append_char(out, '-');
+    }
     value_print_uint64(v.num < 0 ? 0 - (uint64_t)v.num : (uint64_t)v.num, out);
     append_nanos((uint32_t)(nanos < 0 ? -nanos : nanos), out);
     buf_append_char(out, 's');

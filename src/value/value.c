@@ -65,44 +65,51 @@ const char *value_type_name(enum value_type t) {
 /* --- map index ------------------------------------------------------------------------------ */
 
 static bool same_key(struct value a, struct value b) {
-    if (a.type == VALUE_TEXT && b.type == VALUE_TEXT)
+    if (a.type == VALUE_TEXT && b.type == VALUE_TEXT) {
         return str_eq(value_str(a), value_str(b));
+    }
     return value_equal(a, b);
 }
 
 /* A double that equals an integer hashes as that integer does; others are nobody's key. */
 static uint64_t double_bits(double d) {
-    if (d >= -0x1p63 && d < 0x1p63)
+    if (d >= -0x1p63 && d < 0x1p63) {
         return (uint64_t)(int64_t)d;
+    }
     return d >= 0x1p63 && d < 0x1p64 ? (uint64_t)d : 0;
 }
 
 static uint32_t key_hash(struct value key, uint64_t seed) {
-    if (key.type == VALUE_TEXT)
+    if (key.type == VALUE_TEXT) {
         return (uint32_t)hash_bytes(value_str(key), seed);
+    }
     uint64_t bits = 0;
-    if (key.type == VALUE_INT || key.type == VALUE_UINT)
+    if (key.type == VALUE_INT || key.type == VALUE_UINT) {
         bits = key.unum;
-    else if (key.type == VALUE_DOUBLE)
+    } else if (key.type == VALUE_DOUBLE) {
         bits = double_bits(key.real);
-    else if (key.type == VALUE_BOOL)
+    } else if (key.type == VALUE_BOOL) {
         bits = key.boolean ? 2 : 1;
+    }
     bits = (bits ^ seed) * UINT64_C(0x9E3779B97F4A7C15);
     return (uint32_t)(bits >> 32);
 }
 
 static size_t slot_count(size_t count) {
     size_t n = 32;
-    if (count <= VALUE_SMALL_MAP)
+    if (count <= VALUE_SMALL_MAP) {
         return 0;
-    while (n < 2 * count)
+    }
+    while (n < 2 * count) {
         n *= 2;
+    }
     return n;
 }
 
 struct value_pair *value_pairs_alloc(struct arena *a, size_t count) {
-    if (count > VALUE_MAX_COUNT)
+    if (count > VALUE_MAX_COUNT) {
         return NULL;
+    }
     return arena_alloc(a, count * sizeof(struct value_pair) + slot_count(count) * sizeof(uint32_t));
 }
 
@@ -111,16 +118,18 @@ static uint32_t *find_slot(const struct value_pair *pairs, uint32_t *slots, size
                            struct value key) {
     size_t mask = slots_len - 1;
     size_t i = key_hash(key, (uint64_t)(uintptr_t)pairs) & mask;
-    while (slots[i] && !same_key(pairs[slots[i] - 1].key, key))
+    while (slots[i] && !same_key(pairs[slots[i] - 1].key, key)) {
         i = (i + 1) & mask;
+    }
     return &slots[i];
 }
 
 static const struct value_pair *find_small(const struct value_pair *pairs, size_t count,
                                            struct value key) {
     for (size_t i = 0; i < count; i++) {
-        if (same_key(pairs[i].key, key))
+        if (same_key(pairs[i].key, key)) {
             return &pairs[i];
+        }
     }
     return NULL;
 }
@@ -128,8 +137,9 @@ static const struct value_pair *find_small(const struct value_pair *pairs, size_
 bool value_pairs_index(struct value_pair *pairs, size_t count) {
     if (count <= VALUE_SMALL_MAP) {
         for (size_t i = 1; i < count; i++) {
-            if (find_small(pairs, i, pairs[i].key))
+            if (find_small(pairs, i, pairs[i].key)) {
                 return false;
+            }
         }
         return true;
     }
@@ -138,8 +148,9 @@ bool value_pairs_index(struct value_pair *pairs, size_t count) {
     memset(slots, 0, slots_len * sizeof *slots);
     for (size_t i = 0; i < count; i++) {
         uint32_t *slot = find_slot(pairs, slots, slots_len, pairs[i].key);
-        if (*slot)
+        if (*slot) {
             return false;
+        }
         *slot = (uint32_t)i + 1;
     }
     return true;
@@ -155,25 +166,28 @@ static size_t drop_duplicates(struct value_pair *pairs, size_t count) {
         struct value_pair *seen = NULL;
         if (slots_len) {
             uint32_t *slot = find_slot(pairs, slots, slots_len, pairs[i].key);
-            if (*slot)
+            if (*slot) {
                 seen = &pairs[*slot - 1];
-            else
+            } else {
                 *slot = (uint32_t)kept + 1;
+            }
         } else {
             const struct value_pair *found = find_small(pairs, kept, pairs[i].key);
             seen = found ? &pairs[found - pairs] : NULL;
         }
-        if (seen)
+        if (seen) {
             seen->val = pairs[i].val;
-        else
+        } else {
             pairs[kept++] = pairs[i];
+        }
     }
     return kept;
 }
 
 const struct value *value_get_key(struct value v, struct value key) {
-    if (v.type != VALUE_MAP)
+    if (v.type != VALUE_MAP) {
         return NULL;
+    }
     if (v.extra <= VALUE_SMALL_MAP) {
         const struct value_pair *pair = find_small(v.pairs, v.extra, key);
         return pair ? &pair->val : NULL;
@@ -183,15 +197,17 @@ const struct value *value_get_key(struct value v, struct value key) {
     size_t mask = slot_count(v.extra) - 1;
     for (size_t i = key_hash(key, (uint64_t)(uintptr_t)pairs) & mask; slots[i];
          i = (i + 1) & mask) {
-        if (same_key(pairs[slots[i] - 1].key, key))
+        if (same_key(pairs[slots[i] - 1].key, key)) {
             return &pairs[slots[i] - 1].val;
+        }
     }
     return NULL;
 }
 
 const struct value *value_get(struct value v, struct str key) {
-    if (key.len > VALUE_MAX_TEXT)
+    if (key.len > VALUE_MAX_TEXT) {
         return NULL;
+    }
     return value_get_key(v, value_text(key));
 }
 
@@ -214,46 +230,56 @@ static bool next_cap(struct value_builder *b, size_t *out_cap) {
 
 static void grow_list(struct value_builder *b) {
     size_t cap;
-    if (!next_cap(b, &cap))
+    if (!next_cap(b, &cap)) {
         return;
+    }
     struct value *items = ARENA_ARRAY(b->arena, cap, struct value);
     b->ok = items != NULL;
-    if (!items)
+    if (!items) {
         return;
-    if (b->count)
+    }
+    if (b->count) {
         memcpy(items, b->items, b->count * sizeof *items);
+    }
     b->items = items;
     b->cap = cap;
 }
 
 void value_list_add(struct value_builder *b, struct value item) {
     ASSERT(!b->pairs);
-    if (b->ok && b->count == b->cap)
+    if (b->ok && b->count == b->cap) {
         grow_list(b);
-    if (b->ok)
+    }
+    if (b->ok) {
         b->items[b->count++] = item;
+    }
 }
 
 static void grow_map(struct value_builder *b) {
     size_t cap;
-    if (!next_cap(b, &cap))
+    if (!next_cap(b, &cap)) {
         return;
+    }
     struct value_pair *pairs = value_pairs_alloc(b->arena, cap);
     b->ok = pairs != NULL;
-    if (!pairs)
+    if (!pairs) {
         return;
-    if (b->count)
+    }
+    if (b->count) {
         memcpy(pairs, b->pairs, b->count * sizeof *pairs);
+    }
     b->pairs = pairs;
     b->cap = cap;
 }
 
 void value_map_add_value(struct value_builder *b, struct value key, struct value val) {
     ASSERT(!b->items);
-    if (b->ok && b->count == b->cap)
+    if (b->ok && b->count == b->cap) {
         grow_map(b);
-    if (b->ok)
+    }
+    if (b->ok) {
         b->pairs[b->count++] = (struct value_pair){.key = key, .val = val};
+    }
 }
 
 void value_map_add(struct value_builder *b, struct str key, struct value val) {
@@ -267,8 +293,9 @@ struct value value_list_done(struct value_builder *b) {
 
 struct value value_map_done(struct value_builder *b) {
     ASSERT(!b->items);
-    if (!b->ok)
+    if (!b->ok) {
         return value_null();
+    }
     if (!value_pairs_index(b->pairs, b->count)) {
         b->count = drop_duplicates(b->pairs, b->count);
         bool unique = value_pairs_index(b->pairs, b->count);

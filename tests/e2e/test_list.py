@@ -83,7 +83,10 @@ def test_the_table_says_how_to_get_more(cairn):
     made = [make(cairn, value=str(i)) for i in range(3)]
     done = cairn("list", "--limit", "2")
     assert len(done.out.splitlines()) == 3
-    assert done.err == f"there are more: cairn list --after {made[1]}\n"
+    assert done.err == f"there are more: cairn list --limit 2 --after {made[1]}\n"
+    done = cairn("list", "--limit", "1", "--store", cairn.store, "--workflow", "flow")
+    again = done.err.strip().split("cairn ", 1)[1].split()
+    assert made[1] in cairn(*again).out
 
 
 def test_an_unknown_cursor(cairn):

@@ -133,7 +133,7 @@ struct world {
     struct run *root;
     struct run **runs;        /* that the host has told of */
     uint32_t run_count, run_cap;
-    bool dead;
+    bool dead, submitting;
     uint32_t lives, commits, faults_left, failures_in_a_row;
     struct open_port *ports;
     uint32_t port_count, port_cap;

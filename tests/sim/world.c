@@ -283,7 +283,7 @@ static void told_event(void *ctx, struct run *r, const struct host_event *ev) {
 
 static void told_lost(void *ctx, struct run *r, const struct error *e) {
     struct world *w = ctx;
-    if (!w->dead && w->root) {
+    if (!w->dead && !w->submitting) {
         world_fail(w, "the host gave %.*s up: %s", STR_ARG(run_id(r)), e->message);
     }
 }
@@ -321,8 +321,10 @@ static void be_born(struct world *w) {
     if (resume && w->executions->final) {
         return;
     }
+    w->submitting = true;
     err = resume ? host_resume(w->host, str_from(w->executions->id), &w->root, &e)
                  : host_submit(w->host, &s, &w->root, &e);
+    w->submitting = false;
     if (err == ERR_STORE || err == ERR_STORE_UNKNOWN) {
         w->root = NULL; /* tried again */
     } else if (err) {

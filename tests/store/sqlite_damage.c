@@ -104,8 +104,21 @@ static void test_broken_chain(void **state) {
     uint32_t count;
     assert_ok(f, store_read_events(f->s, 1, 7, 99, &f->a, &events, &count, &f->e));
     assert_int_equal(count, 13);
-    sql_run(f, "UPDATE executions SET last_event = last_event - 1 WHERE num = 2");
-    assert_err(f, ERR_CORRUPT, read_all(f, 2)); /* a head that belongs to another */
+    sql_run(f, "UPDATE events SET prev = (SELECT id FROM events WHERE execution = 2 AND seq = 5)"
+               " WHERE execution = 2 AND seq = 7");
+    assert_err(f, ERR_CORRUPT, read_all(f, 2)); /* a link is left out */
+    assert_says(f, "event 6 of execution 2");
+}
+
+static void test_chain_of_another(void **state) {
+    struct fixture *f = fixture_of(state);
+    make_settled(f);
+    sql_run(f, "UPDATE executions SET last_event ="
+               " (SELECT last_event FROM executions WHERE num = 1) WHERE num = 2");
+    open_again(f);
+    assert_ok(f, read_all(f, 1));
+    assert_err(f, ERR_CORRUPT, read_all(f, 2));
+    assert_says(f, "event 20 of execution 2");
 }
 
 static void test_rotten_blob(void **state) {
@@ -241,9 +254,9 @@ static void test_full_disk(void **state) {
 
 int run_sqlite_damage(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_corrupt_page),    TEST(test_corrupt_first_page), TEST(test_cut_file),
-        TEST(test_broken_chain),    TEST(test_rotten_blob),        TEST(test_missing_table),
-        TEST(test_file_size_limit), TEST(test_full_disk),
+        TEST(test_corrupt_page),  TEST(test_corrupt_first_page), TEST(test_cut_file),
+        TEST(test_broken_chain),  TEST(test_chain_of_another),   TEST(test_rotten_blob),
+        TEST(test_missing_table), TEST(test_file_size_limit),    TEST(test_full_disk),
     };
     return cmocka_run_group_tests_name("sqlite damage", tests, NULL, NULL);
 }

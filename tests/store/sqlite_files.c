@@ -272,6 +272,21 @@ static void test_side_file_deleted(void **state) {
     store_close(third);
 }
 
+/* SQLite would write the log back when the last connection is closed: out of turn. */
+static void test_closing_writes_nothing_back(void **state) {
+    struct fixture *f = fixture_of(state);
+    assert_ok(f, open_it(f, true));
+    struct str before = read_file(f, f->path);
+    struct store_change a = make_execution(f, "a");
+    (void)get_num(f, a.num);
+    store_close(f->s);
+    assert_ok(f, open_it(f, false));
+    assert_events(f, a.num, 0, "w");
+    store_close(f->s);
+    f->s = NULL;
+    assert_same(read_file(f, f->path), before);
+}
+
 /* Two names of one store are one store, also for its lock. */
 static void test_links_lead_to_one_side_file(void **state) {
     struct fixture *f = fixture_of(state);
@@ -317,6 +332,7 @@ int run_sqlite_files(void) {
         TEST(test_rights_that_are_missing),
         TEST(test_deleted_while_open),
         TEST(test_side_file_deleted),
+        TEST(test_closing_writes_nothing_back),
         TEST(test_links_lead_to_one_side_file),
         TEST(test_relative_path_survives_chdir),
     };
