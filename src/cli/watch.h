@@ -66,8 +66,6 @@ void watch_chunk(void *ctx, struct run *r, struct str step, struct str text);
 /* A line to the user that must not disturb the picture. */
 void watch_notice(struct watch *w, struct str text);
 
-/* One line about an event; false when it is not worth one. */
-bool watch_line(struct watch *w, const struct watch_event *x, struct buf *out);
 /* The lines of a piece of a step's log, each behind a time and the step. */
 void watch_log_lines(struct watch *w, struct run *r, struct str step, const char *stream,
                      struct str text, struct buf *out);

@@ -119,7 +119,8 @@ static bool execution_line(const struct watch_event *x, struct buf *b) {
     return word != NULL;
 }
 
-bool watch_line(struct watch *w, const struct watch_event *x, struct buf *out) {
+/* One line about an event; false when it is not worth one. */
+static bool line_of(struct watch *w, const struct watch_event *x, struct buf *out) {
     size_t before = out->len;
     put_head(out, x->at, x->run);
     bool worth;
@@ -156,7 +157,7 @@ void watch_log_lines(struct watch *w, struct run *r, struct str step, const char
 static void event(struct watch *w, const struct watch_event *x) {
     struct buf b;
     buf_init(&b, 0);
-    (void)watch_line(w, x, &b);
+    (void)line_of(w, x, &b);
     sink_flush(&w->cli->err, &b);
     buf_fini(&b);
 }

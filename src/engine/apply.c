@@ -161,7 +161,8 @@ static enum err apply_scheduled(struct engine *g, const struct event *ev, struct
         return err; /* live, the decision makes the flight itself */
     }
     if (*flight) {
-        flight_next_attempt(*flight, (uint32_t)ev->attempt);
+        flight_next_attempt(*flight, (uint32_t)ev->attempt,
+                            item ? item->failures : g->nodes[ev->step.node].failures);
         return OK;
     }
     err = flight_new(g, ev->step, (uint32_t)ev->attempt, flight, e);

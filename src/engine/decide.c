@@ -134,7 +134,7 @@ static bool is_cancelled(const struct engine *g, struct step_id step) {
     if (step.node >= g->plan->node_count || !step_current(g, step)) {
         return false;
     }
-    const struct item_state *item = item_of(g, step);
+    const struct item_state *item = engine_item_of(g, step);
     return step.index >= 0 ? item && item->status == STEP_CANCELLED
                            : g->nodes[step.node].status == STEP_CANCELLED;
 }
@@ -151,7 +151,7 @@ static enum err late(struct engine *g, const struct engine_input *in, struct err
     struct event ev = event_of_step(EVENT_LATE_RESULT, in->step);
     ev.attempt = in->attempt;
     ev.meta = in->result->meta;
-    return emit(g, &ev, e);
+    return engine_emit(g, &ev, e);
 }
 
 static enum err on_done(struct engine *g, const struct engine_input *in, struct error *e) {

@@ -115,7 +115,7 @@ bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt) 
         return false;
     }
     const struct node_state *n = &g->nodes[step.node];
-    const struct item_state *item = item_of(g, step);
+    const struct item_state *item = engine_item_of(g, step);
     if (step.index >= 0 && !item) {
         return false;
     }
@@ -137,6 +137,10 @@ struct str engine_folder(const struct engine *g) {
 
 struct value engine_inputs(const struct engine *g) {
     return g->inputs.v;
+}
+
+struct value engine_env(const struct engine *g) {
+    return g->env.v;
 }
 
 struct value engine_result(const struct engine *g) {

@@ -88,7 +88,7 @@ struct engine_effect {
     enum out_type type;
     struct step_id step;
     uint32_t attempt;
-    struct flight *flight; /* PERFORM: take a reference to keep it */
+    struct flight *flight; /* PERFORM, CANCEL (or NULL): take a reference to keep it */
     enum input_type timer; /* TIMER */
     wall_us due;           /* TIMER */
 };
@@ -143,6 +143,7 @@ uint64_t engine_last_seq(const struct engine *g);
 struct str engine_id(const struct engine *g);
 struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
 struct value engine_inputs(const struct engine *g);
+struct value engine_env(const struct engine *g); /* recorded environment variables */
 /* Null unless completed or partial. */
 struct value engine_result(const struct engine *g);
 /* The error of a failed or failing execution, or NULL. */

@@ -190,7 +190,7 @@ enum err flight_resolve(struct engine *g, struct flight *f, const struct event *
 /* What has to be recorded of it: map of evaluated fields and ins, or null; names in scope. */
 enum err flight_recorded(const struct flight *f, struct value *inputs, struct value *scope);
 struct arena *flight_arena(struct flight *f);
-void flight_next_attempt(struct flight *f, uint32_t attempt);
+void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 
 /* ---- names.c ---- */
 /* Evaluation of expressions of a node (or of the outputs: node UINT32_MAX). */

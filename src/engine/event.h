@@ -22,6 +22,11 @@ struct step_id {
     uint32_t generation;
 };
 
+static inline bool step_id_same(struct step_id a, struct step_id b) {
+    return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
+           a.generation == b.generation;
+}
+
 #define STEP_ID_BYTES 320 /* the longest name (256) and three numbers */
 
 struct plan;

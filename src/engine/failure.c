@@ -171,7 +171,8 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
     struct node_state *n = &g->nodes[node];
     struct event ev = event_of_node(g, EVENT_STEP_CANCELLED, node);
     if (n->status == STEP_RUNNING && !n->each && !g->plan->nodes[node].pure) {
-        struct engine_effect fx = {.type = OUT_CANCEL, .step = ev.step, .attempt = n->attempt};
+        struct engine_effect fx = {
+            .type = OUT_CANCEL, .step = ev.step, .attempt = n->attempt, .flight = n->flight};
         enum err err = engine_emit_effect(g, &fx, e);
         if (err) {
             return err;

@@ -40,7 +40,10 @@ struct arena *flight_arena(struct flight *f) {
     return &f->arena;
 }
 
-void flight_next_attempt(struct flight *f, uint32_t attempt) { f->in.attempt = attempt; }
+void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures) {
+    f->in.attempt = attempt;
+    f->in.failures = failures;
+}
 
 void flight_keep(struct flight *f, struct mem *m) {
     for (uint32_t i = 0; i < f->kept_count; i++) {
@@ -79,7 +82,7 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
     struct str id = step_id_print(g->plan, step, text);
     f->fields = ARENA_ARRAY(&f->arena, p->kind->field_count + 1, struct value);
     f->ins = ARENA_ARRAY(&f->arena, p->in_count + 1, struct value);
-    f->in = (struct step_in){.execution = g->id,
+    f->in = (struct step_in){.execution = arena_str(&f->arena, g->id), /* it outlives the state */
                              .step = arena_str(&f->arena, id),
                              .attempt = attempt,
                              .node = p,
@@ -92,7 +95,7 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
                              .arena = &f->arena};
     f->in.key = arena_printf(&f->arena, "%.*s/%.*s", STR_ARG(g->id), STR_ARG(id));
     f->scope_matters = p->join == JOIN_ANY && (p->kind->flags & KIND_SCOPE);
-    if (!f->fields || !f->ins || !f->in.step.ptr || !f->in.key.ptr) {
+    if (!f->fields || !f->ins || !f->in.step.ptr || !f->in.key.ptr || !f->in.execution.ptr) {
         flight_unref(f);
         return error_nomem(e);
     }

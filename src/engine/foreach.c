@@ -58,7 +58,10 @@ enum err foreach_start(struct engine *g, uint32_t node, struct error *e) {
 
 static enum err cancel_effect(struct engine *g, struct step_id step, uint32_t attempt,
                               struct error *e) {
-    struct engine_effect fx = {.type = OUT_CANCEL, .step = step, .attempt = attempt};
+    struct engine_effect fx = {.type = OUT_CANCEL,
+                               .step = step,
+                               .attempt = attempt,
+                               .flight = engine_item_of(g, step)->flight};
     return g->plan->nodes[step.node].pure ? OK : engine_emit_effect(g, &fx, e);
 }
 

@@ -72,7 +72,9 @@ static enum err schedule_again(struct engine *g, struct step_id step, uint32_t a
         return tell_eval(g, step, attempt, e);
     }
     struct item_state *item = engine_item_of(g, step);
-    flight_next_attempt(item ? item->flight : g->nodes[step.node].flight, attempt);
+    struct node_state *n = &g->nodes[step.node];
+    flight_next_attempt(item ? item->flight : n->flight, attempt,
+                        item ? item->failures : n->failures);
     return perform(g, step, attempt, e);
 }
 

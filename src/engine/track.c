@@ -114,15 +114,10 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
     return err;
 }
 
-static bool same_step(struct step_id a, struct step_id b) {
-    return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
-           a.generation == b.generation;
-}
-
 static struct call_slot *find_call(const struct engine *g, struct step_id step, uint64_t number) {
     for (uint32_t i = g->call_count; i > 0; i--) {
         struct call_slot *s = &g->calls[i - 1];
-        if (s->c.number == number && same_step(s->c.step, step)) {
+        if (s->c.number == number && step_id_same(s->c.step, step)) {
             return s;
         }
     }

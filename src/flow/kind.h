@@ -105,6 +105,7 @@ struct step_in {
     struct str step;      /* draft#2[3]~1 */
     struct str key;       /* idempotency key: <execution>/<step> */
     uint32_t attempt;     /* from 1 */
+    uint32_t failures;    /* attempts before this one that failed; a crash is none */
     const struct plan_node *node;
     const struct value *fields; /* by index of kind->fields; evaluated; null when not given */
     struct value inputs;        /* the execution's inputs (map) */

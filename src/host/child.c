@@ -73,10 +73,17 @@ static enum err check_inputs(const struct plan *child, struct value given, struc
     return err ? error_set(e, err, "inputs of sub-workflow %.*s", STR_ARG(child->name)) : OK;
 }
 
+/* The key of a child: the same after a crash, another after a failure, which is to run it anew. */
+static struct str child_key(const struct flight *f, struct arena *a) {
+    const struct step_in *in = flight_in(f);
+    return in->failures ? arena_printf(a, "%.*s/%u", STR_ARG(in->key), in->failures) : in->key;
+}
+
 static enum err begin_child(struct port *p, struct value inputs, struct arena *a, struct error *e) {
     struct run *child;
     struct host_submission s = {.plan = p->run->plan->nodes[p->step.node].child,
-                                .key = flight_in(p->flight)->key,
+                                .key = child_key(p->flight, a),
+                                .env = engine_env(p->run->engine),
                                 .folder = engine_folder(p->run->engine)};
     enum err err = check_inputs(s.plan, inputs, a, &s.inputs, e);
     err = err ? err : run_new(p->run->host, s.plan, &child, e);
@@ -104,16 +111,46 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
 
 /* The child that an earlier attempt of this step made: gone on with, or its end is taken. */
 static enum err find_child(struct port *p, const struct store_execution *found, struct error *e) {
-    struct host *h = p->run->host;
     const struct plan *plan = p->run->plan->nodes[p->step.node].child;
-    struct run *child;
-    enum err err = run_attach(h, plan, found, &child, e);
+    enum err err = run_attach(p->run->host, plan, found, &p->child, e);
     if (!err) {
-        child->parent = p;
-        child->is_child = true;
-        p->child = child;
+        p->child->parent = p;
+        p->child->is_child = true;
     }
     return err;
+}
+
+static struct run *child_in_memory(const struct run *r, const struct engine_effect *fx) {
+    for (struct port *p = r->ports; p; p = p->next) {
+        if (p->child && step_id_same(p->step, fx->step)) {
+            return p->child;
+        }
+    }
+    return NULL;
+}
+
+/* The child of a step that is to be cancelled, or NULL: the one that runs here, or one that an
+ * earlier owner left and this one did not come to go on with. */
+enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
+                         struct error *e) {
+    const struct plan *plan = r->plan->nodes[fx->step.node].child;
+    struct arena a;
+    struct store_execution found;
+    *out = plan ? child_in_memory(r, fx) : NULL;
+    if (*out || !plan || !fx->flight || fx->attempt == 1) {
+        return OK;
+    }
+    arena_init(&a, 0);
+    enum err err =
+        store_execution_by_key(r->host->options.store, child_key(fx->flight, &a), &a, &found, e);
+    if (!err && !found.row.completed.us) {
+        err = run_attach(r->host, plan, &found, out, e);
+    }
+    if (*out) {
+        (*out)->is_child = true;
+    }
+    arena_fini(&a);
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 void child_begin(struct step_port *sp, struct value inputs) {
@@ -123,8 +160,7 @@ void child_begin(struct step_port *sp, struct value inputs) {
     struct store_execution found;
     ASSERT(p->state == PORT_STARTING);
     arena_init(&a, 0);
-    enum err err =
-        store_execution_by_key(s, flight_in(p->flight)->key, &a, &found, &p->child_error);
+    enum err err = store_execution_by_key(s, child_key(p->flight, &a), &a, &found, &p->child_error);
     err = err == ERR_NOT_FOUND ? begin_child(p, inputs, &a, &p->child_error)
           : err                ? err
                                : find_child(p, &found, &p->child_error);

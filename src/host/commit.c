@@ -120,14 +120,15 @@ static bool nothing_to_record(const struct run *r) {
 }
 
 static void run_perform(struct run *r) {
-    if (r->lost) {
-        engine_out_reset(&r->out);
-        return;
+    if (!r->lost) {
+        perform_effects(r);
     }
-    perform_effects(r);
     engine_out_reset(&r->out);
-    if (exec_status_final(r->status) && r->steps_written == engine_track_count(r->engine) &&
-        r->row_complete && !r->ended) {
+}
+
+static void run_end(struct run *r) {
+    if (!r->lost && !r->ended && r->row_complete && exec_status_final(r->status) &&
+        r->steps_written == engine_track_count(r->engine)) {
         run_over(r);
     }
 }
@@ -148,8 +149,11 @@ static void batch_failed(struct run *batch, const struct error *why) {
         if (r->lost) {
             continue;
         }
+        uint64_t had = r->last_seq;
         if (++r->commit_failures >= HOST_COMMIT_TRIES || run_refold(r, &again)) {
             run_give_up(r, &again);
+        } else if (r->last_seq > had) {
+            r->commit_failures = 0; /* it was recorded after all */
         }
     }
 }
@@ -201,6 +205,7 @@ enum err turn_commit(struct host *h, struct error *e) {
     struct run *next;
     for (struct run *r = batch; r; r = r->batch_next) {
         if (nothing_to_record(r)) {
+            r->commit_failures = 0;
             drop_decided(r);
             continue;
         }
@@ -212,9 +217,13 @@ enum err turn_commit(struct host *h, struct error *e) {
             run_committed(r, c);
         }
     }
-    for (struct run *r = batch; r; r = next) {
-        next = r->batch_next;
+    for (struct run *r = batch; r; r = r->batch_next) {
         run_perform(r);
+    }
+    for (struct run *r = batch; r;
+         r = next) { /* after: the end of a child is news for its parent */
+        next = r->batch_next;
+        run_end(r);
     }
     return OK;
 }

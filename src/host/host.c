@@ -14,6 +14,19 @@ wall_us host_now(struct host *h) { return h->clock->wall(h->clock->ctx); }
 /* The loop has to turn once more; what is due is looked for in host_turn. */
 static void woken(void *ctx) { (void)ctx; }
 
+/* So that the journal can be read with names from outside. */
+static enum err name_events(struct store *s, struct error *e) {
+    struct store_kind_name names[64];
+    size_t count;
+    const struct event_row *rows = event_rows(&count);
+    ASSERT(count <= ARRAY_LEN(names));
+    for (size_t i = 0; i < count; i++) {
+        names[i] = (struct store_kind_name){
+            .id = (uint16_t)rows[i].number, .name = rows[i].id_name, .version = rows[i].version};
+    }
+    return store_kinds_put(s, names, count, e);
+}
+
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) {
     struct host *h = calloc(1, sizeof *h);
     if (!h) {
@@ -29,6 +42,7 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     enum err err = h->timer && h->launcher ? OK : error_nomem(e);
     err = err ? err
               : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
+    err = err ? err : name_events(o->store, e);
     if (err) {
         host_close(h);
         return err;
@@ -43,6 +57,8 @@ void host_close(struct host *h) {
     }
     for (struct run *r = h->runs; r; r = r->next) {
         r->lost = true;
+    }
+    for (struct run *r = h->runs; r; r = r->next) {
         ports_cancel_all(r);
     }
     while (h->port_count > 0 && io_loop_turn(h->options.loop, true)) {}
@@ -78,6 +94,9 @@ static enum err submit_again(struct host *h, const struct host_submission *s,
                                     "key_reused: the key \"%.*s\" belongs to execution %.*s, "
                                     "which has another workflow or other inputs",
                                     STR_ARG(s->key), STR_ARG(x->fixed.id));
+    if (!err && exec_status_final((*out)->status) && !(*out)->ended) {
+        run_over(*out);
+    }
     arena_fini(&a);
     return err;
 }
@@ -168,6 +187,9 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     bool pending = h->ready_first != NULL;
     timers_arm(h);
     *out_busy = h->live_runs > 0 || h->port_count > 0;
+    if (!pending) {
+        store_idle(h->options.store);
+    }
     (void)io_loop_turn(h->options.loop, wait && !pending && *out_busy);
     return OK;
 }

@@ -153,11 +153,15 @@ void perform_queued(struct host *h);
 /* Asks the kind to stop and ignores what comes of it. */
 void port_cancel(struct port *p);
 void ports_cancel_all(struct run *r);
+/* Those whose attempt runs no more: the order to stop was lost with the state that gave it. */
+void ports_cancel_stale(struct run *r);
 
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);
 void child_ended(struct run *child);
 void child_after_start(struct port *p);
+enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
+                         struct error *e) MUST_USE;
 
 /* ---- timers.c ---- */
 enum err timer_add(struct host *h, const struct timer *t, struct error *e) MUST_USE;

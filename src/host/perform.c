@@ -10,11 +10,6 @@
 
 static struct port *port_of(struct step_port *p) { return (struct port *)(void *)p; }
 
-static bool same_step(struct step_id a, struct step_id b) {
-    return a.node == b.node && a.iteration == b.iteration && a.index == b.index &&
-           a.generation == b.generation;
-}
-
 static uint32_t slots_of(const struct host *h) {
     return h->options.slots ? h->options.slots : HOST_SLOTS;
 }
@@ -80,7 +75,7 @@ static void port_free(struct port *p) {
 /* An attempt of the step that has not ended, other than p. */
 static struct port *earlier_attempt(const struct port *p) {
     for (struct port *o = p->attempt > 1 ? p->run->ports : NULL; o; o = o->next) {
-        if (o != p && o->state != PORT_QUEUED && same_step(o->step, p->step)) {
+        if (o != p && o->state != PORT_QUEUED && step_id_same(o->step, p->step)) {
             return o;
         }
     }
@@ -251,7 +246,7 @@ static bool needs_slot(const struct plan_node *n) { return !(n->kind->flags & KI
 
 static bool under_way(const struct run *r, const struct engine_effect *fx) {
     for (const struct port *o = r->ports; o; o = o->next) {
-        if (same_step(o->step, fx->step) && o->attempt == fx->attempt) {
+        if (step_id_same(o->step, fx->step) && o->attempt == fx->attempt) {
             return true;
         }
     }
@@ -287,6 +282,15 @@ static void perform(struct run *r, const struct engine_effect *fx) {
     }
 }
 
+/* A tree of executions has one owner: what is not run here, neither are its children. */
+static void give_up_child(struct port *p) {
+    struct error why;
+    error_set(&why, ERR_CANCELLED, "its parent %s is no longer run here", p->run->id);
+    p->child->parent = NULL;
+    run_give_up(p->child, &why);
+    port_free(p);
+}
+
 void port_cancel(struct port *p) {
     if (p->state == PORT_QUEUED) {
         port_free(p);
@@ -297,7 +301,9 @@ void port_cancel(struct port *p) {
     }
     p->state = PORT_CANCELLING;
     const struct node_kind *kind = p->run->plan->nodes[p->step.node].kind;
-    if (p->child) {
+    if (p->child && p->run->lost) {
+        give_up_child(p);
+    } else if (p->child) {
         struct error ignored;
         (void)!host_cancel(p->run->host, p->child, STR("its parent"), &ignored);
     } else if (kind->cancel) {
@@ -317,7 +323,7 @@ static void cancel_step(struct run *r, const struct engine_effect *fx) {
     struct port *next;
     for (struct port *p = r->ports; p; p = next) {
         next = p->next;
-        if (same_step(p->step, fx->step) && p->attempt <= fx->attempt) {
+        if (step_id_same(p->step, fx->step) && p->attempt <= fx->attempt) {
             port_cancel(p);
         }
     }
@@ -329,6 +335,16 @@ static void set_timer(struct run *r, const struct engine_effect *fx) {
     struct error why;
     if (timer_add(r->host, &t, &why)) {
         run_give_up(r, &why);
+    }
+}
+
+void ports_cancel_stale(struct run *r) {
+    struct port *next;
+    for (struct port *p = r->ports; p; p = next) {
+        next = p->next;
+        if (!engine_runs(r->engine, p->step, p->attempt)) {
+            port_cancel(p);
+        }
     }
 }
 

@@ -83,7 +83,8 @@ enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t u
     uint32_t count = 0;
     arena_init(&a, 0);
     enum err err = engine_new(p, &g, e);
-    err = err ? err : store_read_events(s, num, 0, upto, &a, &rows, &count, e);
+    err =
+        err ? err : store_read_events(s, (struct store_range){num, 0, upto}, &a, &rows, &count, e);
     for (uint32_t i = 0; i < count && !err; i++) {
         err = fold_one(g, s, &rows[i], e);
     }
@@ -102,7 +103,8 @@ static enum err read_head(struct run *r, struct error *e) {
     struct store_execution x;
     arena_init(&a, 0);
     enum err err = store_execution_get(r->host->options.store, r->num, str_from(r->id), &a, &x, e);
-    if (!err && r->new_epoch && x.epoch == r->new_epoch && x.host == r->host->host_id) {
+    if (!err && r->new_epoch && x.epoch == r->new_epoch &&
+        (x.host == r->host->host_id || x.row.completed.us)) {
         r->epoch = r->new_epoch; /* the take-over was recorded */
         r->new_epoch = 0;
     }
@@ -137,6 +139,7 @@ enum err run_refold(struct run *r, struct error *e) {
         return err;
     }
     r->told_again = true;
+    ports_cancel_stale(r);
     /* What was decided on comes once more, in order. Then what is under way is told again, pure
      * steps included: last, so that nothing is performed whose end is among what comes. */
     struct queue all = r->decided;
@@ -255,7 +258,14 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
                     struct run **out, struct error *e) {
     bool final = str_is(x->row.status, "completed") || str_is(x->row.status, "partial") ||
                  str_is(x->row.status, "failed") || str_is(x->row.status, "cancelled");
-    struct run *r;
+    struct run *r = h->runs;
+    while (r && (r->lost || r->ended || !str_is(x->fixed.id, r->id))) {
+        r = r->next;
+    }
+    if (r) {
+        *out = r; /* this host runs it already */
+        return OK;
+    }
     if (x->owner_alive && x->host != h->host_id && !final) {
         return owned(x, e);
     }

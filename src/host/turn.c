@@ -64,6 +64,49 @@ static enum err decide_run(struct run *r, struct error *e) {
     return OK;
 }
 
+/* What a run could not decide is void; nothing of it was recorded. */
+static void decide_again(struct run *r, enum err err, struct error *why) {
+    if (err) {
+        err = run_refold(r, why);
+    }
+    if (err) {
+        run_give_up(r, why);
+    }
+}
+
+static enum err cancel_now(struct run *child, struct error *e) {
+    struct happened *x = happened_new(INPUT_CANCEL);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.by = STR("its parent");
+    queue_put(&child->happened, x);
+    join_batch(child);
+    enum err err = OK;
+    while (child->happened.first && !err) {
+        err = decide_one(child, queue_take(&child->happened), e);
+    }
+    return err;
+}
+
+/* A tree is cancelled in one commit: a child that were cancelled later would be left alone by a
+ * crash in between, since nobody takes over the children of what has ended. */
+static void cancel_children(struct run *r) {
+    for (uint32_t i = 0; i < r->out.effect_count && !r->lost; i++) {
+        struct error why = {0};
+        struct run *child = NULL;
+        if (r->out.effects[i].type != OUT_CANCEL) {
+            continue;
+        }
+        enum err err = child_to_cancel(r, &r->out.effects[i], &child, &why);
+        if (!err && child && !child->ended && !child->lost &&
+            !exec_status_final(engine_status(child->engine))) {
+            decide_again(child, cancel_now(child, &why), &why);
+            cancel_children(child);
+        }
+    }
+}
+
 /* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
 enum err turn_decide(struct host *h, struct error *e) {
     struct run *last = h->ready_last;
@@ -74,13 +117,9 @@ enum err turn_decide(struct host *h, struct error *e) {
         h->ready_last = h->ready_first ? h->ready_last : NULL;
         r->is_ready = false;
         struct error why = {0};
-        enum err err = r->ended || r->lost ? OK : decide_run(r, &why);
-        if (err) {
-            /* A state that could not decide is void; nothing of it was recorded. */
-            err = run_refold(r, &why);
-        }
-        if (err) {
-            run_give_up(r, &why);
+        if (!r->ended && !r->lost) {
+            decide_again(r, decide_run(r, &why), &why);
+            cancel_children(r);
         }
         if (was_last) {
             break;

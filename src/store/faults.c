@@ -28,8 +28,9 @@ static enum err failed_before(struct error *e) {
 
 /* The outcome of a write that inner has done. */
 static enum err failed_after(enum store_fault fault, enum err status, struct error *e) {
-    if (fault != STORE_FAULT_AFTER || status != OK)
+    if (fault != STORE_FAULT_AFTER || status != OK) {
         return status;
+    }
     return error_set(e, ERR_STORE_UNKNOWN, "the store failed (injected) after recording");
 }
 
@@ -41,10 +42,12 @@ static void copy_stats(struct store *s) { store_stats_get(inner(s), &s->stats); 
 static enum err commit_unseen(struct store *s, const struct store_batch *b, struct error *e) {
     struct store_batch copy = *b;
     copy.changes = malloc((b->count + 1) * sizeof *copy.changes);
-    if (!copy.changes)
+    if (!copy.changes) {
         return error_nomem(e);
-    if (b->count)
+    }
+    if (b->count) {
         memcpy(copy.changes, b->changes, b->count * sizeof *copy.changes);
+    }
     enum err status = store_commit(inner(s), &copy, e);
     free(copy.changes);
     return failed_after(STORE_FAULT_AFTER, status, e);
@@ -52,8 +55,9 @@ static enum err commit_unseen(struct store *s, const struct store_batch *b, stru
 
 static enum err faulty_commit(struct store *s, struct store_batch *b, struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_COMMIT);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     enum err status =
         fault == STORE_FAULT_AFTER ? commit_unseen(s, b, e) : store_commit(inner(s), b, e);
     copy_stats(s);
@@ -63,16 +67,18 @@ static enum err faulty_commit(struct store *s, struct store_batch *b, struct err
 static enum err faulty_workflow_put(struct store *s, struct str hash, struct str name,
                                     struct str bundle, struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_WORKFLOW);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     return failed_after(fault, store_workflow_put(inner(s), hash, name, bundle, e), e);
 }
 
 static enum err faulty_blob_put(struct store *s, struct str hash, struct str bytes,
                                 struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_BLOB);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     return failed_after(fault, store_blob_put(inner(s), hash, bytes, e), e);
 }
 
@@ -80,11 +86,13 @@ static enum err faulty_inbox_add(struct store *s, const struct store_inbox *row,
                                  struct error *e) {
     int64_t id = 0;
     enum store_fault fault = ask(s, STORE_WRITE_INBOX);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     enum err status = failed_after(fault, store_inbox_add(inner(s), row, &id, e), e);
-    if (status == OK)
+    if (status == OK) {
         *out_id = id;
+    }
     return status;
 }
 
@@ -92,27 +100,31 @@ static enum err faulty_host_register(struct store *s, int64_t pid, struct str ho
                                      int64_t *out_host, struct error *e) {
     int64_t host = 0;
     enum store_fault fault = ask(s, STORE_WRITE_HOST);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     enum err status =
         failed_after(fault, store_host_register(inner(s), pid, hostname, &host, e), e);
-    if (status == OK)
+    if (status == OK) {
         *out_host = host;
+    }
     return status;
 }
 
 static enum err faulty_host_renew(struct store *s, int64_t host, wall_us until, struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_HOST);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     return failed_after(fault, store_host_renew(inner(s), host, until, e), e);
 }
 
 static enum err faulty_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                                  struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_KINDS);
-    if (fault == STORE_FAULT_BEFORE)
+    if (fault == STORE_FAULT_BEFORE) {
         return failed_before(e);
+    }
     return failed_after(fault, store_kinds_put(inner(s), kinds, count, e), e);
 }
 
@@ -195,8 +207,9 @@ static const struct store_ops ops = {
 enum err store_faulty_open(struct store *inner_store, const struct store_faults *f,
                            struct store **out, struct error *e) {
     struct faulty *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
         return error_nomem(e);
+    }
     s->base.ops = &ops;
     s->inner = inner_store;
     s->faults = *f;

@@ -11,8 +11,9 @@
 #include "store/memory_priv.h"
 
 struct str memory_str(struct arena *a, struct str s, bool *full) {
-    if (!s.len)
+    if (!s.len) {
         return (struct str){"", 0};
+    }
     struct str copy = arena_str(a, s);
     *full = *full || !copy.ptr;
     return copy.ptr ? copy : (struct str){"", 0};
@@ -74,14 +75,17 @@ void memory_event_copy(struct arena *a, const struct store_event *from, struct s
 /* Room for `more` items behind count. NULL when out of memory. */
 static void *reserve(struct arena *a, void *items, uint32_t count, uint32_t more, uint32_t *cap,
                      size_t item_bytes) {
-    if (count + more <= *cap)
+    if (count + more <= *cap) {
         return items;
+    }
     uint32_t larger = *cap * 2 > count + more ? *cap * 2 : count + more + 4;
     void *moved = arena_array(a, larger, item_bytes);
-    if (!moved)
+    if (!moved) {
         return NULL;
-    if (count)
+    }
+    if (count) {
         memcpy(moved, items, count * item_bytes);
+    }
     *cap = larger;
     return moved;
 }
@@ -95,7 +99,7 @@ static void *reserve(struct arena *a, void *items, uint32_t count, uint32_t more
 struct prepared {
     struct memory_execution *x; /* NULL: fenced */
     struct store_row row;
-    struct map_entry *id, *key; /* of a new one */
+    uint32_t id, key; /* entries of a new one, by place: a map that grows moves them */
     bool key_taken;
 };
 
@@ -108,28 +112,49 @@ static bool fence_holds(const struct memory_execution *x, const struct store_cha
            x->x.last_event == c->last_event;
 }
 
-/* A change of the same batch has taken the entry. */
-static bool taken_before(const struct prepared *all, const struct prepared *p,
-                         const struct map_entry *entry) {
+#define NO_ENTRY UINT32_MAX
+
+/* The place of a name in a map, made when missing. */
+static uint32_t place_of(struct map *m, struct str name, bool *out_full) {
+    bool fresh;
+    struct map_entry *entry = *out_full ? NULL : map_put(m, name, &fresh);
+    *out_full = *out_full || !entry;
+    return entry ? (uint32_t)(entry - m->entries) : NO_ENTRY;
+}
+
+/* A change of the same batch has taken the id or the key. */
+static bool id_taken(const struct prepared *all, const struct prepared *p) {
     for (const struct prepared *q = all; q < p; q++) {
-        if (q->x && (q->id == entry || q->key == entry))
+        if (q->x && q->id == p->id) {
             return true;
+        }
+    }
+    return false;
+}
+
+static bool key_taken(const struct prepared *all, const struct prepared *p) {
+    for (const struct prepared *q = all; q < p; q++) {
+        if (q->x && q->key == p->key && p->key != NO_ENTRY) {
+            return true;
+        }
     }
     return false;
 }
 
 static enum err prepare_new(struct memory_data *d, const struct prepared *all, struct prepared *p,
                             const struct store_new *n) {
-    bool full = false, fresh;
-    p->id = map_put(&d->ids, memory_str(&d->arena, n->id, &full), &fresh);
-    if (n->key.len)
-        p->key = map_put(&d->keys, memory_str(&d->arena, n->key, &full), &fresh);
+    bool full = false;
+    p->id = place_of(&d->ids, memory_str(&d->arena, n->id, &full), &full);
+    p->key =
+        n->key.len ? place_of(&d->keys, memory_str(&d->arena, n->key, &full), &full) : NO_ENTRY;
     struct memory_execution *x = ARENA_NEW(&d->arena, struct memory_execution);
-    if (full || !p->id || (n->key.len && !p->key) || !x)
+    if (full || !x) {
         return ERR_NOMEM;
-    p->key_taken = p->key && (p->key->num || taken_before(all, p, p->key));
-    if (p->key_taken || p->id->num || taken_before(all, p, p->id))
+    }
+    p->key_taken = p->key != NO_ENTRY && (d->keys.entries[p->key].num || key_taken(all, p));
+    if (p->key_taken || d->ids.entries[p->id].num || id_taken(all, p)) {
         return OK;
+    }
     memory_new_copy(&d->arena, n, &x->x.fixed, &full);
     p->x = x;
     return full ? ERR_NOMEM : OK;
@@ -138,31 +163,38 @@ static enum err prepare_new(struct memory_data *d, const struct prepared *all, s
 static bool copy_steps(struct memory_data *d, struct memory_execution *x,
                        const struct store_change *c) {
     bool full = false;
-    for (uint32_t i = 0; i < c->step_count; i++)
+    for (uint32_t i = 0; i < c->step_count; i++) {
         memory_step_copy(&d->arena, &c->steps[i], &x->steps[x->step_count + i], &full);
-    for (uint32_t i = 0; i < c->message_count; i++)
+    }
+    for (uint32_t i = 0; i < c->message_count; i++) {
         memory_message_copy(&d->arena, &c->messages[i], &x->messages[x->message_count + i], &full);
-    for (uint32_t i = 0; i < c->event_count; i++)
+    }
+    for (uint32_t i = 0; i < c->event_count; i++) {
         memory_event_copy(&d->arena, &c->events[i], &x->events[x->event_count + i], &full);
+    }
     return !full;
 }
 
 static enum err prepare(struct memory_data *d, const struct prepared *all, struct prepared *p,
                         const struct store_change *c) {
     struct memory_execution *x = find_num(d, c->num);
-    if (c->num && fence_holds(x, c))
+    if (c->num && fence_holds(x, c)) {
         p->x = x;
-    if (!c->num && prepare_new(d, all, p, c->new) != OK)
+    }
+    if (!c->num && prepare_new(d, all, p, c->new) != OK) {
         return ERR_NOMEM;
+    }
     x = p->x;
-    if (!x)
+    if (!x) {
         return OK;
+    }
     bool full = false;
     memory_row_copy(&d->arena, &c->row, &p->row, &full);
     if (full || !RESERVE(&d->arena, x->events, x->event_count, c->event_count, &x->events_cap) ||
         !RESERVE(&d->arena, x->steps, x->step_count, c->step_count, &x->steps_cap) ||
-        !RESERVE(&d->arena, x->messages, x->message_count, c->message_count, &x->messages_cap))
+        !RESERVE(&d->arena, x->messages, x->message_count, c->message_count, &x->messages_cap)) {
         return ERR_NOMEM;
+    }
     return copy_steps(d, x, c) ? OK : ERR_NOMEM;
 }
 
@@ -171,11 +203,13 @@ static void apply_steps(struct memory_execution *x, uint32_t count) {
     uint32_t first = x->step_count;
     for (uint32_t i = first; i < first + count; i++) {
         uint32_t at = 0;
-        while (at < x->step_count && !str_eq(x->steps[at].step, x->steps[i].step))
+        while (at < x->step_count && !str_eq(x->steps[at].step, x->steps[i].step)) {
             at++;
+        }
         x->steps[at] = x->steps[i];
-        if (at == x->step_count)
+        if (at == x->step_count) {
             x->step_count++;
+        }
     }
 }
 
@@ -183,18 +217,21 @@ static void apply(struct memory_data *d, struct prepared *p, struct store_change
     struct memory_execution *x = p->x;
     c->fenced = !x;
     c->key_taken = p->key_taken;
-    if (!x)
+    if (!x) {
         return;
+    }
     if (!c->num) {
         d->executions[d->execution_count++] = x;
         c->num = x->x.num = d->execution_count;
-        p->id->num = (uint64_t)c->num;
-        if (p->key)
-            p->key->num = (uint64_t)c->num;
+        d->ids.entries[p->id].num = (uint64_t)c->num;
+        if (p->key != NO_ENTRY) {
+            d->keys.entries[p->key].num = (uint64_t)c->num;
+        }
     }
     d->next_event += c->event_count;
-    if (c->event_count)
+    if (c->event_count) {
         c->last_event = x->x.last_event = d->next_event;
+    }
     x->x.row = p->row;
     x->x.epoch = c->new_epoch ? c->new_epoch : c->epoch;
     x->x.host = c->host >= 0 ? c->host : x->x.host;
@@ -206,8 +243,9 @@ static void apply(struct memory_data *d, struct prepared *p, struct store_change
 
 static bool is_fenced(const struct store_batch *b, int64_t num) {
     for (uint32_t i = 0; i < b->count; i++) {
-        if (b->changes[i].num == num && b->changes[i].fenced)
+        if (b->changes[i].num == num && b->changes[i].fenced) {
             return true;
+        }
     }
     return false;
 }
@@ -216,8 +254,9 @@ static enum err copy_verdicts(struct memory_data *d, const struct store_batch *b
                               struct str **out) {
     bool full = false;
     *out = ARENA_ARRAY(&d->arena, b->verdict_count + 1, struct str);
-    for (uint32_t i = 0; i < b->verdict_count && *out; i++)
+    for (uint32_t i = 0; i < b->verdict_count && *out; i++) {
         (*out)[i] = memory_str(&d->arena, b->verdicts[i].verdict, &full);
+    }
     return *out && !full ? OK : ERR_NOMEM;
 }
 
@@ -226,8 +265,9 @@ static void apply_verdicts(struct memory_data *d, const struct store_batch *b,
     for (uint32_t i = 0; i < b->verdict_count; i++) {
         int64_t id = b->verdicts[i].inbox;
         struct store_inbox *row = id > 0 && id <= d->inbox_count ? &d->inbox[id - 1] : NULL;
-        if (row && !row->verdict.ptr && !is_fenced(b, row->execution))
+        if (row && !row->verdict.ptr && !is_fenced(b, row->execution)) {
             row->verdict = verdicts[i];
+        }
     }
 }
 
@@ -236,19 +276,22 @@ static enum err memory_commit(struct store *s, struct store_batch *b, struct err
     struct prepared *all = calloc(b->count + 1, sizeof *all);
     struct str *verdicts = NULL;
     enum err status = all ? copy_verdicts(d, b, &verdicts) : ERR_NOMEM;
-    for (uint32_t i = 0; i < b->count && status == OK; i++)
+    for (uint32_t i = 0; i < b->count && status == OK; i++) {
         status = prepare(d, all, &all[i], &b->changes[i]);
+    }
     if (status == OK &&
-        !RESERVE(&d->arena, d->executions, d->execution_count, b->count, &d->executions_cap))
+        !RESERVE(&d->arena, d->executions, d->execution_count, b->count, &d->executions_cap)) {
         status = ERR_NOMEM;
+    }
     if (status != OK) {
         free(all);
         return error_nomem(e);
     }
     for (uint32_t i = 0; i < b->count; i++) {
         apply(d, &all[i], &b->changes[i]);
-        if (all[i].x)
+        if (all[i].x) {
             s->stats.events += b->changes[i].event_count;
+        }
     }
     apply_verdicts(d, b, verdicts);
     s->stats.commits++;
@@ -260,15 +303,17 @@ static enum err memory_commit(struct store *s, struct store_batch *b, struct err
 
 static enum err put_hashed(struct memory_data *d, struct map *m, struct str hash, struct str bytes,
                            struct error *e) {
-    if (map_find(m, hash) && map_find(m, hash)->ptr)
+    if (map_find(m, hash) && map_find(m, hash)->ptr) {
         return OK;
+    }
     bool full = false, fresh;
     struct str *kept = ARENA_NEW(&d->arena, struct str);
     struct str key = memory_str(&d->arena, hash, &full);
     struct str copy = memory_str(&d->arena, bytes, &full);
     struct map_entry *entry = kept && !full ? map_put(m, key, &fresh) : NULL;
-    if (!entry)
+    if (!entry) {
         return error_nomem(e);
+    }
     *kept = copy;
     entry->ptr = kept;
     return OK;
@@ -277,13 +322,15 @@ static enum err put_hashed(struct memory_data *d, struct map *m, struct str hash
 static enum err get_hashed(struct map *m, struct str hash, struct arena *a, struct str *out,
                            struct error *e) {
     struct map_entry *entry = map_find(m, hash);
-    if (!entry || !entry->ptr)
+    if (!entry || !entry->ptr) {
         return error_set(e, ERR_NOT_FOUND, "the store has nothing under the hash %.*s",
                          STR_ARG(hash));
+    }
     bool full = false;
     struct str copy = memory_str(a, *(const struct str *)entry->ptr, &full);
-    if (full)
+    if (full) {
         return error_nomem(e);
+    }
     *out = copy;
     return OK;
 }
@@ -311,8 +358,9 @@ static enum err memory_blob_get(struct store *s, struct str hash, struct arena *
 
 static int64_t find_keyed(const struct memory_data *d, const struct store_inbox *row) {
     for (uint32_t i = 0; i < d->inbox_count && row->key.len; i++) {
-        if (d->inbox[i].execution == row->execution && str_eq(d->inbox[i].key, row->key))
+        if (d->inbox[i].execution == row->execution && str_eq(d->inbox[i].key, row->key)) {
             return d->inbox[i].id;
+        }
     }
     return 0;
 }
@@ -320,8 +368,9 @@ static int64_t find_keyed(const struct memory_data *d, const struct store_inbox 
 static enum err memory_inbox_add(struct store *s, const struct store_inbox *row, int64_t *out_id,
                                  struct error *e) {
     struct memory_data *d = memory_of(s);
-    if (!find_num(d, row->execution))
+    if (!find_num(d, row->execution)) {
         return store_error_missing((struct store_name){.num = row->execution}, e);
+    }
     int64_t known = find_keyed(d, row);
     if (known) {
         *out_id = known;
@@ -333,8 +382,9 @@ static enum err memory_inbox_add(struct store *s, const struct store_inbox *row,
     copy.step = memory_str(&d->arena, row->step, &full);
     copy.payload = memory_str(&d->arena, row->payload, &full);
     copy.key = memory_str(&d->arena, row->key, &full);
-    if (full || !RESERVE(&d->arena, d->inbox, d->inbox_count, 1, &d->inbox_cap))
+    if (full || !RESERVE(&d->arena, d->inbox, d->inbox_count, 1, &d->inbox_cap)) {
         return error_nomem(e);
+    }
     copy.id = d->inbox_count + 1;
     d->inbox[d->inbox_count++] = copy;
     *out_id = copy.id;
@@ -348,8 +398,9 @@ static enum err memory_host_register(struct store *s, int64_t pid, struct str ho
     (void)pid;
     (void)hostname;
     ASSERT(handle->host == 0);
-    if (!RESERVE(&d->arena, d->hosts, d->host_count, 1, &d->hosts_cap))
+    if (!RESERVE(&d->arena, d->hosts, d->host_count, 1, &d->hosts_cap)) {
         return error_nomem(e);
+    }
     d->hosts[d->host_count++] = (struct memory_host){.alive = true};
     *out_host = handle->host = d->host_count;
     return OK;
@@ -357,9 +408,10 @@ static enum err memory_host_register(struct store *s, int64_t pid, struct str ho
 
 static enum err memory_host_renew(struct store *s, int64_t host, wall_us until, struct error *e) {
     struct memory_data *d = memory_of(s);
-    if (host < 1 || host > d->host_count)
+    if (host < 1 || host > d->host_count) {
         return error_set(e, ERR_FENCED, "host %lld was taken for dead by another process",
                          (long long)host);
+    }
     d->hosts[host - 1].until = until;
     return OK;
 }
@@ -380,8 +432,9 @@ static void memory_idle(struct store *s) { (void)s; }
 static void memory_close(struct store *s) {
     struct memory_data *d = memory_of(s);
     struct memory_store *handle = (struct memory_store *)s;
-    if (handle->host)
+    if (handle->host) {
         d->hosts[handle->host - 1].alive = false;
+    }
     if (--d->handles == 0) {
         arena_fini(&d->arena);
         free(d);
@@ -413,8 +466,9 @@ static const struct store_ops ops = {
 
 static enum err open_handle(struct memory_data *d, struct store **out, struct error *e) {
     struct memory_store *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
         return error_nomem(e);
+    }
     s->base.ops = &ops;
     s->data = d;
     d->handles++;
@@ -426,19 +480,22 @@ enum err store_memory_open(const char *path, bool make, const struct io_clock *c
                            struct store **out, struct error *e) {
     (void)make;
     (void)clock;
-    if (*path)
+    if (*path) {
         return error_set(e, ERR_INVALID, "a memory store has no name: write memory: alone");
+    }
     struct memory_data *d = calloc(1, sizeof *d);
-    if (!d)
+    if (!d) {
         return error_nomem(e);
+    }
     arena_init(&d->arena, SIZE_MAX / 2);
     map_init(&d->ids, &d->arena);
     map_init(&d->keys, &d->arena);
     map_init(&d->workflows, &d->arena);
     map_init(&d->blobs, &d->arena);
     enum err status = open_handle(d, out, e);
-    if (status != OK)
+    if (status != OK) {
         free(d);
+    }
     return status;
 }
 

@@ -114,6 +114,12 @@ struct store_inbox {
     wall_us at;
 };
 
+/* Events of execution num with from < seq <= to. */
+struct store_range {
+    int64_t num;
+    uint64_t from, to;
+};
+
 /* What a number in store_event.kind means, for people who look with sqlite3 (view journal). */
 struct store_kind_name {
     uint16_t id;

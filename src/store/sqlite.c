@@ -25,15 +25,17 @@ static const char *const statements[STMT_COUNT] = {
 /* INSERT_EVENTS with SQLITE_EVENT_BLOCK rows. */
 static void many_events_sql(char *out, size_t out_bytes) {
     size_t len = (size_t)snprintf(out, out_bytes, "%s", INSERT_EVENTS);
-    for (int i = 0; i < SQLITE_EVENT_BLOCK; i++)
+    for (int i = 0; i < SQLITE_EVENT_BLOCK; i++) {
         len += (size_t)snprintf(out + len, out_bytes - len, "%s(?,?,?,?,?,?,?,?)", i ? "," : "");
+    }
     ASSERT(len < out_bytes);
 }
 
 sqlite3_stmt *sqlite_stmt(struct sqlite_store *s, struct sqlite_conn *c, enum stmt_id id,
                           struct error *e) {
-    if (c->stmts[id])
+    if (c->stmts[id]) {
         return c->stmts[id];
+    }
     char many[200 + SQLITE_EVENT_BLOCK * 20];
     const char *sql = statements[id];
     if (!sql) {
@@ -41,8 +43,9 @@ sqlite3_stmt *sqlite_stmt(struct sqlite_store *s, struct sqlite_conn *c, enum st
         sql = many;
     }
     int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id], NULL);
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK) {
         (void)sqlite_error(s, c->db, rc, e);
+    }
     return c->stmts[id];
 }
 
@@ -57,8 +60,9 @@ int sqlite_run(sqlite3_stmt *st) {
 static enum err run_plain(struct sqlite_store *s, struct sqlite_conn *c, enum stmt_id id,
                           struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, c, id, e);
-    if (!st)
+    if (!st) {
         return sqlite_error(s, c->db, sqlite3_errcode(c->db), e);
+    }
     int rc = sqlite_run(st);
     return rc == SQLITE_OK ? OK : sqlite_error(s, c->db, rc, e);
 }
@@ -67,8 +71,9 @@ static enum err run_plain(struct sqlite_store *s, struct sqlite_conn *c, enum st
 static enum err check_place(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
     int moved = 0;
     sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    if (!moved)
+    if (!moved) {
         return OK;
+    }
     return error_set(e, ERR_STORE,
                      "the store %s was deleted or replaced while in use; nothing was recorded: "
                      "put it back or start again",
@@ -78,56 +83,66 @@ static enum err check_place(struct sqlite_store *s, struct sqlite_conn *c, struc
 static enum err begin(struct sqlite_store *s, struct sqlite_conn *c, enum stmt_id id,
                       struct error *e) {
     enum err status = check_place(s, c, e);
-    if (status == OK)
+    if (status == OK) {
         status = run_plain(s, c, id, e);
-    if (status != OK)
+    }
+    if (status != OK) {
         return status;
+    }
     status = sqlite_version_check(s, c, e);
-    if (status != OK)
+    if (status != OK) {
         (void)run_plain(s, c, STMT_ROLLBACK, NULL);
+    }
     return status;
 }
 
 enum err sqlite_read_begin(struct sqlite_store *s, struct error *e) {
     if (!s->reader.db) {
         enum err status = sqlite_conn_open(s, &s->reader, false, e);
-        if (status != OK)
+        if (status != OK) {
             return status;
+        }
     }
     return begin(s, &s->reader, STMT_BEGIN_READ, e);
 }
 
 void sqlite_read_end(struct sqlite_store *s) {
-    if (!sqlite3_get_autocommit(s->reader.db))
+    if (!sqlite3_get_autocommit(s->reader.db)) {
         (void)run_plain(s, &s->reader, STMT_ROLLBACK, NULL);
+    }
 }
 
 enum err sqlite_write_begin(struct sqlite_store *s, struct error *e) {
     if (!s->writer.db) {
         enum err status = sqlite_conn_open(s, &s->writer, true, e);
-        if (status != OK)
+        if (status != OK) {
             return status;
+        }
     }
     enum err status = sqlite_lock_take(s, SQLITE_WAIT_MS, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = begin(s, &s->writer, STMT_BEGIN_WRITE, e);
-    if (status != OK)
+    if (status != OK) {
         sqlite_lock_release(s);
+    }
     return status;
 }
 
 enum err sqlite_write_abort(struct sqlite_store *s, enum err status) {
-    if (!sqlite3_get_autocommit(s->writer.db))
+    if (!sqlite3_get_autocommit(s->writer.db)) {
         (void)run_plain(s, &s->writer, STMT_ROLLBACK, NULL);
+    }
     sqlite_lock_release(s);
     return status;
 }
 
 enum err sqlite_write_commit(struct sqlite_store *s, struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_COMMIT, e);
-    if (!st)
+    if (!st) {
         return sqlite_write_abort(s, sqlite_error(s, s->writer.db, SQLITE_NOMEM, e));
+    }
     int rc = sqlite_run(st);
     if (rc == SQLITE_OK) {
         sqlite_wal_after_commit(s);
@@ -135,11 +150,12 @@ enum err sqlite_write_commit(struct sqlite_store *s, struct error *e) {
         return OK;
     }
     enum err status = sqlite_error(s, s->writer.db, rc, e);
-    if (sqlite_commit_is_unknown(s->writer.db, rc))
+    if (sqlite_commit_is_unknown(s->writer.db, rc)) {
         status = error_set(e, ERR_STORE_UNKNOWN,
                            "the store %s failed while committing (%s); whether the last records "
                            "are in it shows when it is read again",
                            s->path, sqlite3_errmsg(s->writer.db));
+    }
     return sqlite_write_abort(s, status);
 }
 
@@ -148,61 +164,73 @@ enum err sqlite_write_commit(struct sqlite_store *s, struct error *e) {
 static char *join_path(const char *folder, const char *name) {
     size_t len = strlen(folder) + strlen(name) + 2;
     char *path = malloc(len);
-    if (path)
+    if (path) {
         snprintf(path, len, "%s%s%s", folder, strcmp(folder, "/") ? "/" : "", name);
+    }
     return path;
 }
 
 /* The absolute path without links, so that every name of a store leads to one side file. */
 static enum err resolve(struct sqlite_store *s, const char *path, bool make, struct error *e) {
-    if (!*path)
+    if (!*path) {
         return error_set(e, ERR_INVALID, "the store has no path: name a file");
+    }
     char folder[PATH_MAX], real[PATH_MAX];
-    if (strlen(path) + sizeof "-journal" > PATH_MAX)
+    if (strlen(path) + sizeof "-journal" > PATH_MAX) {
         return sqlite_error_path(path, ENAMETOOLONG, e);
+    }
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    if (!slash)
+    if (!slash) {
         strcpy(folder, ".");
-    else
+    } else {
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + (slash == path), path);
+    }
     enum err status = make ? io_dir_make(folder, 0700, e) : OK;
-    if (status != OK)
+    if (status != OK) {
         return sqlite_error_outside(path, status, e);
-    if (realpath(path, real))
+    }
+    if (realpath(path, real)) {
         s->path = strdup(real);
-    else if (errno == ENOENT && realpath(folder, real))
+    } else if (errno == ENOENT && realpath(folder, real)) {
         s->path = *name ? join_path(real, name) : strdup(real);
-    else
+    } else {
         return errno == ENOENT ? error_set(e, ERR_NOT_FOUND, "no store at %s", path)
                                : sqlite_error_path(path, errno, e);
+    }
     return s->path ? OK : error_nomem(e);
 }
 
 static enum err open_there(struct sqlite_store *s, bool make, struct error *e) {
     struct stat st;
     bool there = stat(s->path, &st) == 0;
-    if (!there && errno != ENOENT)
+    if (!there && errno != ENOENT) {
         return sqlite_error_path(s->path, errno, e);
-    if (there && !S_ISREG(st.st_mode))
+    }
+    if (there && !S_ISREG(st.st_mode)) {
         return S_ISDIR(st.st_mode)
                    ? sqlite_error_path(s->path, EISDIR, e)
                    : error_set(e, ERR_STORE, "the store %s is no ordinary file", s->path);
-    if (there && st.st_size > 0 && st.st_size < SMALLEST_DATABASE)
+    }
+    if (there && st.st_size > 0 && st.st_size < SMALLEST_DATABASE) {
         return sqlite_error(s, NULL, SQLITE_NOTADB, e); /* SQLite takes it for an empty one */
-    if (there && st.st_size > 0)
+    }
+    if (there && st.st_size > 0) {
         return sqlite_conn_open(s, make ? &s->writer : &s->reader, make, e);
-    if (!make)
+    }
+    if (!make) {
         return error_set(e, ERR_NOT_FOUND, "no store at %s: cairn run makes one, --store names one",
                          s->path);
+    }
     enum err status = sqlite_create(s, e);
     return status == OK ? sqlite_conn_open(s, &s->writer, true, e) : status;
 }
 
 static void sqlite_close(struct store *base) {
     struct sqlite_store *s = sqlite_of(base);
-    if (s->writer.db)
+    if (s->writer.db) {
         sqlite_wal_settle(s);
+    }
     sqlite_conn_close(&s->reader);
     sqlite_conn_close(&s->writer);
     io_lock_close(&s->side);
@@ -213,8 +241,9 @@ static void sqlite_close(struct store *base) {
 
 static void sqlite_idle(struct store *base) {
     struct sqlite_store *s = sqlite_of(base);
-    if (s->writer.db)
+    if (s->writer.db) {
         sqlite_wal_idle(s);
+    }
 }
 
 static const struct store_ops ops = {
@@ -242,14 +271,16 @@ static const struct store_ops ops = {
 enum err store_sqlite_open(const char *path, bool make, const struct io_clock *clock,
                            struct store **out, struct error *e) {
     struct sqlite_store *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
         return error_nomem(e);
+    }
     s->base.ops = &ops;
     s->clock = clock;
     s->side.fd = -1;
     enum err status = resolve(s, path, make, e);
-    if (status == OK)
+    if (status == OK) {
         status = open_there(s, make, e);
+    }
     if (status != OK) {
         sqlite_close(&s->base);
         return status;

@@ -10,10 +10,12 @@
 static int last_errno(sqlite3 *db) {
     int no = sqlite3_system_errno(db);
     sqlite3_file *log = NULL;
-    if (!no)
+    if (!no) {
         sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-    if (log && log->pMethods)
+    }
+    if (log && log->pMethods) {
         log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &no);
+    }
     return no;
 }
 
@@ -24,31 +26,36 @@ static const char *errno_text(int no) {
 
 enum err sqlite_error_path(const char *path, int no, struct error *e) {
     struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         return error_set(e, ERR_STORE, "%s is a folder: name a file in it as the store", path);
-    if (no == ENOSPC || no == EDQUOT)
+    }
+    if (no == ENOSPC || no == EDQUOT) {
         return error_set(e, ERR_STORE, "no space left for the store %s: free some and try again",
                          path);
-    if (no == EACCES || no == EPERM || no == EROFS)
+    }
+    if (no == EACCES || no == EPERM || no == EROFS) {
         return error_set(e, ERR_STORE,
                          "the store %s: %s; check the permissions of the file and its folder, or "
                          "name another with --store",
                          path, errno_text(no));
+    }
     return error_set(e, ERR_STORE, "cannot open the store %s: %s", path, errno_text(no));
 }
 
 enum err sqlite_error_outside(const char *path, enum err status, struct error *e) {
-    if (status == ERR_NOMEM || !e)
+    if (status == ERR_NOMEM || !e) {
         return status == ERR_NOMEM ? status : ERR_STORE;
+    }
     return error_set(e, ERR_STORE, "the store %s: %s", path, e->message);
 }
 
 static enum err io_trouble(const char *path, int no, struct error *e) {
-    if (no == EFBIG || no == EDQUOT || no == ENOSPC)
+    if (no == EFBIG || no == EDQUOT || no == ENOSPC) {
         return error_set(e, ERR_STORE,
                          "the store %s cannot grow: %s; free some space or raise the "
                          "limit; nothing was recorded",
                          path, errno_text(no));
+    }
     return error_set(e, ERR_STORE, "the disk failed under the store %s: %s; see the system log",
                      path, errno_text(no));
 }
@@ -56,8 +63,9 @@ static enum err io_trouble(const char *path, int no, struct error *e) {
 enum err sqlite_error(struct sqlite_store *s, sqlite3 *db, int rc, struct error *e) {
     int no = db ? last_errno(db) : 0;
     const char *text = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    if (rc == SQLITE_IOERR_NOMEM)
+    if (rc == SQLITE_IOERR_NOMEM) {
         return error_nomem(e);
+    }
     switch (rc & 0xff) {
     case SQLITE_NOMEM: return error_nomem(e);
     case SQLITE_NOTADB:
@@ -90,8 +98,9 @@ enum err sqlite_error(struct sqlite_store *s, sqlite3 *db, int rc, struct error 
 /* A frame that could not be written ends the commit before its last frame; only a failed sync (or
  * a write that failed for no reason of space) leaves open what is on the disk. */
 bool sqlite_commit_is_unknown(sqlite3 *db, int rc) {
-    if ((rc & 0xff) != SQLITE_IOERR || rc == SQLITE_IOERR_NOMEM)
+    if ((rc & 0xff) != SQLITE_IOERR || rc == SQLITE_IOERR_NOMEM) {
         return false;
+    }
     int no = last_errno(db);
     return rc != SQLITE_IOERR_WRITE || (no != EFBIG && no != EDQUOT && no != ENOSPC);
 }

@@ -25,8 +25,9 @@ static void side_path(const struct sqlite_store *s, const char *suffix, char out
 }
 
 enum err sqlite_side_open(struct sqlite_store *s, struct error *e) {
-    if (s->side.fd >= 0)
+    if (s->side.fd >= 0) {
         return OK;
+    }
     char path[PATH_MAX];
     side_path(s, "-lock", path);
     enum err status = io_lock_open(&s->side, path, e);
@@ -51,16 +52,18 @@ static enum err take(struct sqlite_store *s, int64_t at, int64_t until_ms, struc
         sched_yield();
         status = io_lock_take(&s->side, at, 0, e);
     }
-    for (int i = 0; status == ERR_STORE_BUSY && mono_ms(s) < until_ms && i < SLICES_MOST; i++)
+    for (int i = 0; status == ERR_STORE_BUSY && mono_ms(s) < until_ms && i < SLICES_MOST; i++) {
         status = io_lock_take(&s->side, at, SLICE_MS, e);
+    }
     return status;
 }
 
 static enum err take_both(struct sqlite_store *s, int wait_ms, struct error *e) {
     int64_t until_ms = mono_ms(s) + wait_ms;
     enum err status = take(s, BYTE_TURNSTILE, until_ms, e);
-    if (status != OK)
+    if (status != OK) {
         return not_taken(s, status, e);
+    }
     status = take(s, BYTE_WRITE, until_ms, e);
     io_lock_release(&s->side, BYTE_TURNSTILE);
     return status == OK ? OK : not_taken(s, status, e);
@@ -81,15 +84,19 @@ static bool side_is_gone(struct sqlite_store *s) {
 enum err sqlite_lock_take(struct sqlite_store *s, int wait_ms, struct error *e) {
     for (;;) {
         enum err status = sqlite_side_open(s, e);
-        if (status == OK)
+        if (status == OK) {
             status = take_both(s, wait_ms, e);
-        if (status != OK)
+        }
+        if (status != OK) {
             return status;
-        if (!side_is_gone(s))
+        }
+        if (!side_is_gone(s)) {
             break;
+        }
         io_lock_close(&s->side);
-        if (s->host && (status = sqlite_host_hold(s, s->host, e)) != OK)
+        if (s->host && (status = sqlite_host_hold(s, s->host, e)) != OK) {
             return status;
+        }
     }
     note_pid(s);
     return OK;
@@ -99,19 +106,23 @@ void sqlite_lock_release(struct sqlite_store *s) { io_lock_release(&s->side, BYT
 
 enum err sqlite_host_hold(struct sqlite_store *s, int64_t host, struct error *e) {
     enum err status = sqlite_side_open(s, e);
-    if (status == OK)
+    if (status == OK) {
         status = io_lock_take(&s->side, BYTE_HOST + host, 0, e);
-    if (status == OK)
+    }
+    if (status == OK) {
         s->host = host;
+    }
     return status;
 }
 
 /* A store that can only be read has no side file to ask: then the lease has to do. */
 bool sqlite_host_alive(struct sqlite_store *s, int64_t host, wall_us until) {
-    if (host == s->host)
+    if (host == s->host) {
         return true;
-    if (sqlite_side_open(s, NULL) != OK)
+    }
+    if (sqlite_side_open(s, NULL) != OK) {
         return until.us > s->clock->wall(s->clock->ctx).us;
+    }
     return io_lock_held(&s->side, BYTE_HOST + host);
 }
 
@@ -121,10 +132,12 @@ static size_t read_small(const char *path, char *out, size_t out_bytes) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t len = 0;
     ssize_t got = 0;
-    while (fd >= 0 && len + 1 < out_bytes && (got = read(fd, out + len, out_bytes - 1 - len)) > 0)
+    while (fd >= 0 && len + 1 < out_bytes && (got = read(fd, out + len, out_bytes - 1 - len)) > 0) {
         len += (size_t)got;
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     out[len] = '\0';
     return len;
 }
@@ -134,8 +147,9 @@ static long foreign_pid(const struct sqlite_store *s) {
     char path[PATH_MAX], text[16384];
     struct stat st;
     side_path(s, "-shm", path);
-    if (stat(path, &st) != 0 || !read_small("/proc/locks", text, sizeof text))
+    if (stat(path, &st) != 0 || !read_small("/proc/locks", text, sizeof text)) {
         return 0;
+    }
     char *save = NULL;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         long pid;
@@ -143,31 +157,36 @@ static long foreign_pid(const struct sqlite_store *s) {
         unsigned long inode, from;
         if (sscanf(line, "%*s POSIX %*s WRITE %ld %x:%x:%lu %lu", &pid, &major_no, &minor_no,
                    &inode, &from) == 5 &&
-            inode == st.st_ino && minor_no == minor(st.st_dev) && from <= SHM_WRITE_LOCK)
+            inode == st.st_ino && minor_no == minor(st.st_dev) && from <= SHM_WRITE_LOCK) {
             return pid;
+        }
     }
     return 0;
 }
 
 static long noted_pid(struct sqlite_store *s) {
     char text[24] = "";
-    if (s->side.fd < 0 || !io_lock_held(&s->side, BYTE_WRITE))
+    if (s->side.fd < 0 || !io_lock_held(&s->side, BYTE_WRITE)) {
         return 0;
+    }
     return pread(s->side.fd, text, sizeof text - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
 }
 
 enum err sqlite_error_busy(struct sqlite_store *s, struct error *e) {
     long pid = noted_pid(s);
-    if (!pid)
+    if (!pid) {
         pid = foreign_pid(s);
+    }
     char path[40], name[32] = "";
     snprintf(path, sizeof path, "/proc/%ld/comm", pid);
-    if (pid && read_small(path, name, sizeof name))
+    if (pid && read_small(path, name, sizeof name)) {
         name[strcspn(name, "\n")] = '\0';
-    if (!*name)
+    }
+    if (!*name) {
         return error_set(e, ERR_STORE_BUSY,
                          "another process is writing to the store %s, waited %d s: try again",
                          s->path, SQLITE_WAIT_MS / 1000);
+    }
     return error_set(e, ERR_STORE_BUSY,
                      "process %ld (%s) is writing to the store %s, waited %d s: try again, or end "
                      "that process",

@@ -80,21 +80,26 @@ static void read_execution(struct reading *t, sqlite3_stmt *st, struct store_exe
 
 static enum err get_in(struct reading *t, struct store_name name, struct store_execution *out) {
     sqlite3_stmt *st = stmt(t, name.num ? STMT_BY_NUM : name.id.len ? STMT_BY_ID : STMT_BY_KEY);
-    if (!st)
+    if (!st) {
         return fail(t);
-    if (name.num)
+    }
+    if (name.num) {
         sqlite3_bind_int64(st, 1, name.num);
-    else
+    } else {
         bind_text(st, 1, name.id.len ? name.id : name.key);
+    }
     struct store_execution found;
     int rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
         read_execution(t, st, &found);
+    }
     enum err status = finish(t, st, rc);
-    if (status == OK && rc == SQLITE_DONE)
+    if (status == OK && rc == SQLITE_DONE) {
         status = store_error_missing(name, t->e);
-    if (status == OK)
+    }
+    if (status == OK) {
         *out = found;
+    }
     return status;
 }
 
@@ -102,8 +107,9 @@ enum err sqlite_get(struct store *base, struct store_name name, struct arena *a,
                     struct store_execution *out, struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = get_in(&t, name, out);
     sqlite_read_end(t.s);
     return status;
@@ -114,12 +120,14 @@ static enum err ids_in(struct reading *t, sqlite3_stmt *st, struct str *out_ids,
     struct str ids[STORE_FIND_MAX];
     uint32_t count = 0;
     int rc;
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW && count < STORE_FIND_MAX)
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW && count < STORE_FIND_MAX) {
         ids[count++] = text(t, st, 0);
+    }
     enum err status = finish(t, st, rc);
     if (status == OK) {
-        if (count)
+        if (count) {
             memcpy(out_ids, ids, count * sizeof *ids);
+        }
         *out_count = count;
     }
     return status;
@@ -131,8 +139,9 @@ static bool after_prefix(struct str prefix, char *out) {
     for (size_t i = prefix.len; i > 0; i--) {
         unsigned char c = (unsigned char)out[i - 1];
         out[i - 1] = (char)(c + 1);
-        if (c < 0xff)
+        if (c < 0xff) {
             return true;
+        }
     }
     return false;
 }
@@ -147,8 +156,9 @@ enum err sqlite_find(struct store *base, struct str prefix, struct arena *a, str
     }
     size_t len = prefix.len && after_prefix(prefix, upto) ? prefix.len : 1;
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = stmt(&t, STMT_FIND);
     if (st) {
         bind_text(st, 1, prefix);
@@ -164,8 +174,9 @@ enum err sqlite_last(struct store *base, struct arena *a, struct str *out_ids, u
                      struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = stmt(&t, STMT_LAST);
     status = st ? ids_in(&t, st, out_ids, out_count) : fail(&t);
     sqlite_read_end(t.s);
@@ -180,15 +191,18 @@ struct cursor {
 
 static enum err find_cursor(struct reading *t, struct str after, struct cursor *out) {
     *out = (struct cursor){INT64_MAX, INT64_MAX};
-    if (!after.len)
+    if (!after.len) {
         return OK;
+    }
     sqlite3_stmt *st = stmt(t, STMT_CURSOR);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     bind_text(st, 1, after);
     int rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
         *out = (struct cursor){sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
+    }
     enum err status = finish(t, st, rc);
     return status == OK && rc == SQLITE_DONE
                ? store_error_missing((struct store_name){.id = after}, t->e)
@@ -196,29 +210,35 @@ static enum err find_cursor(struct reading *t, struct str after, struct cursor *
 }
 
 static enum stmt_id list_kind(const struct store_filter *f) {
-    if (!f->status.len)
+    if (!f->status.len) {
         return f->workflow.len ? STMT_LIST_WORKFLOW : STMT_LIST_ALL;
-    if (!f->workflow.len)
+    }
+    if (!f->workflow.len) {
         return STMT_LIST_STATUS;
+    }
     return str_is(f->status, "completed") ? STMT_LIST_BOTH_COMPLETED : STMT_LIST_BOTH;
 }
 
 static sqlite3_stmt *list_stmt(struct reading *t, const struct store_filter *f, struct cursor c) {
     sqlite3_stmt *st = stmt(t, list_kind(f));
-    if (!st)
+    if (!st) {
         return NULL;
+    }
     sqlite3_bind_int64(st, 1, c.created_us);
     sqlite3_bind_int64(st, 2, c.num);
-    if (f->status.len)
+    if (f->status.len) {
         bind_text(st, 3, f->status);
-    if (f->workflow.len)
+    }
+    if (f->workflow.len) {
         bind_text(st, 4, f->workflow);
+    }
     return st;
 }
 
 static bool label_fits(sqlite3_stmt *st, const struct store_filter *f) {
-    if (!f->label_key.len)
+    if (!f->label_key.len) {
         return true;
+    }
     const void *bytes = sqlite3_column_blob(st, 6);
     struct str labels = {bytes, (size_t)sqlite3_column_bytes(st, 6)};
     return store_label_has(labels, f->label_key, f->label_value);
@@ -228,25 +248,30 @@ static enum err list_in(struct reading *t, const struct store_filter *f,
                         struct store_executions *out) {
     struct cursor c;
     enum err status = find_cursor(t, f->after, &c);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = list_stmt(t, f, c);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     struct store_executions rows = {0};
     uint32_t cap = 0;
     int rc = SQLITE_DONE;
     while (rows.count < f->limit && !t->full && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (!label_fits(st, f))
+        if (!label_fits(st, f)) {
             continue;
+        }
         rows.items = store_array_grow(t->a, rows.items, rows.count, &cap, sizeof *rows.items);
         t->full = t->full || !rows.items;
-        if (!t->full)
+        if (!t->full) {
             read_execution(t, st, &rows.items[rows.count++]);
+        }
     }
     status = finish(t, st, rc);
-    if (status == OK)
+    if (status == OK) {
         *out = rows;
+    }
     return status;
 }
 
@@ -254,8 +279,9 @@ enum err sqlite_list(struct store *base, const struct store_filter *f, struct ar
                      struct store_executions *out, struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = list_in(&t, f, out);
     sqlite_read_end(t.s);
     return status;
@@ -276,19 +302,21 @@ static enum err read_event(struct reading *t, sqlite3_stmt *st, int64_t num, uin
                            int64_t *id, struct store_event *keep) {
     sqlite3_bind_int64(st, 1, *id);
     int rc = sqlite3_step(st);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         return finish(t, st, rc);
+    }
     if (rc == SQLITE_DONE || sqlite3_column_int64(st, 0) != num ||
         (uint64_t)sqlite3_column_int64(st, 1) != seq) {
         sqlite3_reset(st);
         return broken_chain(t, num, seq, *id);
     }
-    if (keep)
+    if (keep) {
         *keep = (struct store_event){.seq = seq,
                                      .at = column_time(st, 2),
                                      .kind = (uint16_t)sqlite3_column_int(st, 3),
                                      .step = text(t, st, 4),
                                      .body = text(t, st, 6)};
+    }
     *id = sqlite3_column_int64(st, 5);
     return finish(t, st, rc);
 }
@@ -300,12 +328,14 @@ struct head {
 
 static enum err read_head(struct reading *t, int64_t num, struct head *out) {
     sqlite3_stmt *st = stmt(t, STMT_HEAD);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     int rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
         *out = (struct head){(uint64_t)sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1)};
+    }
     enum err status = finish(t, st, rc);
     return status == OK && rc == SQLITE_DONE
                ? store_error_missing((struct store_name){.num = num}, t->e)
@@ -316,24 +346,29 @@ static enum err read_head(struct reading *t, int64_t num, struct head *out) {
 static enum err events_in(struct reading *t, struct store_range r, struct store_events *out) {
     struct head head = {0};
     enum err status = read_head(t, r.num, &head);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     uint64_t to = r.to < head.seq ? r.to : head.seq;
     struct store_events rows = {0};
     sqlite3_stmt *st = stmt(t, STMT_EVENT);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     if (to > r.from) {
         rows.count = (uint32_t)(to - r.from);
         rows.items = ARENA_ARRAY(t->a, rows.count, struct store_event);
-        if (!rows.items || to - r.from > UINT32_MAX)
+        if (!rows.items || to - r.from > UINT32_MAX) {
             return error_nomem(t->e);
+        }
     }
-    for (uint64_t seq = head.seq; rows.count && seq > r.from && status == OK; seq--)
+    for (uint64_t seq = head.seq; rows.count && seq > r.from && status == OK; seq--) {
         status = read_event(t, st, r.num, seq, &head.event,
                             seq <= to ? &rows.items[seq - r.from - 1] : NULL);
-    if (status == OK)
+    }
+    if (status == OK) {
         *out = rows;
+    }
     return status;
 }
 
@@ -341,8 +376,9 @@ enum err sqlite_events(struct store *base, struct store_range r, struct arena *a
                        struct store_events *out, struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = events_in(&t, r, out);
     sqlite_read_end(t.s);
     return status;
@@ -370,8 +406,9 @@ static void read_step(struct reading *t, sqlite3_stmt *st, struct store_step *p)
 
 static enum err steps_in(struct reading *t, int64_t num, struct store_steps *out) {
     sqlite3_stmt *st = stmt(t, STMT_STEPS);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     struct store_steps rows = {0};
     uint32_t cap = 0;
@@ -379,12 +416,14 @@ static enum err steps_in(struct reading *t, int64_t num, struct store_steps *out
     while (!t->full && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         rows.items = store_array_grow(t->a, rows.items, rows.count, &cap, sizeof *rows.items);
         t->full = !rows.items;
-        if (!t->full)
+        if (!t->full) {
             read_step(t, st, &rows.items[rows.count++]);
+        }
     }
     enum err status = finish(t, st, rc);
-    if (status == OK)
+    if (status == OK) {
         *out = rows;
+    }
     return status;
 }
 
@@ -392,8 +431,9 @@ enum err sqlite_steps(struct store *base, int64_t num, struct arena *a, struct s
                       struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = steps_in(&t, num, out);
     sqlite_read_end(t.s);
     return status;
@@ -410,8 +450,9 @@ static void read_message(struct reading *t, sqlite3_stmt *st, struct store_messa
 
 static enum err messages_in(struct reading *t, int64_t num, struct store_messages *out) {
     sqlite3_stmt *st = stmt(t, STMT_MESSAGES);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     struct store_messages rows = {0};
     uint32_t cap = 0;
@@ -419,12 +460,14 @@ static enum err messages_in(struct reading *t, int64_t num, struct store_message
     while (!t->full && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         rows.items = store_array_grow(t->a, rows.items, rows.count, &cap, sizeof *rows.items);
         t->full = !rows.items;
-        if (!t->full)
+        if (!t->full) {
             read_message(t, st, &rows.items[rows.count++]);
+        }
     }
     enum err status = finish(t, st, rc);
-    if (status == OK)
+    if (status == OK) {
         *out = rows;
+    }
     return status;
 }
 
@@ -432,8 +475,9 @@ enum err sqlite_messages(struct store *base, int64_t num, struct arena *a,
                          struct store_messages *out, struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = messages_in(&t, num, out);
     sqlite_read_end(t.s);
     return status;
@@ -451,22 +495,26 @@ static void read_inbox(struct reading *t, sqlite3_stmt *st, struct store_inbox *
 
 static enum err inbox_in(struct reading *t, int64_t execution, struct store_inbox_rows *out) {
     sqlite3_stmt *st = stmt(t, execution ? STMT_INBOX_OPEN : STMT_INBOX_OPEN_ALL);
-    if (!st)
+    if (!st) {
         return fail(t);
-    if (execution)
+    }
+    if (execution) {
         sqlite3_bind_int64(st, 1, execution);
+    }
     struct store_inbox_rows rows = {0};
     uint32_t cap = 0;
     int rc = SQLITE_DONE;
     while (!t->full && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         rows.items = store_array_grow(t->a, rows.items, rows.count, &cap, sizeof *rows.items);
         t->full = !rows.items;
-        if (!t->full)
+        if (!t->full) {
             read_inbox(t, st, &rows.items[rows.count++]);
+        }
     }
     enum err status = finish(t, st, rc);
-    if (status == OK)
+    if (status == OK) {
         *out = rows;
+    }
     return status;
 }
 
@@ -474,8 +522,9 @@ enum err sqlite_inbox_open(struct store *base, int64_t execution, struct arena *
                            struct store_inbox_rows *out, struct error *e) {
     struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
     enum err status = sqlite_read_begin(t.s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = inbox_in(&t, execution, out);
     sqlite_read_end(t.s);
     return status;

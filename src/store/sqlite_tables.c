@@ -23,8 +23,9 @@ static enum err end_write(struct sqlite_store *s, enum err status, struct error 
 static enum err is_there(struct sqlite_store *s, enum stmt_id id, struct str key, bool *out,
                          struct error *e) {
     enum err status = sqlite_read_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = sqlite_stmt(s, &s->reader, id, e);
     int rc = SQLITE_NOMEM;
     if (st) {
@@ -32,8 +33,9 @@ static enum err is_there(struct sqlite_store *s, enum stmt_id id, struct str key
         rc = sqlite3_step(st);
     }
     *out = rc == SQLITE_ROW;
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         status = conn_fail(s, &s->reader, e);
+    }
     sqlite3_reset(st);
     sqlite_read_end(s);
     return status;
@@ -48,19 +50,22 @@ struct packed {
 static enum err put_packed(struct sqlite_store *s, enum stmt_id id, const struct packed *p,
                            struct error *e) {
     enum err status = sqlite_write_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, id, e);
     if (st) {
         bind_text(st, 1, p->hash);
-        if (id == STMT_WORKFLOW_PUT)
+        if (id == STMT_WORKFLOW_PUT) {
             bind_text(st, 2, p->name);
+        }
         bind_count(st, 3, p->size_bytes);
         bind_blob(st, 4, p->bytes);
         sqlite3_bind_int64(st, 5, s->clock->wall(s->clock->ctx).us);
     }
-    if (!st || sqlite_run(st) != SQLITE_OK)
+    if (!st || sqlite_run(st) != SQLITE_OK) {
         status = conn_fail(s, &s->writer, e);
+    }
     return end_write(s, status, e);
 }
 
@@ -69,12 +74,14 @@ static enum err put_hashed(struct sqlite_store *s, enum stmt_id there, enum stmt
                            struct packed *p, struct error *e) {
     bool known = false;
     enum err status = is_there(s, there, p->hash, &known, e);
-    if (status != OK || known)
+    if (status != OK || known) {
         return status;
+    }
     p->size_bytes = p->bytes.len;
     status = store_zip(p->bytes, &p->bytes, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = put_packed(s, put, p, e);
     free((char *)(uintptr_t)p->bytes.ptr);
     return status;
@@ -94,8 +101,9 @@ enum err sqlite_blob_put(struct store *base, struct str hash, struct str bytes, 
 static enum err get_hashed(struct sqlite_store *s, enum stmt_id id, struct str hash,
                            struct arena *a, struct str *out, struct error *e) {
     enum err status = sqlite_read_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = sqlite_stmt(s, &s->reader, id, e);
     int rc = SQLITE_NOMEM;
     if (st) {
@@ -106,8 +114,9 @@ static enum err get_hashed(struct sqlite_store *s, enum stmt_id id, struct str h
         const void *bytes = sqlite3_column_blob(st, 1);
         struct str packed = {bytes, (size_t)sqlite3_column_bytes(st, 1)};
         status = store_unzip(packed, (size_t)sqlite3_column_int64(st, 0), a, out, e);
-        if (status == ERR_CORRUPT)
+        if (status == ERR_CORRUPT) {
             status = error_wrap(e, status, "the store %s, %.*s", s->path, STR_ARG(hash));
+        }
     } else if (rc == SQLITE_DONE) {
         status =
             error_set(e, ERR_NOT_FOUND, "the store has nothing under the hash %.*s", STR_ARG(hash));
@@ -135,16 +144,19 @@ enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, s
 static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
                            struct error *e) {
     *out = 0;
-    if (!row->key.len)
+    if (!row->key.len) {
         return OK;
+    }
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_KEYED, e);
-    if (!st)
+    if (!st) {
         return conn_fail(s, &s->writer, e);
+    }
     sqlite3_bind_int64(st, 1, row->execution);
     bind_text(st, 2, row->key);
     int rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
         *out = sqlite3_column_int64(st, 0);
+    }
     enum err status = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : conn_fail(s, &s->writer, e);
     sqlite3_reset(st);
     return status;
@@ -153,18 +165,21 @@ static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row
 static enum err insert_inbox(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
                              struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_ADD, e);
-    if (!st)
+    if (!st) {
         return conn_fail(s, &s->writer, e);
+    }
     sqlite3_bind_int64(st, 1, row->execution);
     bind_text(st, 2, row->kind);
     bind_text(st, 3, row->step);
     bind_text(st, 4, row->payload);
     bind_some(st, 5, row->key);
     sqlite3_bind_int64(st, 6, row->at.us);
-    if (sqlite_run(st) != SQLITE_OK)
+    if (sqlite_run(st) != SQLITE_OK) {
         return conn_fail(s, &s->writer, e);
-    if (sqlite3_changes(s->writer.db) == 0)
+    }
+    if (sqlite3_changes(s->writer.db) == 0) {
         return store_error_missing((struct store_name){.num = row->execution}, e);
+    }
     *out = sqlite3_last_insert_rowid(s->writer.db);
     return OK;
 }
@@ -174,14 +189,17 @@ enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int
     struct sqlite_store *s = sqlite_of(base);
     int64_t id = 0;
     enum err status = sqlite_write_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = find_keyed(s, row, &id, e);
-    if (status == OK && !id)
+    if (status == OK && !id) {
         status = insert_inbox(s, row, &id, e);
+    }
     status = end_write(s, status, e);
-    if (status == OK)
+    if (status == OK) {
         *out_id = id;
+    }
     return status;
 }
 
@@ -192,8 +210,9 @@ enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int
 static enum err sweep_hosts(struct sqlite_store *s, struct str hostname, struct error *e) {
     sqlite3_stmt *list = sqlite_stmt(s, &s->writer, STMT_HOST_LIST, e);
     sqlite3_stmt *drop = sqlite_stmt(s, &s->writer, STMT_HOST_DROP, e);
-    if (!list || !drop)
+    if (!list || !drop) {
         return conn_fail(s, &s->writer, e);
+    }
     enum err status = OK;
     int rc = SQLITE_DONE;
     while (status == OK && (rc = sqlite3_step(list)) == SQLITE_ROW) {
@@ -201,14 +220,17 @@ static enum err sweep_hosts(struct sqlite_store *s, struct str hostname, struct 
         struct str name = {(const char *)sqlite3_column_text(list, 1),
                            (size_t)sqlite3_column_bytes(list, 1)};
         bool over = sqlite3_column_int64(list, 2) < s->clock->wall(s->clock->ctx).us;
-        if (sqlite_host_alive(s, id, (wall_us){0}) || (!str_eq(name, hostname) && !over))
+        if (sqlite_host_alive(s, id, (wall_us){0}) || (!str_eq(name, hostname) && !over)) {
             continue;
+        }
         sqlite3_bind_int64(drop, 1, id);
-        if (sqlite_run(drop) != SQLITE_OK)
+        if (sqlite_run(drop) != SQLITE_OK) {
             status = conn_fail(s, &s->writer, e);
+        }
     }
-    if (status == OK && rc != SQLITE_DONE)
+    if (status == OK && rc != SQLITE_DONE) {
         status = conn_fail(s, &s->writer, e);
+    }
     sqlite3_reset(list);
     return status;
 }
@@ -216,13 +238,15 @@ static enum err sweep_hosts(struct sqlite_store *s, struct str hostname, struct 
 static enum err add_host(struct sqlite_store *s, int64_t pid, struct str hostname, int64_t *out,
                          struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_ADD, e);
-    if (!st)
+    if (!st) {
         return conn_fail(s, &s->writer, e);
+    }
     sqlite3_bind_int64(st, 1, pid);
     bind_text(st, 2, hostname);
     sqlite3_bind_int64(st, 3, s->clock->wall(s->clock->ctx).us);
-    if (sqlite_run(st) != SQLITE_OK)
+    if (sqlite_run(st) != SQLITE_OK) {
         return conn_fail(s, &s->writer, e);
+    }
     *out = sqlite3_last_insert_rowid(s->writer.db);
     return sqlite_host_hold(s, *out, e);
 }
@@ -233,34 +257,39 @@ enum err sqlite_host_register(struct store *base, int64_t pid, struct str hostna
     ASSERT(s->host == 0);
     int64_t host = 0;
     enum err status = sqlite_write_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     status = sweep_hosts(s, hostname, e);
-    if (status == OK)
+    if (status == OK) {
         status = add_host(s, pid, hostname, &host, e);
+    }
     status = end_write(s, status, e);
-    if (status == OK)
+    if (status == OK) {
         *out_host = host;
-    else
+    } else {
         s->host = 0;
+    }
     return status;
 }
 
 enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, struct error *e) {
     struct sqlite_store *s = sqlite_of(base);
     enum err status = sqlite_write_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_RENEW, e);
     if (st) {
         sqlite3_bind_int64(st, 1, host);
         sqlite3_bind_int64(st, 2, until.us);
     }
-    if (!st || sqlite_run(st) != SQLITE_OK)
+    if (!st || sqlite_run(st) != SQLITE_OK) {
         status = conn_fail(s, &s->writer, e);
-    else if (sqlite3_changes(s->writer.db) == 0)
+    } else if (sqlite3_changes(s->writer.db) == 0) {
         status = error_set(e, ERR_FENCED, "host %lld was taken for dead by another process",
                            (long long)host);
+    }
     return end_write(s, status, e);
 }
 
@@ -269,8 +298,9 @@ enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, stru
 static enum err kind_is_there(struct sqlite_store *s, const struct store_kind_name *k, bool *out,
                               struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->reader, STMT_KIND_GET, e);
-    if (!st)
+    if (!st) {
         return conn_fail(s, &s->reader, e);
+    }
     sqlite3_bind_int(st, 1, k->id);
     int rc = sqlite3_step(st);
     *out = rc == SQLITE_ROW &&
@@ -287,18 +317,21 @@ static enum err kinds_are_there(struct sqlite_store *s, const struct store_kind_
                                 size_t count, bool *out, struct error *e) {
     *out = true;
     enum err status = sqlite_read_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
-    for (size_t i = 0; i < count && *out && status == OK; i++)
+    }
+    for (size_t i = 0; i < count && *out && status == OK; i++) {
         status = kind_is_there(s, &kinds[i], out, e);
+    }
     sqlite_read_end(s);
     return status;
 }
 
 static enum err put_kind(struct sqlite_store *s, const struct store_kind_name *k, struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_KIND_PUT, e);
-    if (!st)
+    if (!st) {
         return conn_fail(s, &s->writer, e);
+    }
     sqlite3_bind_int(st, 1, k->id);
     bind_text(st, 2, str_from(k->name));
     bind_count(st, 3, k->version);
@@ -310,12 +343,15 @@ enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kind
     struct sqlite_store *s = sqlite_of(base);
     bool there;
     enum err status = kinds_are_there(s, kinds, count, &there, e);
-    if (status != OK || there)
+    if (status != OK || there) {
         return status;
+    }
     status = sqlite_write_begin(s, e);
-    if (status != OK)
+    if (status != OK) {
         return status;
-    for (size_t i = 0; i < count && status == OK; i++)
+    }
+    for (size_t i = 0; i < count && status == OK; i++) {
         status = put_kind(s, &kinds[i], e);
+    }
     return end_write(s, status, e);
 }

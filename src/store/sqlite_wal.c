@@ -32,47 +32,55 @@ static sqlite3_file *wal_file(struct sqlite_store *s) {
 static void fill_ahead(struct sqlite_store *s) {
     sqlite3_file *file = wal_file(s);
     sqlite3_int64 size;
-    if (!file || file->pMethods->xFileSize(file, &size) != SQLITE_OK)
+    if (!file || file->pMethods->xFileSize(file, &size) != SQLITE_OK) {
         return;
+    }
     sqlite3_int64 used = (sqlite3_int64)s->frames * FRAME_BYTES + 32;
-    if (size >= FILL_MOST || size - used > AHEAD_BYTES)
+    if (size >= FILL_MOST || size - used > AHEAD_BYTES) {
         return;
+    }
     sqlite3_int64 step = size < STEP_LEAST ? STEP_LEAST : size > STEP_MOST ? STEP_MOST : size;
     for (sqlite3_int64 done = 0; done < step; done += STEP_LEAST) {
-        if (file->pMethods->xWrite(file, zeros, STEP_LEAST, size + done) != SQLITE_OK)
+        if (file->pMethods->xWrite(file, zeros, STEP_LEAST, size + done) != SQLITE_OK) {
             return;
+        }
     }
 }
 
 static void checkpoint(struct sqlite_store *s, int mode) {
     int frames = 0, copied = 0;
     int rc = sqlite3_wal_checkpoint_v2(s->writer.db, "main", mode, &frames, &copied);
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK) {
         s->base.stats.checkpoints++;
+    }
     s->checkpoint_at =
         rc == SQLITE_OK && frames == copied ? SQLITE_CHECKPOINT_FRAMES : s->frames + RETRY_FRAMES;
 }
 
 void sqlite_wal_after_commit(struct sqlite_store *s) {
-    if (s->frames < SQLITE_CHECKPOINT_FRAMES)
+    if (s->frames < SQLITE_CHECKPOINT_FRAMES) {
         s->checkpoint_at = SQLITE_CHECKPOINT_FRAMES;
-    if (s->frames >= s->checkpoint_at)
+    }
+    if (s->frames >= s->checkpoint_at) {
         checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
-    else
+    } else {
         fill_ahead(s);
+    }
 }
 
 void sqlite_wal_idle(struct sqlite_store *s) {
-    if (s->frames < IDLE_FRAMES || sqlite_lock_take(s, 0, NULL) != OK)
+    if (s->frames < IDLE_FRAMES || sqlite_lock_take(s, 0, NULL) != OK) {
         return;
+    }
     checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
     s->frames = 0;
     sqlite_lock_release(s);
 }
 
 void sqlite_wal_settle(struct sqlite_store *s) {
-    if (s->frames < SETTLE_FRAMES || sqlite_lock_take(s, 0, NULL) != OK)
+    if (s->frames < SETTLE_FRAMES || sqlite_lock_take(s, 0, NULL) != OK) {
         return;
+    }
     sqlite3_busy_timeout(s->writer.db, 0);
     checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
     sqlite_lock_release(s);

@@ -58,8 +58,9 @@ static void bind_row(sqlite3_stmt *st, const struct store_change *c, int64_t las
 static enum err update_with(struct commit *t, enum stmt_id id, const struct store_change *c,
                             int64_t last_event, bool *out_done) {
     sqlite3_stmt *st = stmt(t, id);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     bind_row(st, c, last_event);
     sqlite3_bind_int64(st, 18, c->num);
     bind_count(st, 19, c->epoch);
@@ -75,8 +76,9 @@ static enum err update_row(struct commit *t, const struct store_change *c, int64
                            struct sqlite_outcome *out) {
     bool done = false;
     enum err status = update_with(t, STMT_ROW_SAME, c, last_event, &done);
-    if (status == OK && !done)
+    if (status == OK && !done) {
         status = update_with(t, STMT_ROW_OTHER, c, last_event, &done);
+    }
     out->num = c->num;
     out->fenced = !done;
     return status;
@@ -84,8 +86,9 @@ static enum err update_row(struct commit *t, const struct store_change *c, int64
 
 static enum err put_inputs(struct commit *t, int64_t num, struct str inputs) {
     sqlite3_stmt *st = stmt(t, STMT_INPUTS_NEW);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     bind_text(st, 2, inputs);
     return run(t, st);
@@ -93,8 +96,9 @@ static enum err put_inputs(struct commit *t, int64_t num, struct str inputs) {
 
 static enum err find_key(struct commit *t, struct str key, bool *out_taken) {
     sqlite3_stmt *st = stmt(t, STMT_KEY_TAKEN);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     bind_text(st, 1, key);
     int rc = sqlite3_step(st);
     *out_taken = rc == SQLITE_ROW;
@@ -106,8 +110,9 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
                            struct sqlite_outcome *out) {
     const struct store_new *n = c->new;
     sqlite3_stmt *st = stmt(t, STMT_ROW_NEW);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     bind_row(st, c, last_event);
     bind_text(st, 18, n->id);
     bind_text(st, 19, n->workflow);
@@ -121,11 +126,13 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
     bind_some(st, 27, n->key);
     bind_some(st, 28, n->labels);
     enum err status = run(t, st);
-    if (status != OK)
+    if (status != OK) {
         return status;
+    }
     out->fenced = sqlite3_changes(t->s->writer.db) == 0;
-    if (out->fenced)
+    if (out->fenced) {
         return n->key.len ? find_key(t, n->key, &out->key_taken) : OK;
+    }
     out->num = sqlite3_last_insert_rowid(t->s->writer.db);
     return n->inputs.len ? put_inputs(t, out->num, n->inputs) : OK;
 }
@@ -138,12 +145,14 @@ static enum err write_rows(struct commit *t) {
         out->last_event = c->event_count ? t->next_event + c->event_count - 1 : c->last_event;
         enum err status = c->num ? update_row(t, c, out->last_event, out)
                                  : insert_row(t, c, out->last_event, out);
-        if (status != OK)
+        if (status != OK) {
             return status;
-        if (out->fenced)
+        }
+        if (out->fenced) {
             t->fenced++;
-        else
+        } else {
             t->next_event += c->event_count;
+        }
     }
     return OK;
 }
@@ -159,10 +168,12 @@ struct walk {
 static bool walk_next(struct commit *t, struct walk *w) {
     for (; w->change < t->b->count; w->change++, w->event = 0) {
         const struct store_change *c = &t->b->changes[w->change];
-        if (w->event == 0)
+        if (w->event == 0) {
             w->prev = c->last_event;
-        if (!t->s->outcomes[w->change].fenced && w->event < c->event_count)
+        }
+        if (!t->s->outcomes[w->change].fenced && w->event < c->event_count) {
             return true;
+        }
     }
     return false;
 }
@@ -188,16 +199,18 @@ static enum err write_events(struct commit *t, int64_t first_id) {
         sqlite3_stmt *st = stmt(t, rows == 1   ? STMT_EVENT_ONE
                                    : rows == 2 ? STMT_EVENT_TWO
                                                : STMT_EVENT_MANY);
-        if (!st)
+        if (!st) {
             return fail(t);
+        }
         for (int i = 0; i < rows; i++) {
             bool more = walk_next(t, &w);
             ASSERT(more);
             bind_event(st, i * 8, t, &w);
         }
         enum err status = run(t, st);
-        if (status != OK)
+        if (status != OK) {
             return status;
+        }
         left -= (uint64_t)rows;
     }
     return OK;
@@ -205,8 +218,9 @@ static enum err write_events(struct commit *t, int64_t first_id) {
 
 static enum err read_event_head(struct commit *t) {
     sqlite3_stmt *st = stmt(t, STMT_EVENT_HEAD);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     int rc = sqlite3_step(st);
     t->next_event = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) + 1 : 1;
     sqlite3_reset(st);
@@ -217,8 +231,9 @@ static enum err read_event_head(struct commit *t) {
 
 static enum err put_step(struct commit *t, int64_t num, const struct store_step *p) {
     sqlite3_stmt *st = stmt(t, STMT_STEP_PUT);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     bind_text(st, 2, p->step);
     bind_text(st, 3, p->node);
@@ -229,10 +244,11 @@ static enum err put_step(struct commit *t, int64_t num, const struct store_step 
     bind_count(st, 8, p->iteration);
     bind_count(st, 9, p->generation);
     bind_count(st, 10, p->attempt);
-    if (p->index < 0)
+    if (p->index < 0) {
         sqlite3_bind_null(st, 11);
-    else
+    } else {
         sqlite3_bind_int64(st, 11, p->index);
+    }
     bind_time(st, 12, p->started);
     bind_time(st, 13, p->completed);
     bind_some(st, 14, p->result);
@@ -243,8 +259,9 @@ static enum err put_step(struct commit *t, int64_t num, const struct store_step 
 
 static enum err put_message(struct commit *t, int64_t num, const struct store_message *m) {
     sqlite3_stmt *st = stmt(t, STMT_MESSAGE_PUT);
-    if (!st)
+    if (!st) {
         return fail(t);
+    }
     sqlite3_bind_int64(st, 1, num);
     bind_count(st, 2, m->seq);
     bind_text(st, 3, m->step);
@@ -260,10 +277,12 @@ static enum err write_details(struct commit *t) {
     for (uint32_t i = 0; i < t->b->count; i++) {
         const struct store_change *c = &t->b->changes[i];
         const struct sqlite_outcome *out = &t->s->outcomes[i];
-        for (uint32_t k = 0; k < c->step_count && !out->fenced && status == OK; k++)
+        for (uint32_t k = 0; k < c->step_count && !out->fenced && status == OK; k++) {
             status = put_step(t, out->num, &c->steps[k]);
-        for (uint32_t k = 0; k < c->message_count && !out->fenced && status == OK; k++)
+        }
+        for (uint32_t k = 0; k < c->message_count && !out->fenced && status == OK; k++) {
             status = put_message(t, out->num, &c->messages[k]);
+        }
     }
     return status;
 }
@@ -273,14 +292,16 @@ static enum err write_details(struct commit *t) {
 static enum err verdict_is_fenced(struct commit *t, int64_t inbox, bool *out) {
     *out = false;
     sqlite3_stmt *st = t->fenced ? stmt(t, STMT_INBOX_EXECUTION) : NULL;
-    if (!st)
+    if (!st) {
         return t->fenced ? fail(t) : OK;
+    }
     sqlite3_bind_int64(st, 1, inbox);
     int rc = sqlite3_step(st);
     int64_t num = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
     sqlite3_reset(st);
-    for (uint32_t i = 0; i < t->b->count && num; i++)
+    for (uint32_t i = 0; i < t->b->count && num; i++) {
         *out = *out || (t->s->outcomes[i].fenced && t->b->changes[i].num == num);
+    }
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
 }
 
@@ -289,18 +310,22 @@ static enum err write_verdicts(struct commit *t) {
         const struct store_verdict *v = &t->b->verdicts[i];
         bool fenced;
         enum err status = verdict_is_fenced(t, v->inbox, &fenced);
-        if (status != OK)
+        if (status != OK) {
             return status;
-        if (fenced)
+        }
+        if (fenced) {
             continue;
+        }
         sqlite3_stmt *st = stmt(t, STMT_INBOX_VERDICT);
-        if (!st)
+        if (!st) {
             return fail(t);
+        }
         sqlite3_bind_int64(st, 1, v->inbox);
         bind_text(st, 2, v->verdict);
         status = run(t, st);
-        if (status != OK)
+        if (status != OK) {
             return status;
+        }
     }
     return OK;
 }
@@ -310,22 +335,27 @@ static enum err write_verdicts(struct commit *t) {
 static enum err write_batch(struct commit *t) {
     enum err status = read_event_head(t);
     int64_t first_id = t->next_event;
-    if (status == OK)
+    if (status == OK) {
         status = write_rows(t);
+    }
     t->events = (uint64_t)(t->next_event - first_id);
-    if (status == OK)
+    if (status == OK) {
         status = write_events(t, first_id);
-    if (status == OK)
+    }
+    if (status == OK) {
         status = write_details(t);
+    }
     return status == OK ? write_verdicts(t) : status;
 }
 
 static enum err make_room(struct sqlite_store *s, uint32_t count, struct error *e) {
-    if (count <= s->outcomes_cap)
+    if (count <= s->outcomes_cap) {
         return OK;
+    }
     struct sqlite_outcome *larger = realloc(s->outcomes, count * sizeof *larger);
-    if (!larger)
+    if (!larger) {
         return error_nomem(e);
+    }
     s->outcomes = larger;
     s->outcomes_cap = count;
     return OK;
@@ -349,15 +379,19 @@ static void publish(struct commit *t) {
 enum err sqlite_commit(struct store *base, struct store_batch *b, struct error *e) {
     struct commit t = {.s = sqlite_of(base), .b = b, .e = e};
     enum err status = make_room(t.s, b->count, e);
-    if (status == OK)
+    if (status == OK) {
         status = sqlite_write_begin(t.s, e);
-    if (status != OK)
+    }
+    if (status != OK) {
         return status;
+    }
     status = write_batch(&t);
-    if (status != OK)
+    if (status != OK) {
         return sqlite_write_abort(t.s, status);
+    }
     status = sqlite_write_commit(t.s, e);
-    if (status == OK)
+    if (status == OK) {
         publish(&t);
+    }
     return status;
 }

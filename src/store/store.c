@@ -33,9 +33,10 @@ static size_t scheme_length(const char *url) {
 static enum err unknown_scheme(const char *url, size_t len, struct error *e) {
     char known[100] = "";
     size_t used = 0;
-    for (size_t i = 0; i < ARRAY_LEN(backend_rows); i++)
+    for (size_t i = 0; i < ARRAY_LEN(backend_rows); i++) {
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
                                  backend_rows[i].scheme);
+    }
     return error_set(e, ERR_INVALID,
                      "unknown kind of store \"%.*s\" (known: %s); for a file of that name write "
                      "sqlite:%s",
@@ -47,17 +48,20 @@ enum err store_open(const char *url, bool make, const struct io_clock *clock, st
     size_t len = scheme_length(url);
     const struct store_backend *row = len == 0 ? &backend_rows[0] : NULL;
     for (size_t i = 0; i < ARRAY_LEN(backend_rows) && !row; i++) {
-        if (str_is((struct str){url, len}, backend_rows[i].scheme))
+        if (str_is((struct str){url, len}, backend_rows[i].scheme)) {
             row = &backend_rows[i];
+        }
     }
-    if (!row)
+    if (!row) {
         return unknown_scheme(url, len, e);
+    }
     return row->open(len ? url + len + 1 : url, make, clock, out, e);
 }
 
 void store_close(struct store *s) {
-    if (s)
+    if (s) {
         s->ops->close(s);
+    }
 }
 
 static void check_change(const struct store_change *c) {
@@ -65,21 +69,22 @@ static void check_change(const struct store_change *c) {
     ASSERT(c->num > 0 || (c->new->id.len > 0 && c->last_event == 0));
     ASSERT(c->epoch > 0 && c->host >= -1 && c->row.status.len > 0);
     ASSERT(c->new_epoch == 0 || c->new_epoch >= c->epoch);
-    for (uint32_t i = 0; i < c->event_count; i++)
+    for (uint32_t i = 0; i < c->event_count; i++) {
         ASSERT(c->events[i].seq == c->last_seq + i + 1);
+    }
 }
 
 enum err store_commit(struct store *s, struct store_batch *b, struct error *e) {
-    for (uint32_t i = 0; i < b->count; i++)
+    for (uint32_t i = 0; i < b->count; i++) {
         check_change(&b->changes[i]);
+    }
     return s->ops->commit(s, b, e);
 }
 
-enum err store_read_events(struct store *s, int64_t num, uint64_t from, uint64_t to,
-                           struct arena *a, struct store_event **out, uint32_t *out_count,
-                           struct error *e) {
+enum err store_read_events(struct store *s, struct store_range r, struct arena *a,
+                           struct store_event **out, uint32_t *out_count, struct error *e) {
     struct store_events events = {0};
-    enum err status = s->ops->events(s, (struct store_range){num, from, to}, a, &events, e);
+    enum err status = s->ops->events(s, r, a, &events, e);
     if (status == OK) {
         *out = events.items;
         *out_count = events.count;
@@ -99,15 +104,17 @@ enum err store_execution_by_key(struct store *s, struct str key, struct arena *a
 
 enum err store_execution_find(struct store *s, struct str prefix, struct arena *a,
                               struct str *out_ids, uint32_t *out_count, struct error *e) {
-    if (str_is(prefix, "@last"))
+    if (str_is(prefix, "@last")) {
         return s->ops->last(s, a, out_ids, out_count, e);
+    }
     return s->ops->find(s, prefix, a, out_ids, out_count, e);
 }
 
 enum err store_execution_list(struct store *s, const struct store_filter *f, struct arena *a,
                               struct store_execution **out, uint32_t *out_count, struct error *e) {
-    if (f->limit < 1 || f->limit > LIST_MAX)
+    if (f->limit < 1 || f->limit > LIST_MAX) {
         return error_set(e, ERR_INVALID, "a list has 1 to %d rows, not %u", LIST_MAX, f->limit);
+    }
     struct store_executions rows = {0};
     enum err status = s->ops->list(s, f, a, &rows, e);
     if (status == OK) {
@@ -194,22 +201,27 @@ void store_stats_get(const struct store *s, struct store_stats *out) { *out = s-
 
 void *store_array_grow(struct arena *a, void *items, uint32_t count, uint32_t *cap,
                        size_t item_bytes) {
-    if (count < *cap)
+    if (count < *cap) {
         return items;
+    }
     uint32_t larger = *cap ? *cap * 2 : 16;
     void *moved = arena_array(a, larger, item_bytes);
-    if (!moved)
+    if (!moved) {
         return NULL;
-    if (count > 0)
+    }
+    if (count > 0) {
         memcpy(moved, items, count * item_bytes);
+    }
     *cap = larger;
     return moved;
 }
 
 enum err store_error_missing(struct store_name name, struct error *e) {
-    if (name.num)
+    if (name.num) {
         return error_set(e, ERR_NOT_FOUND, "no execution number %lld", (long long)name.num);
-    if (name.id.len)
+    }
+    if (name.id.len) {
         return error_set(e, ERR_NOT_FOUND, "no execution %.*s", STR_ARG(name.id));
+    }
     return error_set(e, ERR_NOT_FOUND, "no execution with the key %.*s", STR_ARG(name.key));
 }

@@ -31,10 +31,9 @@ void store_close(struct store *s);
  * Any other error (ERR_STORE, ERR_STORE_BUSY ...): nothing was recorded. An execution may have
  * one change in a batch. After an error every out field is as it was before the call. */
 enum err store_commit(struct store *s, struct store_batch *b, struct error *e) MUST_USE;
-/* Events of an execution with from < seq <= to, ascending. last_event as in store_execution. */
-enum err store_read_events(struct store *s, int64_t num, uint64_t from, uint64_t to,
-                           struct arena *a, struct store_event **out, uint32_t *out_count,
-                           struct error *e) MUST_USE;
+/* Events of a range, ascending. */
+enum err store_read_events(struct store *s, struct store_range r, struct arena *a,
+                           struct store_event **out, uint32_t *out_count, struct error *e) MUST_USE;
 /* By num, or by id (exact). ERR_NOT_FOUND. */
 enum err store_execution_get(struct store *s, int64_t num, struct str id, struct arena *a,
                              struct store_execution *out, struct error *e) MUST_USE;

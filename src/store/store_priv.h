@@ -8,12 +8,6 @@
 
 #include "store/store.h"
 
-/* Which events: from < seq <= to. */
-struct store_range {
-    int64_t num;
-    uint64_t from, to;
-};
-
 struct store_events {
     struct store_event *items;
     uint32_t count;

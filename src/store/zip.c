@@ -33,12 +33,14 @@ enum err store_zip(struct str bytes, struct str *out, struct error *e) {
 enum err store_unzip(struct str packed, size_t size_bytes, struct arena *a, struct str *out,
                      struct error *e) {
     char *bytes = arena_alloc(a, size_bytes + 1);
-    if (!bytes)
+    if (!bytes) {
         return error_nomem(e);
+    }
     size_t len = ZSTD_decompress(bytes, size_bytes, packed.ptr, packed.len);
-    if (ZSTD_isError(len) || len != size_bytes)
+    if (ZSTD_isError(len) || len != size_bytes) {
         return error_set(e, ERR_CORRUPT, "compressed data is damaged: %s",
                          ZSTD_isError(len) ? ZSTD_getErrorName(len) : "another length");
+    }
     bytes[len] = '\0';
     *out = (struct str){bytes, len};
     return OK;

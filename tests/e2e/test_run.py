@@ -135,7 +135,8 @@ def test_large_bodies_are_whole_in_json_lines(cairn):
         "  last: {type: end, needs: [big], value: size(big)}\n"
     )
     done = cairn("run", "flow.yaml", "--json-lines")
-    bodies = {line["step"]: line["body"] for line in done.json_lines if "body" in line and "step" in line}
+    ended = [line for line in done.json_lines if line["type"] == "step_completed"]
+    bodies = {line["step"]: line["body"] for line in ended}
     assert bodies["big"] == "x" * 100000
     assert bodies["last"] == 100000
 
@@ -505,7 +506,8 @@ def test_the_processes_of_an_interrupted_run_are_gone(cairn):
 def test_the_second_signal_leaves_at_once(cairn):
     cairn.flow(
         "  stubborn:\n    type: code\n    language: sh\n"
-        "    code: |\n      trap '' TERM INT\n      echo ready >&2\n      while :; do read x < hold; done\n"
+        "    code: |\n      trap '' TERM INT\n      echo ready >&2\n"
+        "      while :; do read x < hold; done\n"
     )
     cairn.pipe("hold")
     run = cairn.start("run", "flow.yaml")
@@ -548,3 +550,40 @@ def test_many_processes_share_one_store(cairn):
     runs = [cairn.start("run", "-q", "flow.yaml") for _ in range(6)]
     assert [run.finish().out for run in runs] == ["got 2\n"] * 6
     assert len(cairn("list", "--json").json["items"]) == 6
+
+
+def test_an_execution_that_another_process_took_is_left_alone(cairn):
+    import sqlite3
+
+    pipe = holding(cairn)
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("step wait started")
+    with sqlite3.connect(cairn.store) as db:
+        db.execute("UPDATE executions SET epoch = epoch + 1")
+    db.close()
+    try:
+        end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(end, b"released")
+        os.close(end)
+    except OSError:
+        pass  # it has noticed already and stopped the step
+    done = run.finish()
+    assert (done.status, done.out) == (4, "")
+    assert f"error: another process has taken execution {run.id} over" in done.err
+    assert f"    execution {run.id} was left as it was last recorded: cairn results {run.id}\n" in (
+        done.err
+    )
+
+
+def test_a_store_of_a_newer_version_is_refused(cairn):
+    import sqlite3
+
+    cairn.flow(TWO)
+    cairn("run", "-q", "flow.yaml")
+    with sqlite3.connect(cairn.store) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    for arguments in (["run", "flow.yaml"], ["list"], ["results", "@last"]):
+        done = cairn(*arguments)
+        assert (done.status, done.out) == (4, "")
+        assert "has format 99" in done.err and "use the newer cairn" in done.err

@@ -270,7 +270,8 @@ def test_a_label_stands_for_the_name(cairn):
 
 
 def test_list_fits_the_terminal_and_keeps_ids_whole(cairn):
-    cairn.write("flow.yaml", "cairn: 1\nname: " + "long-name-" * 8 + "\nnodes:\n  a: {type: end, value: 1}\n")
+    name = "long-name-" * 8
+    cairn.write("flow.yaml", f"cairn: 1\nname: {name}\nnodes:\n  a: {{type: end, value: 1}}\n")
     made = cairn.run_id("flow.yaml")
     listed = Terminal(cairn, "list", columns=100)
     assert listed.finish() == 0

@@ -16,7 +16,7 @@
 
 struct count {
     uint32_t passed, failed;
-    uint64_t commits, lives;
+    uint64_t commits, lives, orphans;
 };
 
 static bool same_outcome(const struct verdict *calm, const struct verdict *rough, const char *what) {
@@ -75,6 +75,7 @@ static bool run_seed(uint64_t seed, bool trace, struct count *c) {
     }
     c->commits += first.commits + second.commits;
     c->lives += second.lives;
+    c->orphans += second.orphans;
     *(fine ? &c->passed : &c->failed) += 1;
     arena_fini(&a);
     return fine;
@@ -95,6 +96,7 @@ static void run_fault(const struct fixed *f, const struct verdict *calm, uint32_
     *(fine ? &c->passed : &c->failed) += 1;
     c->commits += v.commits;
     c->lives += v.lives;
+    c->orphans += v.orphans;
     arena_fini(&a);
 }
 
@@ -137,6 +139,7 @@ int main(int argc, char **argv) {
     uint64_t seeds = 500, from = 1, only = 0, shown = 0;
     bool trace = false, fixed_only = false, one = false;
     struct count c = {0};
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         struct str option = str_from(argv[i]);
         bool ok = true;
@@ -172,8 +175,9 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; !one && i < recipe_fixed_count(); i++) {
         run_fixed(i, trace, &c);
     }
-    printf("%llu commits, %llu lives of a disturbed process\n", (unsigned long long)c.commits,
-           (unsigned long long)c.lives);
+    printf("%llu commits, %llu lives of a disturbed process, %llu orphans\n",
+           (unsigned long long)c.commits, (unsigned long long)c.lives,
+           (unsigned long long)c.orphans);
     printf("passed %u failed %u\n", c.passed, c.failed);
     return c.failed > 0 || c.passed == 0;
 }

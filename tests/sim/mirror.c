@@ -185,7 +185,7 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
     }
     arena_init(&a, 0);
     enum err err =
-        store_read_events(w->disk, x->num, x->seq, stored->last_seq, &a, &rows, &count, &e);
+        store_read_events(w->disk, (struct store_range){x->num, x->seq, stored->last_seq}, &a, &rows, &count, &e);
     for (uint32_t i = 0; i < count && !err; i++) {
         struct event ev;
         err = decode(w, x->plan, &rows[i], &a, &ev, &e);
@@ -237,7 +237,7 @@ static enum err fold(struct world *w, const struct seen_execution *x, struct eng
         return err;
     }
     arena_init(&a, 0);
-    err = store_read_events(w->disk, x->num, 0, x->seq, &a, &rows, &count, e);
+    err = store_read_events(w->disk, (struct store_range){x->num, 0, x->seq}, &a, &rows, &count, e);
     for (uint32_t i = 0; i < count && !err; i++) {
         struct event ev;
         err = decode(w, x->plan, &rows[i], &a, &ev, e);
@@ -262,9 +262,10 @@ static void check_run(struct world *w, const struct run *r) {
     if (!live || !x) {
         return;
     }
-    if (engine_last_seq(live) != x->seq || run_status(r) != engine_status(live)) {
-        world_fail(w, "%s is at %llu, its journal at %llu", x->id,
-                   (unsigned long long)engine_last_seq(live), (unsigned long long)x->seq);
+    if (engine_last_seq(live) != x->seq || (exec_status_final(run_status(r)) && !x->final)) {
+        world_fail(w, "%s is at %llu and %s, its journal at %llu", x->id,
+                   (unsigned long long)engine_last_seq(live), exec_status_name(run_status(r)),
+                   (unsigned long long)x->seq);
         return;
     }
     if (fold(w, x, &folded, &e)) {

@@ -138,7 +138,7 @@ struct world {
     struct open_port *ports;
     uint32_t port_count, port_cap;
     struct seen_execution *executions, *last_execution;
-    uint32_t idle, steps;
+    uint32_t idle, steps, orphans;
     bool cancelled_by_us;
     bool failed;
     char why[600];
@@ -169,6 +169,7 @@ struct verdict {
     char why[600];
     struct str outcome; /* in the arena given */
     uint32_t commits, lives;
+    uint32_t orphans; /* sub-workflows that a crash left without a parent */
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);

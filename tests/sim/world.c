@@ -98,7 +98,8 @@ static enum store_fault ask(void *ctx, enum store_write what) {
         w->failures_in_a_row = 0;
         return STORE_FAULT_NONE;
     }
-    world_say(w, "write %u: %s", w->commits, fault_name(f));
+    world_say(w, "%s %u: %s", what == STORE_WRITE_COMMIT ? "commit" : "put after commit",
+              w->commits, fault_name(f));
     w->faults_left -= w->faults_left > 0;
     w->failures_in_a_row++;
     w->dead = f == FAULT_CRASH_BEFORE || f == FAULT_CRASH_AFTER;
@@ -197,9 +198,6 @@ void world_cancelled(struct world *w, struct step_port *port) {
             w->ports[i].cancelled = true;
             world_say(w, "stop %.*s", STR_ARG(port->in->step));
         }
-    }
-    if (w->dead) {
-        io_timer_start(w->ender, 0);
     }
 }
 
@@ -335,7 +333,9 @@ static void be_born(struct world *w) {
 static void die(struct world *w) {
     world_say(w, "death");
     w->dead = true;
+    io_timer_start(w->ender, 0); /* also for handlers that were told to stop before */
     host_close(w->host);
+    io_timer_stop(w->ender);
     ASSERT(w->port_count == 0);
     w->host = NULL;
     w->root = NULL;
@@ -517,12 +517,23 @@ static void close_world(struct world *w) {
     arena_fini(&w->arena);
 }
 
-/* Children of an execution that was cut off have nobody who goes on with them. */
+static bool is_orphan(const struct world *w, const struct seen_execution *x) {
+    while ((x = x->parent)) {
+        if (x->final && w->lives > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a process leaves behind that died after an execution ended and before the sub-workflows that
+ * it had cancelled did, nobody goes on with; it is counted. */
 static void check_ends(struct world *w) {
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->final && !(x->parent && x->parent->final && w->lives > 1)) {
+        if (!x->final && !is_orphan(w, x)) {
             world_fail(w, "%s has not ended", x->id);
         }
+        w->orphans += !x->final;
     }
 }
 
@@ -555,6 +566,7 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
     *out = (struct verdict){.ok = !w.failed,
                             .outcome = arena_str(a, buf_str(&text)),
                             .commits = w.commits,
+                            .orphans = w.orphans,
                             .lives = w.lives};
     memcpy(out->why, w.why, sizeof out->why);
     buf_fini(&text);

@@ -153,10 +153,10 @@ static void same_events(struct pair *p, int64_t num, int64_t other_num) {
     struct store_event *x, *y;
     uint32_t count, other;
     uint64_t from = below(5), to = from + below(30);
-    assert_ok(&p->memory, store_read_events(p->memory.s, num, from, to, &p->memory.a, &x, &count,
-                                            &p->memory.e));
-    assert_ok(&p->sqlite, store_read_events(p->sqlite.s, other_num, from, to, &p->sqlite.a, &y,
-                                            &other, &p->sqlite.e));
+    assert_ok(&p->memory, store_read_events(p->memory.s, (struct store_range){num, from, to},
+                                            &p->memory.a, &x, &count, &p->memory.e));
+    assert_ok(&p->sqlite, store_read_events(p->sqlite.s, (struct store_range){other_num, from, to},
+                                            &p->sqlite.a, &y, &other, &p->sqlite.e));
     assert_int_equal(count, other);
     for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(x[i].seq, y[i].seq);

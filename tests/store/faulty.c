@@ -108,7 +108,8 @@ static void test_reads_go_through(void **state) {
     assert_int_equal(count, 1);
     assert_ok(f, store_execution_list(s, &filter, &f->a, &rows, &count, &f->e));
     assert_int_equal(count, 1);
-    assert_ok(f, store_read_events(s, a.num, 0, 9, &f->a, &events, &count, &f->e));
+    assert_ok(
+        f, store_read_events(s, (struct store_range){a.num, 0, 9}, &f->a, &events, &count, &f->e));
     assert_ok(f, store_steps_read(s, a.num, &f->a, &steps, &count, &f->e));
     assert_ok(f, store_messages_read(s, a.num, &f->a, &messages, &count, &f->e));
     assert_int_equal(count, 0);

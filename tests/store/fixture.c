@@ -162,7 +162,8 @@ struct store_execution get_num(struct fixture *f, int64_t num) {
 void assert_events(struct fixture *f, int64_t num, uint32_t count, const char *word) {
     struct store_event *events = NULL;
     uint32_t found = 0;
-    assert_ok(f, store_read_events(f->s, num, 0, UINT64_MAX, &f->a, &events, &found, &f->e));
+    assert_ok(f, store_read_events(f->s, (struct store_range){num, 0, UINT64_MAX}, &f->a, &events,
+                                   &found, &f->e));
     assert_int_equal(found, count);
     for (uint32_t i = 0; i < count; i++) {
         assert_int_equal(events[i].seq, i + 1);

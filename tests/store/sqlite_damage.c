@@ -37,7 +37,8 @@ static void open_again(struct fixture *f) {
 static enum err read_all(struct fixture *f, int64_t num) {
     struct store_event *events;
     uint32_t count;
-    return store_read_events(f->s, num, 0, UINT64_MAX, &f->a, &events, &count, &f->e);
+    return store_read_events(f->s, (struct store_range){num, 0, UINT64_MAX}, &f->a, &events, &count,
+                             &f->e);
 }
 
 static void scribble(struct fixture *f, off_t at, size_t len) {
@@ -102,7 +103,8 @@ static void test_broken_chain(void **state) {
     assert_ok(f, read_all(f, 2));
     struct store_event *events;
     uint32_t count;
-    assert_ok(f, store_read_events(f->s, 1, 7, 99, &f->a, &events, &count, &f->e));
+    assert_ok(
+        f, store_read_events(f->s, (struct store_range){1, 7, 99}, &f->a, &events, &count, &f->e));
     assert_int_equal(count, 13);
     sql_run(f, "UPDATE events SET prev = (SELECT id FROM events WHERE execution = 2 AND seq = 5)"
                " WHERE execution = 2 AND seq = 7");

@@ -107,8 +107,8 @@ static bool read_along(struct fixture *f, void *arg) {
         child_ok(f, store_execution_list(f->s, &filter, &f->a, &rows, &count, &f->e));
         for (uint32_t i = 0; i < count; i++) {
             uint64_t seq = rows[i].last_seq, from = seq > 5 ? seq - 5 : 0;
-            child_ok(f,
-                     store_read_events(f->s, rows[i].num, from, seq, &f->a, &got, &events, &f->e));
+            child_ok(f, store_read_events(f->s, (struct store_range){rows[i].num, from, seq}, &f->a,
+                                          &got, &events, &f->e));
             if (events != seq - from)
                 return false;
         }

@@ -11,7 +11,8 @@ enum { MOST = 400 };
 
 static struct store_event *read_all(struct fixture *f, int64_t num, uint32_t *out_count) {
     struct store_event *events = NULL;
-    assert_ok(f, store_read_events(f->s, num, 0, 99, &f->a, &events, out_count, &f->e));
+    assert_ok(f, store_read_events(f->s, (struct store_range){num, 0, 99}, &f->a, &events,
+                                   out_count, &f->e));
     return events;
 }
 

@@ -144,16 +144,18 @@ static void test_event_ranges(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct store_event *events = NULL;
         uint32_t count = 99;
-        assert_ok(f, store_read_events(f->s, a.num, cases[i].from, cases[i].to, &f->a, &events,
-                                       &count, &f->e));
+        assert_ok(f,
+                  store_read_events(f->s, (struct store_range){a.num, cases[i].from, cases[i].to},
+                                    &f->a, &events, &count, &f->e));
         assert_int_equal(count, cases[i].count);
         for (uint32_t k = 0; k < count; k++)
             assert_int_equal(events[k].seq, cases[i].from + k + 1);
     }
     struct store_event *events = NULL;
     uint32_t count = 99;
-    assert_err(f, ERR_NOT_FOUND,
-               store_read_events(f->s, 12345, 0, 1, &f->a, &events, &count, &f->e));
+    assert_err(
+        f, ERR_NOT_FOUND,
+        store_read_events(f->s, (struct store_range){12345, 0, 1}, &f->a, &events, &count, &f->e));
     assert_int_equal(count, 99);
 }
 
@@ -177,7 +179,8 @@ static void test_bytes_are_kept(void **state) {
     reopen(f);
     struct store_event *got = NULL;
     uint32_t count = 0;
-    assert_ok(f, store_read_events(f->s, a.num, 0, 9, &f->a, &got, &count, &f->e));
+    assert_ok(
+        f, store_read_events(f->s, (struct store_range){a.num, 0, 9}, &f->a, &got, &count, &f->e));
     assert_int_equal(count, 3);
     for (uint32_t i = 0; i < 3; i++) {
         assert_same(got[i].body, events[i].body);
@@ -665,7 +668,8 @@ static void test_memory_that_does_not_suffice(void **state) {
         arena_init(&small, cap);
         struct store_event *events = NULL;
         uint32_t count = 99;
-        enum err got = store_read_events(f->s, a.num, 0, 50, &small, &events, &count, &f->e);
+        enum err got = store_read_events(f->s, (struct store_range){a.num, 0, 50}, &small, &events,
+                                         &count, &f->e);
         if (got != OK) {
             assert_int_equal(got, ERR_NOMEM);
             assert_int_equal(count, 99);
