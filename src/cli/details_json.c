@@ -102,8 +102,11 @@ static struct value step_json(struct arena *a, const struct store_step *x, wall_
     add_time(&b, "startedAt", x->started);
     add_time(&b, "completedAt", x->completed);
     add_duration(&b, step_duration(x, now, live));
+    add_text(&b, "handle", x->handle);
+    add_text(&b, "contentType", x->content_type);
     add_json(&b, "result", x->result);
     add_json(&b, "error", x->error);
+    add_json(&b, "meta", x->meta);
     value_map_add(&b, STR("usage"), usage);
     add_number(&b, "costUsd", number_of(usage, "costUsd"));
     return value_map_done(&b);

@@ -135,6 +135,7 @@ static enum err scheduled_item(struct engine *g, const struct event *ev, struct 
     }
     item->status = STEP_RUNNING;
     item->attempt = (uint32_t)ev->attempt;
+    track_attempt(g, ev->step, item->attempt);
     return first ? track_begin(g, ev->step, &item->track, e) : OK;
 }
 
@@ -150,6 +151,7 @@ static enum err scheduled_node(struct engine *g, const struct event *ev, struct 
     engine_set_status(g, ev->step.node, STEP_RUNNING);
     n->ready = n->retry_due = n->armed = false;
     n->attempt = (uint32_t)ev->attempt;
+    track_attempt(g, ev->step, n->attempt);
     return first ? track_begin(g, ev->step, &n->track, e) : OK;
 }
 

@@ -173,6 +173,11 @@ struct track {
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
     uint32_t ended_tick;
 };
+/* What all steps used so far, late results included. */
+struct engine_usage {
+    int64_t input_tokens, output_tokens, cached_tokens, llm_calls;
+};
+struct engine_usage engine_usage(const struct engine *g);
 uint32_t engine_track_count(const struct engine *g);
 const struct track *engine_track(const struct engine *g, uint32_t i);
 /* Lets go of the bodies of final entries before i: they are in the read model. */

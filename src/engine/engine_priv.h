@@ -129,6 +129,7 @@ struct engine {
     uint32_t end_count, end_cap;
     struct track_slot *track;
     uint32_t track_count, track_cap;
+    struct engine_usage usage;
     struct call_slot *calls;
     uint32_t call_count, call_cap;
     uint32_t *order; /* node -> rank by (priority, file) */
@@ -236,6 +237,10 @@ enum err engine_finish_if_done(struct engine *g, struct error *e) MUST_USE;
 struct track_slot *track_of(struct engine *g, struct step_id step);
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
     MUST_USE;
+/* The step is in another attempt; nothing when it has no entry yet. */
+void track_attempt(struct engine *g, struct step_id step, uint32_t attempt);
+/* Adds the usage that a result's meta tells; it is never undone. */
+void track_usage(struct engine *g, struct value meta);
 enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
                    struct error *e) MUST_USE;
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

@@ -42,6 +42,32 @@ enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struc
     return OK;
 }
 
+void track_attempt(struct engine *g, struct step_id step, uint32_t attempt) {
+    struct track_slot *s = track_of(g, step);
+    if (s) {
+        s->t.attempt = attempt;
+    }
+}
+
+static int64_t number_in(struct value map, const char *name) {
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->type == VALUE_INT && v->num > 0 ? v->num : 0;
+}
+
+void track_usage(struct engine *g, struct value meta) {
+    const struct value *usage = value_get(meta, STR("usage"));
+    if (usage) {
+        g->usage.input_tokens += number_in(*usage, "inputTokens");
+        g->usage.output_tokens += number_in(*usage, "outputTokens");
+        g->usage.cached_tokens += number_in(*usage, "cachedTokens");
+        g->usage.llm_calls += number_in(*usage, "llmCalls");
+    }
+}
+
+struct engine_usage engine_usage(const struct engine *g) {
+    return g->usage;
+}
+
 static bool keep_text(struct engine *g, struct str text, struct str *out) {
     *out = text.len ? arena_str(&g->arena, text) : STR("");
     return out->ptr != NULL;
@@ -73,6 +99,7 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     }
     s->body = held_share(item ? &item->body : &n->body);
     s->t.body = s->body.v;
+    track_usage(g, ev->meta);
     enum err err = held_set(&s->meta, ev->meta, e);
     s->t.meta = s->meta.v;
     return err;
@@ -143,6 +170,7 @@ enum err track_call_done(struct engine *g, const struct event *ev, struct error 
 
 /* Usage that was told after the step was cancelled. */
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) {
+    track_usage(g, ev->meta);
     if (ev->step.node >= g->plan->node_count || !step_current(g, ev->step)) {
         return OK;
     }

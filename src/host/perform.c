@@ -296,14 +296,16 @@ void port_cancel(struct port *p) {
         port_free(p);
         return;
     }
+    if (p->child && p->run->lost) {
+        give_up_child(p);
+        return;
+    }
     if (p->state == PORT_CANCELLING) {
         return;
     }
     p->state = PORT_CANCELLING;
     const struct node_kind *kind = p->run->plan->nodes[p->step.node].kind;
-    if (p->child && p->run->lost) {
-        give_up_child(p);
-    } else if (p->child) {
+    if (p->child) {
         struct error ignored;
         (void)!host_cancel(p->run->host, p->child, STR("its parent"), &ignored);
     } else if (kind->cancel) {

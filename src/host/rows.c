@@ -22,6 +22,19 @@ static struct str error_json(struct arena *a, const struct engine_error *x) {
     return json_text(a, value_map_done(&b));
 }
 
+/* Empty as long as nothing was used. */
+static struct str usage_json(struct arena *a, struct engine_usage u) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("inputTokens"), value_int(u.input_tokens));
+    value_map_add(&b, STR("outputTokens"), value_int(u.output_tokens));
+    value_map_add(&b, STR("cachedTokens"), value_int(u.cached_tokens));
+    value_map_add(&b, STR("llmCalls"), value_int(u.llm_calls));
+    struct value v = value_map_done(&b);
+    bool any = u.input_tokens || u.output_tokens || u.cached_tokens || u.llm_calls;
+    return any ? json_text(a, v) : STR("");
+}
+
 enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
     const struct engine *g = r->engine;
     struct engine_counts n = engine_counts(g);
@@ -38,6 +51,7 @@ enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct 
                               .failed_tasks = n.failed,
                               .skipped_tasks = n.skipped,
                               .waiting_tasks = n.waiting};
+    out->usage = usage_json(a, engine_usage(g));
     if (x) {
         out->error = error_json(a, x);
     }
@@ -61,6 +75,22 @@ static struct str dependencies(const struct plan *p, const struct plan_node *n, 
         value_list_add(&b, value_text(p->nodes[p->edges[n->in_edges[i]].source].name));
     }
     return json_text(a, value_list_done(&b));
+}
+
+/* contentType of the envelope (model.md "The journal is the truth"). */
+static struct str content_type(const struct track *t) {
+    if (t->status == STEP_FAILED) {
+        return STR("error");
+    }
+    if (t->status != STEP_COMPLETED) {
+        return STR("");
+    }
+    if (t->content == CONTENT_CONVERSATION) {
+        return STR("conversation");
+    }
+    return t->body.type == VALUE_TEXT    ? STR("text")
+           : t->body.type == VALUE_BYTES ? STR("bytes")
+                                         : STR("json");
 }
 
 static struct str usage_of(struct arena *a, struct value meta) {
@@ -96,6 +126,9 @@ enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct
             .result = t->status == STEP_COMPLETED ? json_text(a, t->body) : STR(""),
             .error = step_error(a, t, n->name),
             .usage = usage_of(a, t->meta),
+            .handle = t->handle,
+            .content_type = content_type(t),
+            .meta = value_is_null(t->meta) ? STR("") : json_text(a, t->meta),
         };
         if (!out[i].step.ptr || !out[i].dependencies.ptr || !out[i].result.ptr) {
             return error_nomem(e);

@@ -336,4 +336,7 @@ void run_give_up(struct run *r, const struct error *why) {
     if (o->lost) {
         o->lost(o->ctx, r, why);
     }
+    if (r->parent) {
+        run_give_up(r->parent->run, why); /* it would wait for ever */
+    }
 }

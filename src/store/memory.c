@@ -53,6 +53,9 @@ void memory_step_copy(struct arena *a, const struct store_step *from, struct sto
     to->result = memory_str(a, from->result, full);
     to->error = memory_str(a, from->error, full);
     to->usage = memory_str(a, from->usage, full);
+    to->handle = memory_str(a, from->handle, full);
+    to->content_type = memory_str(a, from->content_type, full);
+    to->meta = memory_str(a, from->meta, full);
     to->index = from->index < 0 ? -1 : from->index;
 }
 
@@ -178,6 +181,7 @@ static bool copy_steps(struct memory_data *d, struct memory_execution *x,
 static enum err prepare(struct memory_data *d, const struct prepared *all, struct prepared *p,
                         const struct store_change *c) {
     struct memory_execution *x = find_num(d, c->num);
+    p->id = p->key = NO_ENTRY;
     if (c->num && fence_holds(x, c)) {
         p->x = x;
     }

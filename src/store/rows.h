@@ -47,6 +47,9 @@ struct store_step { /* a row of the steps table */
     int64_t index; /* -1: no item */
     wall_us started, completed;
     struct str result, error, usage; /* JSON or empty */
+    struct str handle;       /* the exit it was left by: the path taken; empty: its only one */
+    struct str content_type; /* text, json, bytes, error or conversation; empty without a result */
+    struct str meta;         /* JSON or empty: resource use, exit status, model ... */
 };
 
 struct store_message { /* a row of the messages table: conversation and logs worth showing */

@@ -402,6 +402,9 @@ static void read_step(struct reading *t, sqlite3_stmt *st, struct store_step *p)
     p->result = text(t, st, 12);
     p->error = text(t, st, 13);
     p->usage = text(t, st, 14);
+    p->handle = text(t, st, 15);
+    p->content_type = text(t, st, 16);
+    p->meta = text(t, st, 17);
 }
 
 static enum err steps_in(struct reading *t, int64_t num, struct store_steps *out) {

@@ -254,6 +254,9 @@ static enum err put_step(struct commit *t, int64_t num, const struct store_step 
     bind_some(st, 14, p->result);
     bind_some(st, 15, p->error);
     bind_some(st, 16, p->usage);
+    bind_some(st, 17, p->handle);
+    bind_some(st, 18, p->content_type);
+    bind_some(st, 19, p->meta);
     return run(t, st);
 }
 

@@ -11,17 +11,17 @@
 
 /* ---- document.c ---- */
 /* The JSON text of a native workflow document; ERR_INVALID for a field that no case may have. */
-enum err document_make(struct value workflow, struct value script, struct arena *a,
-                       struct str *out, struct error *e) MUST_USE;
+enum err document_make(struct value workflow, struct value script, struct arena *a, struct str *out,
+                       struct error *e) MUST_USE;
 
 /* ---- kinds.c ---- */
 extern const struct kind_table case_kinds;
 
 /* What a script says of one step; the script is the map of a case. */
 struct outcome {
-    int64_t ticks;      /* of one attempt */
-    bool fails;         /* this attempt */
-    struct str handle;  /* of a condition */
+    int64_t ticks;     /* of one attempt */
+    bool fails;        /* this attempt */
+    struct str handle; /* of a condition */
     struct value body;
 };
 struct outcome outcome_of(struct value script, const struct plan_node *node, struct str step,

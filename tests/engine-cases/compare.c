@@ -56,8 +56,8 @@ static void compare_maps(struct comparison *c, struct value expected, struct val
 
 static void compare_lists(struct comparison *c, struct value expected, struct value got) {
     size_t len = c->path.len;
-    size_t count = value_count(expected) > value_count(got) ? value_count(expected)
-                                                            : value_count(got);
+    size_t count =
+        value_count(expected) > value_count(got) ? value_count(expected) : value_count(got);
     for (size_t i = 0; i < count; i++) {
         buf_printf(&c->path, "[%zu]", i);
         compare(c, i < value_count(expected) ? &expected.items[i] : NULL,

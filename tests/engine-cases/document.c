@@ -168,9 +168,8 @@ static enum err nodes(struct maker *m, struct value list, struct value *out) {
         value_builder_init(&b, m->a);
         for (size_t k = 0; k < value_count(node); k++) {
             struct value v = node.pairs[k].val;
-            enum err err = value_is_null(v)
-                               ? OK
-                               : node_field(m, node, value_str(node.pairs[k].key), v, &b);
+            enum err err =
+                value_is_null(v) ? OK : node_field(m, node, value_str(node.pairs[k].key), v, &b);
             if (err) {
                 return err;
             }
@@ -181,8 +180,8 @@ static enum err nodes(struct maker *m, struct value list, struct value *out) {
     return OK;
 }
 
-enum err document_make(struct value workflow, struct value script, struct arena *a,
-                       struct str *out, struct error *e) {
+enum err document_make(struct value workflow, struct value script, struct arena *a, struct str *out,
+                       struct error *e) {
     struct maker m = {a, script, e};
     struct value_builder b;
     value_builder_init(&b, a);

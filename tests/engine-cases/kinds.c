@@ -48,8 +48,9 @@ static void condition_check(struct node_check *c) {
 static const struct node_kind work = {
     .name = "work", .doc = "an effect", .body_doc = "as scripted, or the step's id"};
 
-static const struct node_kind foreach_work = {
-    .name = "foreach-work", .doc = "an effect per item", .body_doc = "the list of the items' bodies"};
+static const struct node_kind foreach_work = {.name = "foreach-work",
+                                              .doc = "an effect per item",
+                                              .body_doc = "the list of the items' bodies"};
 
 static const struct field condition_fields[] = {
     {.name = "handles", .type = FIELD_LITERAL, .literal = LITERAL_TEXTS, .doc = "its exits"}};

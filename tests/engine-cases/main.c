@@ -55,9 +55,8 @@ static enum err run_case(struct value one, struct arena *a, struct value *out, s
     if (err) {
         return err;
     }
-    struct flow_source source = {.entry = STR("case.json"),
-                                 .loader = {&text, read_document},
-                                 .kinds = case_kinds};
+    struct flow_source source = {
+        .entry = STR("case.json"), .loader = {&text, read_document}, .kinds = case_kinds};
     struct diag diag;
     struct plan *plan;
     diag_init(&diag, a);
@@ -79,8 +78,7 @@ static void print_value(struct value v) {
     buf_fini(&b);
 }
 
-static void test_case(const struct options *o, struct value one, struct arena *a,
-                      struct count *c) {
+static void test_case(const struct options *o, struct value one, struct arena *a, struct count *c) {
     struct str name = jsonl_text(one, "name");
     const struct value *expected = value_get(one, STR("expected"));
     struct error e = {0};

@@ -178,8 +178,8 @@ static enum err take_effects(struct case_run *r, const struct pending *cause, st
         }
         const struct plan_node *node = &r->plan->nodes[fx->step.node];
         char text[STEP_ID_BYTES];
-        struct outcome o = outcome_of(r->script, node, step_id_print(r->plan, fx->step, text),
-                                      fx->attempt);
+        struct outcome o =
+            outcome_of(r->script, node, step_id_print(r->plan, fx->step, text), fx->attempt);
         struct pending x = {.tick = r->tick + o.ticks,
                             .order = cause && fx->attempt > 1 ? cause->order : r->starts++,
                             .pure = fx->type == OUT_EVAL,

@@ -72,10 +72,10 @@ static const struct {
 uint32_t recipe_fixed_count(void) { return ARRAY_LEN(rows); }
 
 struct fixed recipe_fixed(uint32_t i) {
-    return (struct fixed){rows[i].name,
-                          {.seed = 5,
-                           .document = str_from(rows[i].text),
-                           .keeps_going = str_find(str_from(rows[i].text),
-                                                   STR("\"continue\""), 0) != SIZE_MAX,
-                           .differs = rows[i].differs}};
+    return (struct fixed){
+        rows[i].name,
+        {.seed = 5,
+         .document = str_from(rows[i].text),
+         .keeps_going = str_find(str_from(rows[i].text), STR("\"continue\""), 0) != SIZE_MAX,
+         .differs = rows[i].differs}};
 }

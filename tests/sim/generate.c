@@ -21,13 +21,13 @@ struct needs {
 struct generator {
     struct rng r;
     struct buf out;
-    uint32_t next;     /* number of the next node, also over sub-workflows */
-    int room;          /* nodes that may still come */
-    uint32_t depth;    /* of sub-workflows */
-    bool first;        /* no node written in this workflow yet */
-    bool risky;        /* expressions may fail */
+    uint32_t next;  /* number of the next node, also over sub-workflows */
+    int room;       /* nodes that may still come */
+    uint32_t depth; /* of sub-workflows */
+    bool first;     /* no node written in this workflow yet */
+    bool risky;     /* expressions may fail */
     bool timeouts;
-    struct buf names;  /* of w and c nodes of this workflow, for outputs */
+    struct buf names; /* of w and c nodes of this workflow, for outputs */
 };
 
 static bool chance(struct generator *g, uint32_t permille) { return rng_chance(&g->r, permille); }

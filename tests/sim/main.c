@@ -16,10 +16,11 @@
 
 struct count {
     uint32_t passed, failed;
-    uint64_t commits, lives, orphans;
+    uint64_t commits, lives;
 };
 
-static bool same_outcome(const struct verdict *calm, const struct verdict *rough, const char *what) {
+static bool same_outcome(const struct verdict *calm, const struct verdict *rough,
+                         const char *what) {
     if (str_eq(calm->outcome, rough->outcome)) {
         return true;
     }
@@ -75,7 +76,6 @@ static bool run_seed(uint64_t seed, bool trace, struct count *c) {
     }
     c->commits += first.commits + second.commits;
     c->lives += second.lives;
-    c->orphans += second.orphans;
     *(fine ? &c->passed : &c->failed) += 1;
     arena_fini(&a);
     return fine;
@@ -83,20 +83,18 @@ static bool run_seed(uint64_t seed, bool trace, struct count *c) {
 
 static void run_fault(const struct fixed *f, const struct verdict *calm, uint32_t commit,
                       enum fault fault, bool trace, struct count *c) {
-    struct weather weather = {
-        .calm = true, .seed = commit, .at_commit = commit, .fault = fault};
+    struct weather weather = {.calm = true, .seed = commit, .at_commit = commit, .fault = fault};
     struct verdict v;
     struct arena a;
     char what[160];
     snprintf(what, sizeof what, "%s: %s commit %u", f->name, fault_name(fault), commit);
     arena_init(&a, 0);
     world_run(&f->recipe, &weather, trace, &a, &v);
-    bool fine = is_fine(&v, what, "disturbed") &&
-                (f->recipe.differs || same_outcome(calm, &v, what));
+    bool fine =
+        is_fine(&v, what, "disturbed") && (f->recipe.differs || same_outcome(calm, &v, what));
     *(fine ? &c->passed : &c->failed) += 1;
     c->commits += v.commits;
     c->lives += v.lives;
-    c->orphans += v.orphans;
     arena_fini(&a);
 }
 
@@ -127,7 +125,8 @@ static void show(uint64_t seed) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: sim [--seeds N] [--from S] | --seed S [--trace] | --fixed | --show S\n");
+    fprintf(stderr,
+            "usage: sim [--seeds N] [--from S] | --seed S [--trace] | --fixed | --show S\n");
     return 2;
 }
 
@@ -175,9 +174,8 @@ int main(int argc, char **argv) {
     for (uint32_t i = 0; !one && i < recipe_fixed_count(); i++) {
         run_fixed(i, trace, &c);
     }
-    printf("%llu commits, %llu lives of a disturbed process, %llu orphans\n",
-           (unsigned long long)c.commits, (unsigned long long)c.lives,
-           (unsigned long long)c.orphans);
+    printf("%llu commits, %llu lives of a disturbed process\n", (unsigned long long)c.commits,
+           (unsigned long long)c.lives);
     printf("passed %u failed %u\n", c.passed, c.failed);
     return c.failed > 0 || c.passed == 0;
 }

@@ -93,8 +93,8 @@ static void check_slots(struct world *w, struct seen_execution *x, const struct 
         world_fail(w, "%u steps run, the workflow has %u slots", slots, x->plan->concurrency);
     }
     if (s->node->foreach.concurrency && items > s->node->foreach.concurrency) {
-        world_fail(w, "%u items of %.*s run, its concurrency is %u", items,
-                   STR_ARG(s->node->name), s->node->foreach.concurrency);
+        world_fail(w, "%u items of %.*s run, its concurrency is %u", items, STR_ARG(s->node->name),
+                   s->node->foreach.concurrency);
     }
 }
 
@@ -184,8 +184,8 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
         return;
     }
     arena_init(&a, 0);
-    enum err err =
-        store_read_events(w->disk, (struct store_range){x->num, x->seq, stored->last_seq}, &a, &rows, &count, &e);
+    enum err err = store_read_events(
+        w->disk, (struct store_range){x->num, x->seq, stored->last_seq}, &a, &rows, &count, &e);
     for (uint32_t i = 0; i < count && !err; i++) {
         struct event ev;
         err = decode(w, x->plan, &rows[i], &a, &ev, &e);
@@ -323,8 +323,8 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
         return;
     }
     if (!str_is(stored.row.status, exec_status_name(engine_status(g)))) {
-        world_fail(w, "the row of %s says %.*s, its journal %s", x->id,
-                   STR_ARG(stored.row.status), exec_status_name(engine_status(g)));
+        world_fail(w, "the row of %s says %.*s, its journal %s", x->id, STR_ARG(stored.row.status),
+                   exec_status_name(engine_status(g)));
     }
     if (x->final) {
         check_steps(w, x, g, a);

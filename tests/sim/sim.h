@@ -91,8 +91,8 @@ struct seen_step {
     bool running, over;
     uint32_t attempt;
     int64_t scheduled_us, due_us;
-    uint32_t starts;       /* of its handler, in all lives */
-    uint64_t inputs_hash;  /* of what the handler got first, 0 before */
+    uint32_t starts;      /* of its handler, in all lives */
+    uint64_t inputs_hash; /* of what the handler got first, 0 before */
 };
 struct seen_execution {
     struct seen_execution *next;
@@ -126,19 +126,19 @@ struct world {
     int64_t mono_extra_ns;
     struct io_clock clock;
     struct io_loop *loop;
-    struct io_timer *ender;   /* ends cancelled handlers of a dead process */
-    struct store *disk;       /* never fails, outlives processes */
+    struct io_timer *ender; /* ends cancelled handlers of a dead process */
+    struct store *disk;     /* never fails, outlives processes */
     struct store *handle, *faulty;
     struct host *host;
     struct run *root;
-    struct run **runs;        /* that the host has told of */
+    struct run **runs; /* that the host has told of */
     uint32_t run_count, run_cap;
     bool dead, submitting;
     uint32_t lives, commits, faults_left, failures_in_a_row;
     struct open_port *ports;
     uint32_t port_count, port_cap;
     struct seen_execution *executions, *last_execution;
-    uint32_t idle, steps, orphans;
+    uint32_t idle, steps;
     bool cancelled_by_us;
     bool failed;
     char why[600];
@@ -169,7 +169,6 @@ struct verdict {
     char why[600];
     struct str outcome; /* in the arena given */
     uint32_t commits, lives;
-    uint32_t orphans; /* sub-workflows that a crash left without a parent */
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);

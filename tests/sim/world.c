@@ -15,7 +15,9 @@
 
 static struct world *current;
 
-struct world *world_now(void) { return current; }
+struct world *world_now(void) {
+    return current;
+}
 
 const char *fault_name(enum fault f) {
     static const char *const names[] = {"no fault", "failure before", "failure after",
@@ -71,7 +73,7 @@ static enum fault next_fault(struct world *w, enum store_write what) {
     const struct weather *weather = &w->weather;
     if (weather->at_commit) {
         return what == STORE_WRITE_COMMIT && w->commits == weather->at_commit ? weather->fault
-                                                                               : FAULT_NONE;
+                                                                              : FAULT_NONE;
     }
     if (!w->faults_left || !rng_chance(&w->rng, weather->write_permille)) {
         return FAULT_NONE;
@@ -132,8 +134,8 @@ static void check_start(struct world *w, const struct step_in *in, struct seen_e
         world_fail(w, "%.*s is performed again after it ended", STR_ARG(s->id));
     }
     if (!s->running || s->attempt != in->attempt) {
-        world_fail(w, "attempt %u of %.*s is performed, but not recorded as scheduled",
-                   in->attempt, STR_ARG(s->id));
+        world_fail(w, "attempt %u of %.*s is performed, but not recorded as scheduled", in->attempt,
+                   STR_ARG(s->id));
     }
     if (!str_is(in->key, key)) {
         world_fail(w, "the key of %.*s is %.*s", STR_ARG(s->id), STR_ARG(in->key));
@@ -167,8 +169,7 @@ void world_started(struct world *w, struct step_port *port) {
     }
     struct seen_execution *x = mirror_find(w, in->execution);
     if (!x) {
-        world_fail(w, "a step of %.*s is performed, which is not recorded",
-                   STR_ARG(in->execution));
+        world_fail(w, "a step of %.*s is performed, which is not recorded", STR_ARG(in->execution));
         x = w->executions;
     }
     struct seen_step *s = mirror_step(w, x, in->step);
@@ -418,8 +419,7 @@ static void act(struct world *w) {
         w->idle++;
     } else if (end_one(w, false)) {
         w->idle = 0;
-        while (!calm && rng_chance(r, 300) && end_one(w, false)) {
-        }
+        while (!calm && rng_chance(r, 300) && end_one(w, false)) {}
     } else if (end_one(w, true)) {
         w->idle = 0;
     } else {
@@ -517,23 +517,11 @@ static void close_world(struct world *w) {
     arena_fini(&w->arena);
 }
 
-static bool is_orphan(const struct world *w, const struct seen_execution *x) {
-    while ((x = x->parent)) {
-        if (x->final && w->lives > 1) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What a process leaves behind that died after an execution ended and before the sub-workflows that
- * it had cancelled did, nobody goes on with; it is counted. */
 static void check_ends(struct world *w) {
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->final && !is_orphan(w, x)) {
+        if (!x->final) {
             world_fail(w, "%s has not ended", x->id);
         }
-        w->orphans += !x->final;
     }
 }
 
@@ -566,7 +554,6 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
     *out = (struct verdict){.ok = !w.failed,
                             .outcome = arena_str(a, buf_str(&text)),
                             .commits = w.commits,
-                            .orphans = w.orphans,
                             .lives = w.lives};
     memcpy(out->why, w.why, sizeof out->why);
     buf_fini(&text);

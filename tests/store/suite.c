@@ -409,7 +409,10 @@ static const struct store_step first_steps[] = {
      .completed = {7},
      .result = LIT("1"),
      .error = LIT("{}"),
-     .usage = LIT("{\"x\":1}")},
+     .usage = LIT("{\"x\":1}"),
+     .handle = LIT("yes"),
+     .content_type = LIT("json"),
+     .meta = LIT("{\"exitStatus\":0}")},
 };
 
 static void assert_step(const struct store_step *got, const struct store_step *want) {
@@ -428,6 +431,9 @@ static void assert_step(const struct store_step *got, const struct store_step *w
     assert_same(got->result, want->result);
     assert_same(got->error, want->error);
     assert_same(got->usage, want->usage);
+    assert_same(got->handle, want->handle);
+    assert_same(got->content_type, want->content_type);
+    assert_same(got->meta, want->meta);
 }
 
 static void test_steps(void **state) {
