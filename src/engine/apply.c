@@ -134,6 +134,7 @@ static enum err scheduled_item(struct engine *g, const struct event *ev, struct 
         }
     }
     item->status = STEP_RUNNING;
+    item->retry_due = false;
     item->attempt = (uint32_t)ev->attempt;
     track_attempt(g, ev->step, item->attempt);
     return first ? track_begin(g, ev->step, &item->track, e) : OK;

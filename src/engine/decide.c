@@ -139,7 +139,7 @@ static bool is_cancelled(const struct engine *g, struct step_id step) {
                            : g->nodes[step.node].status == STEP_CANCELLED;
 }
 
-/* A result that comes after its step was cancelled is kept, once, for its usage and moves nothing. */
+/* A result that comes after its step was cancelled is kept once, for its usage. */
 static enum err late(struct engine *g, const struct engine_input *in, struct error *e) {
     if (value_is_null(in->result->meta) || !is_cancelled(g, in->step)) {
         return OK;
@@ -172,17 +172,15 @@ static enum err on_retry_due(struct engine *g, const struct engine_input *in, st
     }
     struct node_state *n = &g->nodes[in->step.node];
     struct item_state *item = engine_item_of(g, in->step);
+    bool *due = item ? &item->retry_due : &n->retry_due;
     if ((item ? item->status : n->status) != STEP_RETRYING ||
-        (item ? item->attempt : n->attempt) != in->attempt) {
+        (item ? item->attempt : n->attempt) != in->attempt || *due) {
         return OK;
     }
+    *due = true;
     bool slotted = engine_holds_slot(&g->plan->nodes[in->step.node]);
     bool ok = heap_push(slotted ? &g->slotted : &g->ready, g->order[in->step.node]);
-    if (item) {
-        ok = ok && heap_push(&n->each->due, (uint32_t)in->step.index);
-    } else {
-        n->retry_due = true;
-    }
+    ok = ok && (!item || heap_push(&n->each->due, (uint32_t)in->step.index));
     return ok ? OK : error_nomem(e);
 }
 

@@ -127,16 +127,8 @@ const struct plan *engine_plan(const struct engine *g) { return g->plan; }
 
 uint64_t engine_last_seq(const struct engine *g) { return g->seq; }
 
-struct str engine_id(const struct engine *g) {
-    return g->id;
-}
-
 struct str engine_folder(const struct engine *g) {
     return g->folder;
-}
-
-struct value engine_inputs(const struct engine *g) {
-    return g->inputs.v;
 }
 
 struct value engine_env(const struct engine *g) {

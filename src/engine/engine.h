@@ -140,10 +140,8 @@ enum exec_status engine_status(const struct engine *g);
 bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt);
 const struct plan *engine_plan(const struct engine *g);
 uint64_t engine_last_seq(const struct engine *g);
-struct str engine_id(const struct engine *g);
 struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
-struct value engine_inputs(const struct engine *g);
-struct value engine_env(const struct engine *g); /* recorded environment variables */
+struct value engine_env(const struct engine *g);  /* recorded environment variables */
 /* Null unless completed or partial. */
 struct value engine_result(const struct engine *g);
 /* The error of a failed or failing execution, or NULL. */
@@ -180,8 +178,6 @@ struct engine_usage {
 struct engine_usage engine_usage(const struct engine *g);
 uint32_t engine_track_count(const struct engine *g);
 const struct track *engine_track(const struct engine *g, uint32_t i);
-/* Lets go of the bodies of final entries before i: they are in the read model. */
-void engine_track_release(struct engine *g, uint32_t i);
 
 /* Calls inside steps, in order: the conversation. */
 struct call {

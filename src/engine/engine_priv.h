@@ -32,6 +32,7 @@ enum end_reason { WHY_NONE, WHY_CONTINUED, WHY_COLLECTED };
 
 struct item_state {
     uint8_t status; /* enum step_status */
+    bool retry_due; /* stands in the heap of retries that are due */
     uint32_t attempt;
     uint32_t failures;
     uint32_t track;
@@ -158,7 +159,6 @@ enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
 enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) MUST_USE;
 enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) MUST_USE;
-enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
 bool engine_loop_may_repeat(const struct engine *g, uint32_t loop);
 /* Join table: what the states of a node's forward in-edges mean. */
 enum join_result { JOIN_IS_WAIT, JOIN_IS_READY, JOIN_IS_SKIP };
@@ -239,8 +239,6 @@ enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struc
     MUST_USE;
 /* The step is in another attempt; nothing when it has no entry yet. */
 void track_attempt(struct engine *g, struct step_id step, uint32_t attempt);
-/* Adds the usage that a result's meta tells; it is never undone. */
-void track_usage(struct engine *g, struct value meta);
 enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
                    struct error *e) MUST_USE;
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

@@ -54,7 +54,8 @@ static int64_t number_in(struct value map, const char *name) {
     return v && v->type == VALUE_INT && v->num > 0 ? v->num : 0;
 }
 
-void track_usage(struct engine *g, struct value meta) {
+/* Adds the usage that a result's meta tells; it is never undone. */
+static void add_usage(struct engine *g, struct value meta) {
     const struct value *usage = value_get(meta, STR("usage"));
     if (usage) {
         g->usage.input_tokens += number_in(*usage, "inputTokens");
@@ -99,7 +100,7 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     }
     s->body = held_share(item ? &item->body : &n->body);
     s->t.body = s->body.v;
-    track_usage(g, ev->meta);
+    add_usage(g, ev->meta);
     enum err err = held_set(&s->meta, ev->meta, e);
     s->t.meta = s->meta.v;
     return err;
@@ -110,17 +111,6 @@ uint32_t engine_track_count(const struct engine *g) { return g->track_count; }
 const struct track *engine_track(const struct engine *g, uint32_t i) {
     ASSERT(i < g->track_count);
     return &g->track[i].t;
-}
-
-void engine_track_release(struct engine *g, uint32_t i) {
-    for (uint32_t k = 0; k < i && k < g->track_count; k++) {
-        struct track_slot *s = &g->track[k];
-        if (step_status_final(s->t.status)) {
-            held_clear(&s->body);
-            held_clear(&s->meta);
-            s->t.body = s->t.meta = value_null();
-        }
-    }
 }
 
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) {
@@ -170,7 +160,7 @@ enum err track_call_done(struct engine *g, const struct event *ev, struct error 
 
 /* Usage that was told after the step was cancelled. */
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) {
-    track_usage(g, ev->meta);
+    add_usage(g, ev->meta);
     if (ev->step.node >= g->plan->node_count || !step_current(g, ev->step)) {
         return OK;
     }

@@ -104,7 +104,7 @@ struct host_view {
 enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
                         struct host_view *out, struct error *e) MUST_USE;
 void host_view_close(struct host_view *v);
-/* The rows of steps and messages as of now, live steps and nodes that wait included. In v's arena. */
+/* The rows of steps and messages as of now, with live steps and nodes that wait. In v's arena. */
 enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint32_t *out_count,
                         struct store_message **out_messages, uint32_t *out_message_count,
                         struct error *e) MUST_USE;

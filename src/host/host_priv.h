@@ -150,8 +150,6 @@ enum err turn_commit(struct host *h, struct error *e) MUST_USE;
 /* ---- perform.c ---- */
 void perform_effects(struct run *r);
 void perform_queued(struct host *h);
-/* Asks the kind to stop and ignores what comes of it. */
-void port_cancel(struct port *p);
 void ports_cancel_all(struct run *r);
 /* Those whose attempt runs no more: the order to stop was lost with the state that gave it. */
 void ports_cancel_stale(struct run *r);

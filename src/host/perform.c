@@ -291,7 +291,7 @@ static void give_up_child(struct port *p) {
     port_free(p);
 }
 
-void port_cancel(struct port *p) {
+static void port_cancel(struct port *p) {
     if (p->state == PORT_QUEUED) {
         port_free(p);
         return;

@@ -71,7 +71,8 @@ static char *put_number(char *at, uint64_t number) {
     return at;
 }
 
-void proc_path(char out[64], pid_t pid, const char *leaf) {
+/* "/proc/<pid>/<leaf>" into out (64 bytes are enough for our leaves); pid 0 is "self". */
+static void path_of(char out[64], pid_t pid, const char *leaf) {
     char *at = out;
     memcpy(at, "/proc/", 6);
     at += 6;
@@ -90,7 +91,7 @@ void proc_path(char out[64], pid_t pid, const char *leaf) {
 /* Reads a small file of /proc whole; the length, or 0. */
 static size_t read_small(pid_t pid, const char *leaf, char *out, size_t out_bytes) {
     char path[64];
-    proc_path(path, pid, leaf);
+    path_of(path, pid, leaf);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return 0;
@@ -250,7 +251,7 @@ int64_t proc_token_find(pid_t pid, struct str prefix) {
     char path[64], text[ENVIRON_BYTES];
     size_t tail = prefix.len + NUMBER_BYTES;
     ASSERT(tail < sizeof text / 2);
-    proc_path(path, pid, "environ");
+    path_of(path, pid, "environ");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -1;

@@ -35,8 +35,6 @@ struct proc_row {
     bool zombie;         /* ended, not yet waited for */
 };
 
-/* "/proc/<pid>/<leaf>" into out (64 bytes are enough for our leaves); pid 0 is "self". */
-void proc_path(char out[64], pid_t pid, const char *leaf);
 /* False when there is no such process. */
 bool proc_read(pid_t pid, struct proc_row *out);
 /* All processes, ordered by pid, without marks. False when /proc cannot be read. */

@@ -20,7 +20,7 @@ static bool number_is_double(struct value v, double d) {
     return v.type == VALUE_INT ? int_is_double(v.num, d) : uint_is_double(v.unum, d);
 }
 
-bool value_numbers_equal(struct value a, struct value b) {
+static bool numbers_equal(struct value a, struct value b) {
     if (a.type == VALUE_DOUBLE && b.type == VALUE_DOUBLE) {
         return a.real == b.real;
     }
@@ -73,7 +73,7 @@ static bool equal_maps(struct value a, struct value b, int depth) {
 
 static bool equal(struct value a, struct value b, int depth) {
     if (is_number(a) && is_number(b)) {
-        return value_numbers_equal(a, b);
+        return numbers_equal(a, b);
     }
     if (a.type != b.type) {
         return false;

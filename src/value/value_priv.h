@@ -21,9 +21,6 @@ static inline struct value value_map_of(const struct value_pair *pairs, size_t c
     return (struct value){.type = VALUE_MAP, .extra = (uint32_t)count, .pairs = pairs};
 }
 
-/* Exact comparison of two numbers of type int, uint or double. */
-bool value_numbers_equal(struct value a, struct value b);
-
 /* Scalars as text, without quotes. */
 void value_print_int64(int64_t n, struct buf *out);
 void value_print_uint64(uint64_t n, struct buf *out);

@@ -2,8 +2,8 @@
  */
 #include "sim.h"
 
-/* A value without its "attempt" keys (a crash makes more attempts) and messages (they may name the
- * item that failed first). */
+/* A value without what an error tells beside its node: a crash makes more attempts, and of a foreach
+ * or a sub-workflow it is a matter of time which failure came first. */
 static struct value timeless(struct value v, struct arena *a) {
     struct value_builder b;
     value_builder_init(&b, a);
@@ -18,7 +18,7 @@ static struct value timeless(struct value v, struct arena *a) {
     }
     for (size_t i = 0; i < value_count(v); i++) {
         struct str key = value_str(v.pairs[i].key);
-        if (!str_is(key, "attempt") && !str_is(key, "message")) {
+        if (!str_is(key, "attempt") && !str_is(key, "message") && !str_is(key, "type")) {
             value_map_add(&b, key, timeless(v.pairs[i].val, a));
         }
     }
