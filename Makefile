@@ -210,12 +210,20 @@ coverage:
 fresh-check:
 	$(Q)tools/fresh-check
 
-install: binary
+# The library as others link it: one object in which only cairn_* is visible, so that no name of ours
+# meets one of theirs.
+$(OUT)/install/libcairn.a: $(LIB)
+	$(call say,LIB,$@)mkdir -p $(@D) && rm -f $@
+	$(Q)$(LD) -r -o $(@D)/cairn.o --whole-archive $(LIB)
+	$(Q)objcopy --wildcard --keep-global-symbol='cairn_*' $(@D)/cairn.o
+	$(Q)$(AR) rcs $@ $(@D)/cairn.o
+
+install: binary $(OUT)/install/libcairn.a
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/lib'
 	install -d '$(DESTDIR)$(PREFIX)/share/doc/cairn'
 	install -m 755 $(OUT)/cairn '$(DESTDIR)$(PREFIX)/bin/cairn'
 	install -m 644 include/cairn.h '$(DESTDIR)$(PREFIX)/include/cairn.h'
-	install -m 644 $(LIB) '$(DESTDIR)$(PREFIX)/lib/libcairn.a'
+	install -m 644 $(OUT)/install/libcairn.a '$(DESTDIR)$(PREFIX)/lib/libcairn.a'
 	install -m 644 README.md LICENSE '$(DESTDIR)$(PREFIX)/share/doc/cairn/'
 
 clean:

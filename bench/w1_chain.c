@@ -82,7 +82,8 @@ int main(void) {
            NODES, whole * 1e3, RUNS);
     printf("   a chain of 1: %.1f ms; so %.1f us a step\n", one * 1e3,
            (whole - one) * 1e6 / (NODES - 1));
-    printf("   bare rows, each step durable before the next: %.1f ms\n", raw * 1e3);
+    printf("   bare rows, each step durable before the next: %.1f ms; fdatasync %.0f/s\n",
+           raw * 1e3, raw_fdatasync_rate(folder, NODES));
     bench_remove(folder);
     return whole < 0.080 ? 0 : 1;
 }

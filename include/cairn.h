@@ -21,6 +21,7 @@ extern "C" {
  *   char why[CAIRN_ERROR_BYTES];
  *   if (cairn_open("flows.db", &c, why)) { fprintf(stderr, "%s\n", why); return 1; }
  *   struct cairn_workflow *w;
+ *   struct cairn_execution *x;
  *   if (cairn_load(c, "hello.yaml", &w, why) == 0 && cairn_submit(c, w, NULL, &x, why) == 0 &&
  *       cairn_run(c, why) == 0) {
  *       puts(cairn_result(x));
@@ -56,7 +57,9 @@ const char *cairn_step_with(struct cairn_step *s);
 /* "<execution>/<step>": the same for every attempt, another after a retry by hand. */
 const char *cairn_step_key(struct cairn_step *s);
 uint32_t cairn_step_attempt(struct cairn_step *s);
-/* Ends the step with a body given as JSON (NULL: null). Invalid JSON fails the step. */
+/* Ends the step with a body given as JSON (NULL: null). Invalid JSON fails the step. Of a step that
+ * was cancelled meanwhile nothing is heard; it is ended all the same. After one of these two calls,
+ * and after cairn_close, the step is gone. */
 void cairn_step_done(struct cairn_step *s, const char *body_json);
 /* Ends the attempt as failed; transient ones may be retried as the node's `retry` says. */
 void cairn_step_fail(struct cairn_step *s, const char *type, const char *message, int transient);
@@ -72,7 +75,8 @@ int cairn_submit(struct cairn *c, struct cairn_workflow *w, const char *inputs_j
                  struct cairn_execution **out, char *why);
 /* Takes over an execution that no living process owns, by id. */
 int cairn_resume(struct cairn *c, const char *id, struct cairn_execution **out, char *why);
-/* Runs until every execution of this process has ended. */
+/* Runs until every execution of this process has ended, or until nothing more can happen before the
+ * program ends a step that it keeps (cairn_step_done): it does so and calls cairn_run again. */
 int cairn_run(struct cairn *c, char *why);
 
 /* "exec_...". */
@@ -92,6 +96,7 @@ struct cairn_event {
     const char *type; /* "step_completed" */
     const char *step; /* "draft#2", "" for events of the execution */
 };
+/* Of all executions in this process, in order of seq for each; one watcher, NULL ends it. */
 void cairn_subscribe(struct cairn *c, void (*event)(void *ctx, const struct cairn_event *ev),
                      void *ctx);
 

@@ -88,12 +88,11 @@ static enum err need_host(struct cairn *c, struct error *e) {
     if (c->host) {
         return OK;
     }
-    struct host_options o = {
-        .store = c->store,
-        .loop = c->loop,
-        .kinds = embed_kinds(c),
-        .slots = c->slots,
-        .observer = {.ctx = c, .event = c->event ? on_event : NULL, .lost = on_lost}};
+    struct host_options o = {.store = c->store,
+                             .loop = c->loop,
+                             .kinds = embed_kinds(c),
+                             .slots = c->slots,
+                             .observer = {.ctx = c, .event = on_event, .lost = on_lost}};
     return host_open(&o, &c->host, e);
 }
 

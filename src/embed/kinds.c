@@ -16,7 +16,8 @@ struct embed_kind {
 };
 
 struct cairn_step {
-    struct cairn_step *next;
+    struct cairn_step *next; /* of those to be told */
+    struct cairn_step *live_next, *live_previous;
     struct cairn *cairn;
     struct step_port *port;
     struct arena arena;
@@ -30,6 +31,10 @@ static const struct field with_field[] = {
     {.name = "with", .type = FIELD_STRUCTURE, .doc = "what the step is given"}};
 
 static void step_free(struct cairn_step *s) {
+    *(s->live_previous ? &s->live_previous->live_next : &s->cairn->live) = s->live_next;
+    if (s->live_next) {
+        s->live_next->live_previous = s->live_previous;
+    }
     arena_fini(&s->arena);
     free(s);
 }
@@ -81,6 +86,11 @@ static void start(const struct step_in *in, struct step_port *port) {
     struct cairn_step *s = calloc(1, sizeof *s);
     ASSERT(s); /* a few hundred bytes: there is no way to fail from inside start */
     s->cairn = k->cairn;
+    s->live_next = s->cairn->live;
+    if (s->live_next) {
+        s->live_next->live_previous = s;
+    }
+    s->cairn->live = s;
     s->port = port;
     s->starting = true;
     port->kind_data = s;
@@ -132,14 +142,22 @@ void cairn_step_fail(struct cairn_step *s, const char *type, const char *message
     step_over(s);
 }
 
+static bool is_taken(const struct cairn *c, const char *name) {
+    struct kind_table built_in = node_kinds();
+    const struct embed_kind *k = c->kinds;
+    while (k && strcmp(k->kind.name, name) != 0) {
+        k = k->next;
+    }
+    return k || kind_find(&built_in, str_from(name));
+}
+
 int cairn_register(struct cairn *c, const struct cairn_kind *kind, char *why) {
     struct error e;
-    struct kind_table built_in = node_kinds();
     if (c->table) {
         error_set(&e, ERR_USAGE, "kinds must be registered before the first workflow is loaded");
         return embed_fail(why, e.code, &e);
     }
-    if (!str_is_name(str_from(kind->name)) || kind_find(&built_in, str_from(kind->name))) {
+    if (!str_is_name(str_from(kind->name)) || is_taken(c, kind->name)) {
         error_set(&e, ERR_INVALID, "\"%s\" cannot name a kind: it is taken or no name", kind->name);
         return embed_fail(why, e.code, &e);
     }
@@ -186,5 +204,8 @@ void embed_kinds_close(struct cairn *c) {
     if (c->later) {
         tell_later(c);
         io_timer_close(c->later);
+    }
+    while (c->live) {
+        step_free(c->live); /* was cancelled, and the program never said more of it */
     }
 }

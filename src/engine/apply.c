@@ -353,7 +353,7 @@ static enum err apply_foreach(struct engine *g, const struct event *ev, struct e
 
 static enum err apply_items_cancelled(struct engine *g, const struct event *ev, struct error *e) {
     struct foreach_state *f = g->nodes[ev->step.node].each;
-    if (!f || ev->first < f->next || ev->first + ev->count > f->count) {
+    if (!f || ev->first < f->next || ev->first > f->count || ev->count > f->count - ev->first) {
         return corrupt(ev, e);
     }
     struct event one = *ev;

@@ -161,9 +161,26 @@ static enum err on_done(struct engine *g, const struct engine_input *in, struct 
     return engine_complete_step(g, in->step, in->attempt, in->result, in->started, e);
 }
 
+/* at_most_once: whatever fails after it was handed over leaves open whether it took effect. */
+static enum err effect_failed(struct engine *g, const struct engine_input *in,
+                              const struct step_failure *f, struct error *e) {
+    if (g->plan->nodes[in->step.node].delivery != DELIVERY_AT_MOST_ONCE) {
+        return engine_attempt_failed(g, in->step, in->attempt, f, e);
+    }
+    char text[ERROR_MESSAGE_BYTES];
+    struct str type = str_sub(f->type, 0, 60), message = str_sub(f->message, 0, 800);
+    int n = snprintf(text, sizeof text,
+                     "%.*s: %.*s (delivery is at_most_once: whether it took effect is unknown)",
+                     STR_ARG(type), STR_ARG(message));
+    struct step_failure doubt = {.class = FAILURE_PERMANENT,
+                                 .type = STR("in_doubt"),
+                                 .message = {text, (size_t)n},
+                                 .meta = f->meta};
+    return engine_attempt_failed(g, in->step, in->attempt, &doubt, e);
+}
+
 static enum err on_fail(struct engine *g, const struct engine_input *in, struct error *e) {
-    return running_attempt(g, in) ? engine_attempt_failed(g, in->step, in->attempt, in->failure, e)
-                                  : OK;
+    return running_attempt(g, in) ? effect_failed(g, in, in->failure, e) : OK;
 }
 
 static enum err on_retry_due(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -195,7 +212,7 @@ static enum err on_step_timeout(struct engine *g, const struct engine_input *in,
     struct step_failure f = {
         .class = FAILURE_TRANSIENT, .type = STR("timeout"), .message = {text, (size_t)n}};
     enum err err = engine_emit_effect(g, &fx, e);
-    return err ? err : engine_attempt_failed(g, in->step, in->attempt, &f, e);
+    return err ? err : effect_failed(g, in, &f, e);
 }
 
 static enum err on_exec_timeout(struct engine *g, const struct engine_input *in, struct error *e) {

@@ -54,9 +54,28 @@ struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_
     return event_of_step(kind, (struct step_id){node, n->iteration, -1, n->generation});
 }
 
+/* Texts of events are UTF-8, whatever a kind said and wherever a message was cut: they become
+ * values, which have no other. */
+static bool clean(struct engine *g, struct str *text) {
+    if (str_is_utf8(*text)) {
+        return true;
+    }
+    char *copy = arena_alloc(&g->arena, text->len);
+    for (size_t pos = 0; copy && pos < text->len;) {
+        size_t from = pos;
+        bool bad = str_utf8_next(*text, &pos) == 0xFFFD && pos == from + 1;
+        memcpy(copy + from, bad ? "?" : text->ptr + from, pos - from);
+    }
+    *text = (struct str){copy, text->len};
+    return copy != NULL;
+}
+
 enum err engine_emit(struct engine *g, struct event *ev, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);
+    if (!clean(g, &ev->error_type) || !clean(g, &ev->message) || !clean(g, &ev->reason)) {
+        return error_nomem(e);
+    }
     void *records = o->records;
     if (!grow(&records, o->record_count, &o->record_cap, sizeof *o->records)) {
         return error_nomem(e);

@@ -135,6 +135,9 @@ static enum err get_varint(struct reader *r, uint64_t *out) {
     uint64_t n = 0;
     for (unsigned shift = 0; shift < 64 && r->at < r->in.len; shift += 7) {
         uint8_t byte = (uint8_t)r->in.ptr[r->at++];
+        if (shift == 63 && byte > 1) {
+            break; /* more than 64 bits */
+        }
         n |= (uint64_t)(byte & 0x7f) << shift;
         if (!(byte & 0x80)) {
             *out = n;

@@ -23,17 +23,24 @@ static enum failure_effect failure_effect(const struct plan_node *p) {
     return EFFECT_FAIL;
 }
 
+/* retry.on names types, classes, or any. What is in doubt is tried again only by its name. */
 static bool retry_listed(const struct retry_policy *r, const struct step_failure *f) {
-    if (r->on_count == 0) {
-        return f->class == FAILURE_TRANSIENT;
-    }
+    static const char *const classes[] = {
+        [FAILURE_PERMANENT] = "permanent", [FAILURE_TRANSIENT] = "transient"};
+    bool in_doubt = str_is(f->type, "in_doubt");
     for (uint32_t i = 0; i < r->on_count; i++) {
-        if (str_eq(r->on[i], f->type) || str_is(r->on[i], "any") ||
-            (str_is(r->on[i], "transient") && f->class == FAILURE_TRANSIENT)) {
+        bool by_class = str_is(r->on[i], classes[f->class]) || str_is(r->on[i], "any");
+        if (str_eq(r->on[i], f->type) || (by_class && !in_doubt)) {
             return true;
         }
     }
-    return false;
+    return r->on_count == 0 && f->class == FAILURE_TRANSIENT && !in_doubt;
+}
+
+/* An effect that is done at most once is not done again because its result was refused. */
+static bool may_retry(const struct plan_node *p, const struct step_failure *f) {
+    bool once = p->delivery == DELIVERY_AT_MOST_ONCE && !p->pure;
+    return retry_listed(&p->retry, f) && (!once || str_is(f->type, "in_doubt"));
 }
 
 /* backoff * factor^(n-1), at most max, moved by up to +-jitter of itself. The jitter is a hash of
@@ -151,7 +158,7 @@ enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t a
     const struct plan_node *p = &g->plan->nodes[step.node];
     struct item_state *item = engine_item_of(g, step);
     uint32_t failures = item ? item->failures : g->nodes[step.node].failures;
-    if (attempt > 0 && failures + 1 < p->retry.attempts && retry_listed(&p->retry, f) &&
+    if (attempt > 0 && failures + 1 < p->retry.attempts && may_retry(p, f) &&
         g->mode != MODE_STOPPED) {
         return retry(g, step, attempt, f, e);
     }

@@ -141,9 +141,12 @@ static enum err deadlock(struct engine *g, struct error *e) {
     for (uint32_t i = 0; i < g->plan->edge_count && used < sizeof text - 200; i++) {
         const struct plan_edge *edge = &g->plan->edges[i];
         if (g->effective[i] == EDGE_OPEN) {
-            used += (size_t)snprintf(text + used, sizeof text - used, " %.60s->%.60s",
-                                     g->plan->nodes[edge->source].name.ptr,
-                                     g->plan->nodes[edge->target].name.ptr);
+            const struct plan_node *source = &g->plan->nodes[edge->source];
+            struct str from = str_sub(source->name, 0, 60);
+            struct str by = str_sub(plan_handle_name(source, edge->handle), 0, 60);
+            struct str to = str_sub(g->plan->nodes[edge->target].name, 0, 60);
+            used += (size_t)snprintf(text + used, sizeof text - used, " %.*s.%.*s->%.*s",
+                                     STR_ARG(from), STR_ARG(by), STR_ARG(to));
         }
     }
     enum err err = fail_now(g, "deadlock", text, buf_str(&nodes), e);

@@ -102,7 +102,7 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     }
     if (err) {
         child->parent = NULL;
-        run_give_up(child, e);
+        run_give_up(child, NULL); /* it never was; the step is told */
         return err;
     }
     p->child = child;
@@ -168,11 +168,18 @@ void child_begin(struct step_port *sp, struct value inputs) {
     arena_fini(&a);
 }
 
-/* Start has returned: what was known inside it may be told now. */
-void child_after_start(struct port *p) {
+/* Start has returned: what was known inside it may be told now. True: the port is gone. */
+bool child_after_start(struct port *p) {
+    struct run *child = p->child;
     if (p->child_failed) {
-        fail_port(p, FAILURE_PERMANENT, err_name(p->child_error.code), p->child_error.message);
-    } else if (p->child && exec_status_final(p->child->status) && !p->child->ended) {
-        run_over(p->child);
+        bool store = p->child_error.code == ERR_STORE || p->child_error.code == ERR_STORE_BUSY;
+        fail_port(p, store ? FAILURE_TRANSIENT : FAILURE_PERMANENT, err_name(p->child_error.code),
+                  p->child_error.message);
+        return true;
     }
+    if (!child || !exec_status_final(child->status) || child->ended) {
+        return false;
+    }
+    run_over(child);
+    return true;
 }

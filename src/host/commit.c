@@ -51,6 +51,33 @@ static enum err add_steps(struct run *r, uint32_t room, struct store_change *c, 
     return err;
 }
 
+static bool find_track(const struct run *r, const struct engine_record *x, uint32_t *out) {
+    struct str text = {r->out.bytes.ptr + x->step_offset, x->step_len};
+    struct step_id step;
+    uint32_t i = step_id_parse(r->plan, text, &step) ? engine_track_count(r->engine) : 0;
+    while (i > 0 && !step_id_same(engine_track(r->engine, i - 1)->step, step)) {
+        i--;
+    }
+    *out = i - 1;
+    return i > 0;
+}
+
+/* The rows are complete: anew only those of steps whose last words came after the end. */
+static enum err add_late_steps(struct run *r, struct store_change *c, struct arena *a,
+                               struct error *e) {
+    struct store_step *rows = ARENA_ARRAY(a, r->out.record_count + 1, struct store_step);
+    enum err err = rows ? OK : error_nomem(e);
+    uint32_t at;
+    for (uint32_t i = 0; i < r->out.record_count && !err; i++) {
+        if (find_track(r, &r->out.records[i], &at)) {
+            err = row_steps(r->engine, at, 1, a, &rows[c->step_count++], e);
+        }
+    }
+    c->steps = rows;
+    c->row.steps_upto = engine_last_seq(r->engine);
+    return err;
+}
+
 static enum err change_of(struct run *r, uint32_t *room, struct store_change *c, struct arena *a,
                           struct error *e) {
     *c = (struct store_change){.num = r->is_new ? 0 : r->num,
@@ -70,6 +97,9 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
         return err;
     }
     c->host = 0;
+    if (r->row_complete) {
+        return add_late_steps(r, c, a, e);
+    }
     err = add_steps(r, *room, c, a, e);
     *room -= c->step_count;
     return err;
@@ -104,8 +134,9 @@ static void run_committed(struct run *r, const struct store_change *c) {
     r->new_epoch = 0;
     r->last_seq = engine_last_seq(r->engine);
     r->last_event = c->last_event;
-    r->steps_written += c->step_count;
-    r->commit_failures = 0;
+    r->steps_written += r->row_complete ? 0 : c->step_count;
+    r->row_complete = c->row.steps_upto != 0;
+    r->failures = 0;
     r->status = engine_status(r->engine);
     drop_decided(r);
     tell_events(r);
@@ -116,7 +147,7 @@ static void run_committed(struct run *r, const struct store_change *c) {
 
 /* A run that has nothing to record still has effects (timers, refreshed attempts). */
 static bool nothing_to_record(const struct run *r) {
-    return r->out.record_count == 0 && !exec_status_final(engine_status(r->engine));
+    return r->out.record_count == 0 && (r->ended || !exec_status_final(engine_status(r->engine)));
 }
 
 static void run_perform(struct run *r) {
@@ -127,34 +158,34 @@ static void run_perform(struct run *r) {
 }
 
 static void run_end(struct run *r) {
-    if (!r->lost && !r->ended && r->row_complete && exec_status_final(r->status) &&
-        r->steps_written == engine_track_count(r->engine)) {
+    if (r->ended) {
+        run_let_go(r); /* something came late */
+    } else if (!r->lost && r->row_complete && exec_status_final(r->status) &&
+               r->steps_written == engine_track_count(r->engine)) {
         run_over(r);
     }
 }
 
-static void run_fenced(struct run *r) {
+static void run_fenced(struct run *r, bool key_taken) {
     struct error why;
-    error_set(&why, ERR_FENCED,
-              "another process has taken execution %s over; nothing more of it "
-              "is recorded here",
-              r->id);
+    if (key_taken) {
+        error_set(&why, ERR_CONFLICT,
+                  "the key \"%.*s\" was taken by another process at the same moment: submit again "
+                  "to get its execution",
+                  STR_ARG(r->fixed.key));
+    } else {
+        error_set(&why, ERR_FENCED,
+                  "another process has taken execution %s over; nothing more of it is recorded "
+                  "here",
+                  r->id);
+    }
     run_give_up(r, &why);
 }
 
 /* The commit failed or its outcome is unknown: memory is void, the store is asked again. */
 static void batch_failed(struct run *batch, const struct error *why) {
     for (struct run *r = batch; r; r = r->batch_next) {
-        struct error again = *why;
-        if (r->lost) {
-            continue;
-        }
-        uint64_t had = r->last_seq;
-        if (++r->commit_failures >= HOST_COMMIT_TRIES || run_refold(r, &again)) {
-            run_give_up(r, &again);
-        } else if (r->last_seq > had) {
-            r->commit_failures = 0; /* it was recorded after all */
-        }
+        run_failed(r, why);
     }
 }
 
@@ -165,29 +196,59 @@ static struct run *take_batch(struct host *h, uint32_t *out_count) {
         next = r->batch_next;
         r->in_batch = false;
         r->batch_next = NULL;
-        if (!r->ended && !r->lost) {
+        if (!r->lost && !r->is_void && r->engine) {
             r->batch_next = batch;
             batch = r;
             ++*out_count;
         }
+        r->is_void = false;
     }
     h->batch = NULL;
     h->batch_events = 0;
     return batch;
 }
 
-static enum err record(struct host *h, struct run *batch, struct store_batch *b, struct arena *a,
-                       struct error *e) {
+/* Puts together what is to be recorded of each run and records it. A run whose part cannot be made
+ * (a blob too many for the disk, no memory) leaves the batch alone. */
+static enum err record(struct host *h, struct run **batch, struct store_batch *b, struct error *e) {
     uint32_t room = HOST_STEP_ROWS;
-    enum err err = OK;
-    for (struct run *r = batch; r && !err; r = r->batch_next) {
-        if (nothing_to_record(r)) {
+    struct run **at = batch;
+    while (*at) {
+        struct run *r = *at;
+        struct error why;
+        r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
+        enum err err = r->change ? put_blobs(r, &why) : OK;
+        err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
+        if (err) {
+            *at = r->batch_next;
+            run_failed(r, &why);
             continue;
         }
-        err = put_blobs(r, e);
-        err = err ? err : change_of(r, &room, &b->changes[b->count++], a, e);
+        b->count += r->change != NULL;
+        at = &r->batch_next;
     }
-    return err || b->count == 0 ? err : store_commit(h->options.store, b, e);
+    return b->count == 0 ? OK : store_commit(h->options.store, b, e);
+}
+
+static void settle_batch(struct run *batch) {
+    for (struct run *r = batch; r; r = r->batch_next) {
+        if (!r->change) {
+            r->failures = 0;
+            drop_decided(r);
+        } else if (r->change->fenced) {
+            run_fenced(r, r->change->key_taken);
+        } else {
+            run_committed(r, r->change);
+        }
+    }
+    for (struct run *r = batch; r; r = r->batch_next) {
+        run_perform(r);
+    }
+    struct run *next;
+    for (struct run *r = batch; r; r = next) {
+        next = r->batch_next;
+        run_end(r); /* after all: the end of a child is news for its parent */
+    }
 }
 
 enum err turn_commit(struct host *h, struct error *e) {
@@ -196,34 +257,11 @@ enum err turn_commit(struct host *h, struct error *e) {
     arena_reset(&h->scratch);
     struct store_batch b = {.changes =
                                 ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change)};
-    enum err err = b.changes ? record(h, batch, &b, &h->scratch, e) : error_nomem(e);
+    enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
     if (err) {
         batch_failed(batch, e);
         return err == ERR_NOMEM ? err : OK;
     }
-    uint32_t at = 0;
-    struct run *next;
-    for (struct run *r = batch; r; r = r->batch_next) {
-        if (nothing_to_record(r)) {
-            r->commit_failures = 0;
-            drop_decided(r);
-            continue;
-        }
-        const struct store_change *c = &b.changes[at++];
-        if (c->fenced) {
-            run_fenced(r);
-        } else {
-            r->row_complete = c->row.steps_upto != 0;
-            run_committed(r, c);
-        }
-    }
-    for (struct run *r = batch; r; r = r->batch_next) {
-        run_perform(r);
-    }
-    for (struct run *r = batch; r;
-         r = next) { /* after: the end of a child is news for its parent */
-        next = r->batch_next;
-        run_end(r);
-    }
+    settle_batch(batch);
     return OK;
 }

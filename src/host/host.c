@@ -35,6 +35,8 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     h->options = *o;
     h->clock = io_loop_clock(o->loop);
     arena_init(&h->scratch, 0);
+    arena_init(&h->keys_memory, 0);
+    map_init(&h->keys, &h->keys_memory);
     h->timer = io_timer_open(o->loop, woken, h);
     h->launcher = io_launcher_open(o->loop);
     char name[256] = "";
@@ -78,31 +80,60 @@ void host_close(struct host *h) {
     if (h->timer) {
         io_timer_close(h->timer);
     }
+    arena_fini(&h->keys_memory);
     arena_fini(&h->scratch);
     free(h);
+}
+
+static struct map_entry *key_entry(struct host *h, struct str key) {
+    bool fresh;
+    return map_put(&h->keys, key, &fresh);
+}
+
+/* A run that was submitted here under the key, perhaps not yet recorded. */
+static struct run *keyed_here(const struct host *h, struct str key) {
+    const struct map_entry *entry = key.len ? map_find(&h->keys, key) : NULL;
+    struct run *r = entry ? entry->ptr : NULL;
+    return r && !r->lost ? r : NULL;
+}
+
+static enum err key_reused(struct str key, struct str id, struct error *e) {
+    return error_set(e, ERR_CONFLICT,
+                     "key_reused: the key \"%.*s\" belongs to execution %.*s, which has another "
+                     "workflow or other inputs",
+                     STR_ARG(key), STR_ARG(id));
+}
+
+static bool same_work(const struct host_submission *s, const struct store_new *known) {
+    struct arena a;
+    arena_init(&a, 0);
+    bool same = str_is(known->workflow_hash, s->plan->hash) &&
+                str_eq(known->inputs, json_text(&a, s->inputs));
+    arena_fini(&a);
+    return same;
 }
 
 /* The same key gives the same execution; other work under it is refused. */
 static enum err submit_again(struct host *h, const struct host_submission *s,
                              const struct store_execution *x, struct run **out, struct error *e) {
-    struct arena a;
-    arena_init(&a, 0);
-    bool same = str_is(x->fixed.workflow_hash, s->plan->hash) &&
-                str_eq(x->fixed.inputs, json_text(&a, s->inputs));
-    enum err err = same ? run_attach(h, s->plan, x, out, e)
-                        : error_set(e, ERR_CONFLICT,
-                                    "key_reused: the key \"%.*s\" belongs to execution %.*s, "
-                                    "which has another workflow or other inputs",
-                                    STR_ARG(s->key), STR_ARG(x->fixed.id));
+    if (!same_work(s, &x->fixed)) {
+        return key_reused(s->key, x->fixed.id, e);
+    }
+    enum err err = run_attach(h, s->plan, x, out, e);
     if (!err && exec_status_final((*out)->status) && !(*out)->ended) {
         run_over(*out);
     }
-    arena_fini(&a);
     return err;
 }
 
 enum err host_submit(struct host *h, const struct host_submission *s, struct run **out,
                      struct error *e) {
+    struct run *here = keyed_here(h, s->key);
+    if (here) {
+        bool same = same_work(s, &here->fixed);
+        *out = same ? here : *out;
+        return same ? OK : key_reused(s->key, run_id(here), e);
+    }
     if (s->key.len) {
         struct arena a;
         struct store_execution found;
@@ -115,15 +146,25 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
         }
         arena_fini(&a);
     }
-    enum err err = run_new(h, s->plan, out, e);
+    struct run *r;
+    enum err err = run_new(h, s->plan, &r, e);
     if (err) {
         return err;
     }
-    err = run_create(*out, s, e);
-    if (err) {
-        run_give_up(*out, e);
+    err = run_create(r, s, e);
+    struct map_entry *entry = err || !s->key.len ? NULL : key_entry(h, r->fixed.key);
+    if (!err && s->key.len && !entry) {
+        err = error_nomem(e);
     }
-    return err;
+    if (err) {
+        run_give_up(r, NULL);
+        return err;
+    }
+    if (entry) {
+        entry->ptr = r;
+    }
+    *out = r;
+    return OK;
 }
 
 static enum err keep_plan(struct host *h, struct plan *p, struct error *e) {
@@ -186,11 +227,15 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     perform_queued(h);
     bool pending = h->ready_first != NULL;
     timers_arm(h);
-    *out_busy = h->live_runs > 0 || h->port_count > 0;
+    *out_busy = h->live_runs > 0 || h->port_count > 0 || pending;
     if (!pending) {
         store_idle(h->options.store);
     }
-    (void)io_loop_turn(h->options.loop, wait && !pending && *out_busy);
+    bool waits = wait && !pending && *out_busy;
+    bool alive = io_loop_turn(h->options.loop, waits);
+    if (waits && !alive && !h->ready_first && !h->timer_count) {
+        *out_busy = false; /* nobody is left who could end what is performed */
+    }
     return OK;
 }
 

@@ -33,10 +33,12 @@ struct port {
     struct run *run;
     struct port *next, *previous; /* of the run */
     struct port *queue_next;      /* of the run's queue for slots */
+    struct port *queue_previous;
     struct step_id step;
     uint32_t attempt;
     enum port_state state;
     bool slot;
+    bool stop; /* was to be cancelled while it started: it is, after that */
     struct flight *flight;
     wall_us started;
     uint32_t calls;
@@ -51,6 +53,7 @@ struct run {
     struct run *ready_next; /* runs with something to decide */
     bool is_ready;
     bool in_batch;
+    bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
     struct run *batch_next;
     int64_t num;
@@ -66,20 +69,23 @@ struct run {
     struct queue happened;   /* to decide on */
     struct queue decided;    /* decided on in this batch */
     struct engine_out out;
-    bool told_again; /* the effects to perform were told again after a fold */
+    struct store_change *change; /* of the commit under way; NULL: nothing to record */
+    bool told_again;             /* among the effects are some that may be under way */
     struct port *ports;
     struct port *slot_first, *slot_last; /* ports that wait for a slot */
+    uint32_t queued_free;                /* of these, ports that need none */
     bool waits_for_slot;
     struct run *slot_next;
     struct port *parent; /* port of the parent's step, for a child */
     int64_t parent_num;
     struct arena memory;    /* of the texts below */
-    struct store_new fixed; /* of a new execution, until it is recorded */
+    struct store_new fixed; /* of an execution that was submitted here */
+    struct str folder;
     struct str result_json, error_json;
     uint32_t steps_written;
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
-    uint32_t commit_failures;
+    uint32_t failures; /* commits and decisions that failed in a row */
     uint32_t timers;
 };
 
@@ -110,6 +116,8 @@ struct host {
     uint32_t plan_count, plan_cap;
     uint32_t live_runs;
     uint32_t port_count;
+    struct map keys; /* submission keys -> run; those not yet recorded are only here */
+    struct arena keys_memory;
     struct arena scratch;
 };
 
@@ -127,16 +135,17 @@ void run_make_ready(struct run *r);
 /* ---- run.c ---- */
 enum err run_new(struct host *h, const struct plan *p, struct run **out, struct error *e) MUST_USE;
 void run_free(struct run *r);
-/* Frees the state; what run_* functions of host.h tell stays. */
+/* Frees the state when nothing can come of it any more; what run_* of host.h tell stays. */
 void run_let_go(struct run *r);
-/* Throws the state away, folds the journal and decides anew on what was lost. */
-enum err run_refold(struct run *r, struct error *e) MUST_USE;
+/* Counts a failure: throws the state away and folds again, or gives up when it was one too many. */
+void run_failed(struct run *r, const struct error *why);
 enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
                   struct engine **out, struct error *e) MUST_USE;
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) MUST_USE;
 /* A stored execution goes on in this host (or, when final, is only folded). */
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) MUST_USE;
+/* Left as it was last recorded, its parent too; nobody is told without a reason why. */
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */
 void run_over(struct run *r);
@@ -157,7 +166,7 @@ void ports_cancel_stale(struct run *r);
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);
 void child_ended(struct run *child);
-void child_after_start(struct port *p);
+bool child_after_start(struct port *p);
 enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
                          struct error *e) MUST_USE;
 

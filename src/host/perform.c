@@ -14,18 +14,20 @@ static uint32_t slots_of(const struct host *h) {
     return h->options.slots ? h->options.slots : HOST_SLOTS;
 }
 
+static bool needs_slot(const struct port *p) {
+    return !(p->run->plan->nodes[p->step.node].kind->flags & KIND_NO_SLOT);
+}
+
 /* ---- ports waiting for a slot: first in, first out per run, round robin between runs ---- */
 
 static void wait_for_slot(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
     p->queue_next = NULL;
-    if (r->slot_last) {
-        r->slot_last->queue_next = p;
-    } else {
-        r->slot_first = p;
-    }
+    p->queue_previous = r->slot_last;
+    *(r->slot_last ? &r->slot_last->queue_next : &r->slot_first) = p;
     r->slot_last = p;
+    r->queued_free += !needs_slot(p);
     if (!r->waits_for_slot) {
         r->waits_for_slot = true;
         r->slot_next = NULL;
@@ -40,16 +42,9 @@ static void wait_for_slot(struct port *p) {
 
 static void leave_slot_queue(struct port *p) {
     struct run *r = p->run;
-    struct port **at = &r->slot_first;
-    struct port *before = NULL;
-    while (*at && *at != p) {
-        before = *at;
-        at = &(*at)->queue_next;
-    }
-    if (*at == p) {
-        *at = p->queue_next;
-        r->slot_last = r->slot_last == p ? before : r->slot_last;
-    }
+    *(p->queue_previous ? &p->queue_previous->queue_next : &r->slot_first) = p->queue_next;
+    *(p->queue_next ? &p->queue_next->queue_previous : &r->slot_last) = p->queue_previous;
+    r->queued_free -= !needs_slot(p);
 }
 
 static void port_free(struct port *p) {
@@ -67,9 +62,7 @@ static void port_free(struct port *p) {
     flight_unref(p->flight);
     free(p);
     r->host->port_count--;
-    if (r->ended && !r->ports) {
-        run_let_go(r);
-    }
+    run_let_go(r);
 }
 
 /* An attempt of the step that has not ended, other than p. */
@@ -99,11 +92,17 @@ static bool copy_text(struct arena *a, struct str *s) {
     return s->ptr || !s->len;
 }
 
-/* Without memory for the answer nothing can be recorded; the run is folded again later. */
+/* Without memory for the answer nothing can be recorded; another owner goes on with the run. */
 static void no_memory(struct port *p) {
     struct error why;
     error_nomem(&why);
     run_give_up(p->run, &why);
+}
+
+/* It ends by itself: nobody needs to tell it to stop. */
+static void end_without_memory(struct port *p) {
+    p->state = PORT_CANCELLING;
+    no_memory(p);
 }
 
 static void port_done(struct step_port *sp, const struct step_result *result) {
@@ -118,7 +117,7 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
         !value_copy(&x->arena, result->meta, &x->result.meta) ||
         !copy_text(&x->arena, &x->result.handle)) {
         happened_free(x);
-        no_memory(p);
+        end_without_memory(p);
     } else {
         run_happens(p->run, x);
     }
@@ -135,12 +134,12 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
         if (!value_copy(&x->arena, failure->meta, &x->failure.meta) ||
             !copy_text(&x->arena, &x->failure.type) || !copy_text(&x->arena, &x->failure.message)) {
             happened_free(x);
-            no_memory(p);
+            end_without_memory(p);
         } else {
             run_happens(p->run, x);
         }
     } else if (p->state != PORT_CANCELLING) {
-        no_memory(p);
+        end_without_memory(p);
     }
     port_free(p);
 }
@@ -222,6 +221,8 @@ static void set_timeout(struct port *p) {
     }
 }
 
+static void port_cancel(struct port *p);
+
 static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
@@ -234,15 +235,16 @@ static void begin(struct port *p) {
     p->port = (struct step_port){.ops = &port_ops,
                                  .loop = h->options.loop,
                                  .in = flight_in(p->flight),
-                                 .base_dir = engine_folder(r->engine),
+                                 .base_dir = r->folder,
                                  .launcher = h->launcher};
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
-    set_timeout(p);
-    child_after_start(p);
+    if (p->stop && !p->child_failed) {
+        port_cancel(p);
+    } else if (!child_after_start(p)) {
+        set_timeout(p);
+    }
 }
-
-static bool needs_slot(const struct plan_node *n) { return !(n->kind->flags & KIND_NO_SLOT); }
 
 static bool under_way(const struct run *r, const struct engine_effect *fx) {
     for (const struct port *o = r->ports; o; o = o->next) {
@@ -275,7 +277,7 @@ static void perform(struct run *r, const struct engine_effect *fx) {
     }
     r->ports = p;
     r->host->port_count++;
-    if (needs_slot(&r->plan->nodes[p->step.node]) || earlier_attempt(p)) {
+    if (needs_slot(p) || earlier_attempt(p)) {
         wait_for_slot(p);
     } else {
         begin(p);
@@ -300,7 +302,8 @@ static void port_cancel(struct port *p) {
         give_up_child(p);
         return;
     }
-    if (p->state == PORT_CANCELLING) {
+    if (p->state == PORT_STARTING || p->state == PORT_CANCELLING) {
+        p->stop = true;
         return;
     }
     p->state = PORT_CANCELLING;
@@ -370,14 +373,15 @@ void perform_effects(struct run *r) {
 
 /* The first port of the run that may begin. */
 static struct port *next_port(struct run *r) {
-    const struct host *h = r->host;
-    for (struct port *p = r->slot_first; p && h->slots_used < slots_of(h); p = p->queue_next) {
-        if (!earlier_attempt(p)) {
-            p->slot = needs_slot(&r->plan->nodes[p->step.node]);
-            return p;
-        }
+    bool slots = r->host->slots_used < slots_of(r->host);
+    struct port *p = slots || r->queued_free ? r->slot_first : NULL;
+    while (p && ((needs_slot(p) && !slots) || earlier_attempt(p))) {
+        p = p->queue_next;
     }
-    return NULL;
+    if (p) {
+        p->slot = needs_slot(p);
+    }
+    return p;
 }
 
 void perform_queued(struct host *h) {

@@ -43,7 +43,7 @@ struct happened *queue_take(struct queue *q) {
 
 void run_make_ready(struct run *r) {
     struct host *h = r->host;
-    if (r->is_ready || r->ended || r->lost) {
+    if (r->is_ready || r->lost) {
         return;
     }
     r->is_ready = true;
@@ -56,8 +56,14 @@ void run_make_ready(struct run *r) {
     h->ready_last = r;
 }
 
+/* Of an execution that has ended only what a step cost still matters. */
+static bool matters(const struct run *r, const struct happened *x) {
+    return !r->lost &&
+           (!r->ended || (x->in.type == INPUT_DONE && r->engine && !value_is_null(x->result.meta)));
+}
+
 void run_happens(struct run *r, struct happened *x) {
-    if (r->ended || r->lost) {
+    if (!matters(r, x)) {
         happened_free(x);
         return;
     }

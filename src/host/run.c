@@ -33,7 +33,7 @@ static void drop_queue(struct queue *q) {
     }
 }
 
-void run_let_go(struct run *r) {
+static void free_state(struct run *r) {
     drop_queue(&r->happened);
     drop_queue(&r->decided);
     engine_out_fini(&r->out);
@@ -41,8 +41,16 @@ void run_let_go(struct run *r) {
     r->engine = NULL;
 }
 
+/* While a port is left, or its last words wait to be recorded, the state is needed. */
+void run_let_go(struct run *r) {
+    bool over = r->lost || (!r->happened.first && !r->decided.first);
+    if (r->ended && !r->ports && over) {
+        free_state(r);
+    }
+}
+
 void run_free(struct run *r) {
-    run_let_go(r);
+    free_state(r);
     arena_fini(&r->memory);
     free(r);
 }
@@ -116,6 +124,31 @@ static enum err read_head(struct run *r, struct error *e) {
         r->is_new = false;
         r->last_seq = x.last_seq;
         r->last_event = x.last_event;
+        r->row_complete = x.row.steps_upto && x.row.steps_upto == x.last_seq;
+    }
+    arena_fini(&a);
+    return err;
+}
+
+/* Watchers learn of events that were recorded without this host's knowing. */
+static enum err tell_recorded(struct run *r, uint64_t from, struct error *e) {
+    const struct host_observer *o = &r->host->options.observer;
+    struct store_range range = {r->num, from, r->last_seq};
+    struct store_event *rows = NULL;
+    struct arena a;
+    uint32_t count = 0;
+    if (!o->event || from == r->last_seq) {
+        return OK;
+    }
+    arena_init(&a, 0);
+    enum err err = store_read_events(r->host->options.store, range, &a, &rows, &count, e);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        struct host_event ev = {.kind = (enum event_kind)rows[i].kind,
+                                .seq = rows[i].seq,
+                                .at = rows[i].at,
+                                .step = rows[i].step,
+                                .body = rows[i].body};
+        o->event(o->ctx, r, &ev);
     }
     arena_fini(&a);
     return err;
@@ -130,18 +163,9 @@ static enum err fold_recorded(struct run *r, struct error *e) {
                : run_fold(r->host->options.store, r->plan, r->num, r->last_seq, &r->engine, e);
 }
 
-enum err run_refold(struct run *r, struct error *e) {
-    engine_free(r->engine);
-    r->engine = NULL;
-    engine_out_reset(&r->out);
-    enum err err = fold_recorded(r, e);
-    if (err) {
-        return err;
-    }
-    r->told_again = true;
-    ports_cancel_stale(r);
-    /* What was decided on comes once more, in order. Then what is under way is told again, pure
-     * steps included: last, so that nothing is performed whose end is among what comes. */
+/* What was decided on comes once more, in order. Then what is under way is told again, pure steps
+ * included: last, so that nothing is performed whose end is among what comes. */
+static enum err decide_anew(struct run *r, struct error *e) {
     struct queue all = r->decided;
     struct happened *x;
     r->decided = (struct queue){0};
@@ -168,6 +192,31 @@ enum err run_refold(struct run *r, struct error *e) {
     return recorded && !refresh ? error_nomem(e) : OK;
 }
 
+static enum err refold(struct run *r, struct error *e) {
+    uint64_t known = r->last_seq;
+    engine_free(r->engine);
+    r->engine = NULL;
+    engine_out_reset(&r->out);
+    enum err err = fold_recorded(r, e);
+    if (err) {
+        return err;
+    }
+    r->failures = r->last_seq > known ? 0 : r->failures; /* it was recorded after all */
+    r->status = engine_status(r->engine);
+    r->steps_written = r->row_complete ? engine_track_count(r->engine) : r->steps_written;
+    ports_cancel_stale(r);
+    err = decide_anew(r, e);
+    return err ? err : tell_recorded(r, known, e);
+}
+
+void run_failed(struct run *r, const struct error *why) {
+    struct error e = *why;
+    r->is_void = r->in_batch;
+    if (!r->lost && (++r->failures >= HOST_COMMIT_TRIES || refold(r, &e))) {
+        run_give_up(r, &e);
+    }
+}
+
 /* ---- beginnings ---- */
 
 static bool keep(struct run *r, struct str *s) {
@@ -186,10 +235,11 @@ static enum err keep_fixed(struct run *r, const struct host_submission *s, struc
                             .parent_step = r->parent ? flight_in(r->parent->flight)->step : STR(""),
                             .rules = ENGINE_RULES,
                             .created = host_now(r->host)};
+    r->folder = s->folder;
     f->inputs = json_text(&r->memory, s->inputs);
     f->labels = s->labels.type == VALUE_MAP ? json_text(&r->memory, s->labels) : STR("{}");
-    bool ok = keep(r, &f->key) && keep(r, &f->parent_step) && f->inputs.ptr && f->labels.ptr;
-    return ok ? OK : error_nomem(e);
+    bool ok = keep(r, &f->key) && keep(r, &f->parent_step) && keep(r, &r->folder);
+    return ok && f->inputs.ptr && f->labels.ptr ? OK : error_nomem(e);
 }
 
 static enum err queue_created(struct run *r, const struct host_submission *s, struct error *e) {
@@ -207,10 +257,10 @@ static enum err queue_created(struct run *r, const struct host_submission *s, st
                          .parent = r->parent ? str_from(r->parent->run->id) : STR(""),
                          .parent_step = r->fixed.parent_step,
                          .key = r->fixed.key,
-                         .folder = arena_str(&x->arena, s->folder)};
+                         .folder = r->folder};
     bool ok = value_copy(&x->arena, s->inputs, &ev->inputs) &&
               value_copy(&x->arena, s->env, &ev->env) &&
-              value_copy(&x->arena, s->labels, &ev->labels) && ev->folder.ptr;
+              value_copy(&x->arena, s->labels, &ev->labels);
     if (!ok) {
         happened_free(x);
         return error_nomem(e);
@@ -254,25 +304,16 @@ static enum err owned(const struct store_execution *x, struct error *e) {
                      STR_ARG(x->fixed.id), (long long)x->host);
 }
 
-enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
-                    struct run **out, struct error *e) {
-    bool final = str_is(x->row.status, "completed") || str_is(x->row.status, "partial") ||
-                 str_is(x->row.status, "failed") || str_is(x->row.status, "cancelled");
+/* The run of this id that lives here, or was given up here and still has attempts to stop. */
+static struct run *find_here(const struct host *h, struct str id) {
     struct run *r = h->runs;
-    while (r && (r->lost || r->ended || !str_is(x->fixed.id, r->id))) {
+    while (r && (r->ended || (r->lost && !r->ports) || !str_is(id, r->id))) {
         r = r->next;
     }
-    if (r) {
-        *out = r; /* this host runs it already */
-        return OK;
-    }
-    if (x->owner_alive && x->host != h->host_id && !final) {
-        return owned(x, e);
-    }
-    enum err err = run_new(h, p, &r, e);
-    if (err) {
-        return err;
-    }
+    return r;
+}
+
+static enum err attach(struct run *r, const struct store_execution *x, struct error *e) {
     engine_free(r->engine);
     r->engine = NULL;
     r->num = x->num;
@@ -280,19 +321,47 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
     r->epoch = x->epoch;
     r->last_seq = x->last_seq;
     r->last_event = x->last_event;
-    err = run_fold(h->options.store, p, x->num, x->last_seq, &r->engine, e);
-    if (!err) {
-        r->status = engine_status(r->engine);
-        *out = r;
-    }
-    if (!err && !final) {
-        r->new_epoch = x->epoch + 1;
-        err = queue_start(r, e);
-    }
+    enum err err = run_fold(r->host->options.store, r->plan, x->num, x->last_seq, &r->engine, e);
     if (err) {
-        run_give_up(r, e);
+        return err;
     }
-    return err;
+    r->status = engine_status(r->engine);
+    r->folder = engine_folder(r->engine);
+    if (!keep(r, &r->folder)) {
+        return error_nomem(e);
+    }
+    if (exec_status_final(r->status)) {
+        return OK;
+    }
+    r->new_epoch = x->epoch + 1;
+    return queue_start(r, e);
+}
+
+enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
+                    struct run **out, struct error *e) {
+    struct run *r = find_here(h, x->fixed.id);
+    if (r && r->lost) {
+        return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped",
+                         r->id);
+    }
+    if (r) {
+        *out = r;
+        return OK;
+    }
+    if (x->owner_alive && x->host != h->host_id && !x->row.completed.us) {
+        return owned(x, e);
+    }
+    enum err err = run_new(h, p, &r, e);
+    if (err) {
+        return err;
+    }
+    err = attach(r, x, e);
+    if (err) {
+        run_give_up(r, NULL); /* the caller is told */
+        return err;
+    }
+    *out = r;
+    return OK;
 }
 
 /* ---- ends ---- */
@@ -320,20 +389,22 @@ void run_over(struct run *r) {
         o->ended(o->ctx, r);
     }
     ports_cancel_all(r); /* the last port to go lets go of the state */
-    if (!r->ports) {
-        run_let_go(r);
-    }
+    run_let_go(r);
 }
 
 void run_give_up(struct run *r, const struct error *why) {
     const struct host_observer *o = &r->host->options.observer;
-    if (r->lost || r->ended) {
+    if (r->lost) {
         return;
     }
     r->lost = true;
+    if (r->ended) {
+        run_let_go(r); /* only what came late is lost */
+        return;
+    }
     r->host->live_runs--;
     ports_cancel_all(r);
-    if (o->lost) {
+    if (o->lost && why) {
         o->lost(o->ctx, r, why);
     }
     if (r->parent) {

@@ -23,6 +23,7 @@ static enum err queue_evals(struct run *r, uint32_t from, struct error *e) {
 
 static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     uint32_t from = r->out.effect_count;
+    r->told_again = r->told_again || x->in.type == INPUT_REFRESH;
     x->in.now = host_now(r->host);
     enum err err = engine_decide(r->engine, &x->in, &r->out, e);
     err = err ? err : queue_evals(r, from, e);
@@ -64,16 +65,6 @@ static enum err decide_run(struct run *r, struct error *e) {
     return OK;
 }
 
-/* What a run could not decide is void; nothing of it was recorded. */
-static void decide_again(struct run *r, enum err err, struct error *why) {
-    if (err) {
-        err = run_refold(r, why);
-    }
-    if (err) {
-        run_give_up(r, why);
-    }
-}
-
 static enum err cancel_now(struct run *child, struct error *e) {
     struct happened *x = happened_new(INPUT_CANCEL);
     if (!x) {
@@ -101,7 +92,9 @@ static void cancel_children(struct run *r) {
         enum err err = child_to_cancel(r, &r->out.effects[i], &child, &why);
         if (!err && child && !child->ended && !child->lost &&
             !exec_status_final(engine_status(child->engine))) {
-            decide_again(child, cancel_now(child, &why), &why);
+            if (cancel_now(child, &why)) {
+                run_failed(child, &why);
+            }
             cancel_children(child);
         }
     }
@@ -117,8 +110,10 @@ enum err turn_decide(struct host *h, struct error *e) {
         h->ready_last = h->ready_first ? h->ready_last : NULL;
         r->is_ready = false;
         struct error why = {0};
-        if (!r->ended && !r->lost) {
-            decide_again(r, decide_run(r, &why), &why);
+        if (!r->lost && r->engine) {
+            if (decide_run(r, &why)) {
+                run_failed(r, &why); /* the state is void; nothing of it was recorded */
+            }
             cancel_children(r);
         }
         if (was_last) {

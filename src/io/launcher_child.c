@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -404,10 +405,17 @@ static bool arrange_fds(struct child *c) {
     return ok;
 }
 
+/* All signals, also the two that the C library keeps to itself (32, 33) and that somebody may have
+ * left ignored: hence the system call. */
 static void reset_signals(void) {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    static const struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        unsigned long mask;
+    } standard; /* the kernel's struct sigaction; all zero is SIG_DFL */
     for (int signo = 1; signo < NSIG; signo++) {
-        sigaction(signo, &standard, NULL);
+        (void)syscall(SYS_rt_sigaction, signo, &standard, NULL, sizeof standard.mask);
     }
     sigset_t set;
     sigfillset(&set);

@@ -404,7 +404,7 @@ void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
                            .keeps_going = failure >= 2};
     g.risky = chance(&g, 250);
     g.timeouts = chance(&g, 400);
-    out->slots = !g.timeouts && chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
+    out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",", on_failure[failure]);
     workflow_body(&g, 2 + (int)rng_below(&g.r, 14));
     buf_append_cstr(&g.out, "}\n");

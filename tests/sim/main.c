@@ -44,7 +44,8 @@ static struct weather weather_of(uint64_t seed) {
     return (struct weather){.seed = rng_next(&r),
                             .write_permille = writes[rng_below(&r, 4)],
                             .crash_permille = crashes[rng_below(&r, 3)],
-                            .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0};
+                            .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0,
+                            .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0};
 }
 
 static bool run_seed(uint64_t seed, bool trace, struct count *c) {

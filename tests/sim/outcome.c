@@ -2,8 +2,8 @@
  */
 #include "sim.h"
 
-/* A value without what an error tells beside its node: a crash makes more attempts, and of a foreach
- * or a sub-workflow it is a matter of time which failure came first. */
+/* A value without what an error tells beside its node: a crash makes more attempts, and it is a
+ * matter of time which item of a foreach, or step of a sub-workflow, fails first. */
 static struct value timeless(struct value v, struct arena *a) {
     struct value_builder b;
     value_builder_init(&b, a);

@@ -81,6 +81,7 @@ struct weather {
     uint32_t write_permille;  /* writes that get a random fault */
     uint32_t crash_permille;  /* deaths between turns */
     uint32_t cancel_permille; /* somebody cancels */
+    uint32_t jump_permille;   /* the clock goes back */
 };
 
 /* ---- mirror.c: the journal of one execution, as recorded ---- */
@@ -90,7 +91,10 @@ struct seen_step {
     int64_t index;
     bool running, over;
     uint32_t attempt;
-    int64_t scheduled_us, due_us;
+    int64_t due_us;
+    uint32_t started_attempt; /* of its handler, and when */
+    int64_t started_us;
+    uint64_t last_call;   /* the newest call inside it */
     uint32_t starts;      /* of its handler, in all lives */
     uint64_t inputs_hash; /* of what the handler got first, 0 before */
 };
@@ -102,7 +106,7 @@ struct seen_execution {
     struct seen_execution *parent;
     uint64_t seq;
     int64_t last_us;
-    bool final;
+    bool final, cancelled;
     struct map steps;
 };
 

@@ -186,6 +186,8 @@ void world_started(struct world *w, struct step_port *port) {
         ASSERT(w->ports);
     }
     enum fate fate = fate_of(w->recipe, in->node, in->step, in->attempt);
+    s->started_attempt = in->attempt;
+    s->started_us = w->now.us;
     w->ports[w->port_count++] = (struct open_port){.port = port,
                                                    .execution = x,
                                                    .step = s,
@@ -409,6 +411,10 @@ static void act(struct world *w) {
     struct rng *r = &w->rng;
     bool calm = w->weather.calm;
     pass_time(w);
+    if (rng_chance(r, w->weather.jump_permille)) {
+        w->now.us -= rng_below(r, 5000000);
+        world_say(w, "the clock goes back");
+    }
     if (w->lives < MOST_LIVES && rng_chance(r, w->weather.crash_permille)) {
         die(w);
     } else if (!w->cancelled_by_us && rng_chance(r, w->weather.cancel_permille)) {

@@ -1,0 +1,186 @@
+/* Driving one execution; see groups.h. What is recorded is decoded at once, so that every test
+ * also runs the codec.
+ */
+#include <stdio.h>
+
+#include "groups.h"
+#include "support/flow_kinds.h"
+
+static enum err read_text(void *ctx, struct str path, struct arena *a, struct str *out,
+                          struct error *e) {
+    (void)path;
+    (void)a;
+    (void)e;
+    *out = str_from(ctx);
+    return OK;
+}
+
+struct plan *plan_of(const char *yaml) {
+    struct flow_source source = {.entry = STR("flow.yaml"),
+                                 .loader = {(void *)(uintptr_t)yaml, read_text},
+                                 .kinds = flow_test_kinds};
+    struct arena a;
+    struct diag d;
+    struct error e = {0};
+    struct plan *p = NULL;
+    arena_init(&a, 0);
+    diag_init(&d, &a);
+    enum err err = flow_compile(&source, &p, &d, &e);
+    if (err) {
+        struct buf b;
+        buf_init(&b, 0);
+        diag_print(&d, &b);
+        print_error("%s %.*s", e.message, STR_ARG(buf_str(&b)));
+        buf_fini(&b);
+    }
+    arena_fini(&a);
+    assert_int_equal(err, OK);
+    return p;
+}
+
+static enum err give_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                          struct error *e) {
+    const struct drive *d = ctx;
+    char hex[SHA256_HEX_BYTES];
+    (void)a;
+    (void)e;
+    sha256_hex(d->blob, hex);
+    assert_str(hash, hex);
+    *out = d->blob;
+    return OK;
+}
+
+static void keep_events(struct drive *d) {
+    struct event_fetch fetch = {d, give_blob};
+    struct error e;
+    for (uint32_t i = 0; i < d->out.blobs.count; i++) {
+        const struct event_blob *b = &d->out.blobs.items[i];
+        d->blob = arena_str(&d->arena, (struct str){d->out.blobs.bytes.ptr + b->offset, b->len});
+    }
+    struct event *all =
+        ARENA_ARRAY(&d->arena, d->event_count + d->out.record_count + 1, struct event);
+    if (d->event_count) {
+        memcpy(all, d->journal, d->event_count * sizeof *all);
+    }
+    d->journal = all;
+    for (uint32_t i = 0; i < d->out.record_count; i++) {
+        const struct engine_record *r = &d->out.records[i];
+        struct str step = {d->out.bytes.ptr + r->step_offset, r->step_len};
+        struct str body = {d->out.bytes.ptr + r->body_offset, r->body_len};
+        struct event *ev = &all[d->event_count++];
+        *ev = (struct event){.kind = r->kind, .seq = r->seq, .at = r->at, .has_step = step.len > 0};
+        assert_int_equal(r->seq, d->event_count);
+        if (ev->has_step) {
+            assert_true(step_id_parse(d->plan, step, &ev->step));
+        }
+        body = arena_str(&d->arena, body);
+        assert_int_equal(event_decode(body, &fetch, &d->arena, ev, &e), OK);
+    }
+}
+
+static void decide(struct drive *d, struct engine_input *in) {
+    struct error e = {0};
+    in->now.us = d->now_us;
+    engine_out_reset(&d->out);
+    enum err err = engine_decide(d->engine, in, &d->out, &e);
+    if (err) {
+        print_error("%s\n", e.message);
+    }
+    assert_int_equal(err, OK);
+    keep_events(d);
+}
+
+void drive_open(struct drive *d, const char *yaml) {
+    struct error e;
+    *d = (struct drive){.plan = plan_of(yaml), .now_us = NOW_US};
+    engine_out_init(&d->out);
+    arena_init(&d->arena, 0);
+    assert_int_equal(engine_new(d->plan, &d->engine, &e), OK);
+    struct event created = {.id = STR("exec_test"), .timeout_us = d->plan->timeout_us};
+    struct engine_input create = {.type = INPUT_CREATE, .created = &created};
+    struct engine_input start = {.type = INPUT_START, .host = 1, .epoch = 1};
+    decide(d, &create);
+    decide(d, &start);
+}
+
+void drive_close(struct drive *d) {
+    engine_out_fini(&d->out);
+    engine_free(d->engine);
+    plan_free(d->plan);
+    arena_fini(&d->arena);
+}
+
+static struct step_id id_of(const struct drive *d, const char *step) {
+    struct step_id id = {.index = -1};
+    if (step) {
+        assert_true(step_id_parse(d->plan, str_from(step), &id));
+    }
+    return id;
+}
+
+void drive_input(struct drive *d, enum input_type type, const char *step, uint32_t attempt) {
+    struct engine_input in = {
+        .type = type, .step = id_of(d, step), .attempt = attempt, .host = 2, .epoch = 2};
+    in.by = STR("a test");
+    decide(d, &in);
+}
+
+void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body) {
+    struct step_result r = {.body = body, .meta = value_null()};
+    struct engine_input in = {
+        .type = INPUT_DONE, .step = id_of(d, step), .attempt = attempt, .result = &r};
+    decide(d, &in);
+}
+
+void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
+                const char *type) {
+    struct step_failure f = {.class = class, .type = str_from(type), .message = STR("no luck")};
+    struct engine_input in = {
+        .type = INPUT_FAIL, .step = id_of(d, step), .attempt = attempt, .failure = &f};
+    decide(d, &in);
+}
+
+uint32_t effects_of(const struct drive *d, enum out_type type) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < d->out.effect_count; i++) {
+        count += d->out.effects[i].type == type;
+    }
+    return count;
+}
+
+const struct engine_effect *effect_of(const struct drive *d, enum out_type type) {
+    for (uint32_t i = 0; i < d->out.effect_count; i++) {
+        if (d->out.effects[i].type == type) {
+            return &d->out.effects[i];
+        }
+    }
+    return NULL;
+}
+
+const struct event *event_of(const struct drive *d, enum event_kind kind) {
+    for (uint32_t i = d->event_count; i > 0; i--) {
+        if (d->journal[i - 1].kind == kind) {
+            return &d->journal[i - 1];
+        }
+    }
+    return NULL;
+}
+
+void drive_refold(struct drive *d) {
+    struct engine *folded;
+    struct error e = {0};
+    uint64_t live = 0, again = 1;
+    assert_int_equal(engine_new(d->plan, &folded, &e), OK);
+    for (uint32_t i = 0; i < d->event_count; i++) {
+        enum err err = engine_fold(folded, &d->journal[i], &e);
+        if (err) {
+            print_error("%s\n", e.message);
+        }
+        assert_int_equal(err, OK);
+    }
+    assert_int_equal(engine_digest(d->engine, &live, &e), OK);
+    assert_int_equal(engine_digest(folded, &again, &e), OK);
+    assert_int_equal(live, again);
+    engine_free(d->engine);
+    d->engine = folded;
+}

@@ -1,0 +1,66 @@
+/* The groups of tests of the engine, one per file, run by main.c, and what they share: an
+ * execution that a test drives input by input.
+ */
+#ifndef CAIRN_TESTS_UNIT_ENGINE_GROUPS_H
+#define CAIRN_TESTS_UNIT_ENGINE_GROUPS_H
+
+/* cmocka needs these before its own header. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka.h comes last */
+#include <cmocka.h>
+
+#include "engine/engine.h"
+#include "flow/flow.h"
+
+int run_attempt_tests(void);
+int run_codec_tests(void);
+int run_end_tests(void);
+int run_fold_tests(void);
+int run_heap_tests(void);
+int run_step_id_tests(void);
+
+#define TEST(name) cmocka_unit_test(name)
+
+#define assert_str(actual, expected)                             \
+    do {                                                         \
+        struct str actual_ = (actual);                           \
+        assert_int_equal(actual_.len, strlen(expected));         \
+        assert_memory_equal(actual_.ptr, expected, actual_.len); \
+    } while (0)
+
+#define NOW_US 1000000000 /* time at which an execution is driven from */
+
+/* An execution: its plan, its engine, what the last input led to, and all events so far. */
+struct drive {
+    struct plan *plan;
+    struct engine *engine;
+    struct engine_out out;
+    int64_t now_us;
+    struct arena arena; /* of the journal */
+    struct event *journal;
+    uint32_t event_count;
+    struct str blob; /* the last body that went out of line */
+};
+
+/* Compiles a workflow (YAML); fails the test when it does not compile. */
+struct plan *plan_of(const char *yaml);
+/* Created and started at NOW_US. */
+void drive_open(struct drive *d, const char *yaml);
+void drive_close(struct drive *d);
+/* Gives an input at d->now_us; the step is looked up by its id. */
+void drive_input(struct drive *d, enum input_type type, const char *step, uint32_t attempt);
+void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
+void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
+                const char *type);
+/* The effect of this type that the last input led to, NULL for none. */
+const struct engine_effect *effect_of(const struct drive *d, enum out_type type);
+uint32_t effects_of(const struct drive *d, enum out_type type);
+/* The last event of this kind, NULL for none. */
+const struct event *event_of(const struct drive *d, enum event_kind kind);
+/* The state folded from the journal takes the place of the live one; equal digests are asserted. */
+void drive_refold(struct drive *d);
+
+#endif

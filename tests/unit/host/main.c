@@ -1,0 +1,20 @@
+/* Runs every group of the host's unit tests; the exit status is 1 if any test failed.
+ *
+ * A group is one file here and a line below. Groups share no state: each test opens a rig of its
+ * own (rig.h).
+ */
+#include "groups.h"
+
+int main(void) {
+    int failed = 0;
+    failed += run_commit_tests();
+    failed += run_failure_tests();
+    failed += run_time_tests();
+    failed += run_slot_tests();
+    failed += run_cancel_tests();
+    failed += run_child_tests();
+    failed += run_resume_tests();
+    failed += run_row_tests();
+    failed += run_hostile_tests();
+    return failed != 0;
+}
