@@ -144,7 +144,7 @@ $(OUT)/obj/bench/%.o: bench/%.c $(OUT)/flags | libs-present
 
 $(OUT)/obj/fuzz/%.o: fuzz/%.c $(OUT)/flags | libs-present
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(COMPILE) -Ifuzz -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(COMPILE) -Ifuzz -Itests -MMD -MP -c -o $@ $<
 
 # The list of members is kept beside the archive, so a deleted source leaves it too.
 define archive

@@ -303,6 +303,9 @@ static enum err apply_failed(struct engine *g, const struct event *ev, struct er
     }
     if (item) {
         n->each->failed = true;
+        if (ev->step.index >= (int64_t)n->each->next) { /* its inputs failed: it never started */
+            n->each->next = (uint32_t)ev->step.index + 1;
+        }
         return end_item(g, ev, STEP_FAILED, e);
     }
     n->attempt = ev->attempt ? (uint32_t)ev->attempt : n->attempt;

@@ -213,6 +213,9 @@ enum err event_decode(struct str body, const struct event_fetch *fetch, struct a
         if (code) {
             return code;
         }
+        if (e->present & 1ull << (number & 63)) {
+            return broken(&r); /* given twice */
+        }
         e->present |= 1ull << (number & 63);
     }
     return OK;

@@ -69,6 +69,7 @@ static enum err retry(struct engine *g, struct step_id step, uint32_t attempt,
     ev.due_us = g->now.us + delay_us;
     ev.error_type = f->type;
     ev.message = f->message;
+    ev.meta = f->meta; /* what it used was paid for */
     enum err err = engine_emit(g, &ev, e);
     if (err || delay_us == 0) {
         return err ? err : engine_schedule(g, step, attempt + 1, e);

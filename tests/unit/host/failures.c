@@ -345,6 +345,26 @@ static void not_resumed_before_it_is_stopped(void **state) {
     assert_string_equal(rig_status(again), "completed");
 }
 
+/* An item whose inputs cannot be evaluated never starts; the others do as on_item_error says. */
+static void an_item_that_cannot_start(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {f: {type: work, foreach: {items: \"[1, 0, 2]\", "
+                            "on_item_error: collect}, value: \"10 / item\"}, "
+                            "e: {type: end, needs: [f], value: \"f.map(x, x.ok)\"}}}");
+    assert_int_equal(rig.start_count, 2);
+    rig_check_fold(r);
+    rig_done("f[0]", NULL);
+    rig_done("f[2]", NULL);
+    assert_string_equal(rig_result(r), "[true,false,true]");
+    r = rig_run("{cairn: 1, nodes: {f: {type: work, foreach: {items: \"[1, 0, 2]\"}, value: "
+                "\"10 / item\"}}}");
+    assert_string_equal(rig_status(r), "failed");
+    assert_non_null(strstr(rig_error(r), "item 1: "));
+    assert_int_equal(rig_count(run_id(r), "step_failed f[1]"), 1);
+    assert_int_equal(rig_count(run_id(r), "step_cancelled f[0]"), 1);
+    assert_int_equal(rig.lost, 0);
+}
+
 static void a_submission_that_cannot_be_stored_leaves_nothing(void **state) {
     (void)state;
     struct error e;
@@ -383,6 +403,7 @@ int run_failure_tests(void) {
         T(a_blob_that_cannot_be_written_fails_the_commit),
         T(one_that_cannot_be_recorded_harms_no_other),
         T(not_resumed_before_it_is_stopped),
+        T(an_item_that_cannot_start),
         T(a_submission_that_cannot_be_stored_leaves_nothing),
 #undef T
     };
