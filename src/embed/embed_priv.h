@@ -24,7 +24,7 @@ struct cairn {
     const struct node_kind **table; /* built-in and registered kinds, made when first needed */
     struct kind_table all;
     struct cairn_step *done_first, *done_last; /* ended inside start: told in the next turn */
-    struct cairn_step *live; /* all that were started and have not been told */
+    struct cairn_step *live;                   /* all that were started and have not been told */
     struct io_timer *later;
     void (*event)(void *ctx, const struct cairn_event *ev);
     void *event_ctx;

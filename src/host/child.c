@@ -121,12 +121,11 @@ static enum err find_child(struct port *p, const struct store_execution *found, 
 }
 
 static struct run *child_in_memory(const struct run *r, const struct engine_effect *fx) {
-    for (struct port *p = r->ports; p; p = p->next) {
-        if (p->child && step_id_same(p->step, fx->step)) {
-            return p->child;
-        }
+    const struct port *p = ports_find(r, fx->step, NULL);
+    while (p && !p->child) {
+        p = ports_find(r, fx->step, p);
     }
-    return NULL;
+    return p ? p->child : NULL;
 }
 
 /* The child of a step that is to be cancelled, or NULL: the one that runs here, or one that an

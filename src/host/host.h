@@ -16,7 +16,8 @@
 struct host;
 struct run; /* one execution in this host */
 
-/* A recorded event, told after its commit. */
+/* A recorded event, told after its commit, in order and without a gap; also one of a commit whose
+ * outcome was unknown at first. */
 struct host_event {
     enum event_kind kind;
     uint64_t seq;
@@ -32,7 +33,8 @@ struct host_observer {
     void (*log)(void *ctx, struct run *r, struct str step, const char *stream, struct str text);
     void (*chunk)(void *ctx, struct run *r, struct str step, struct str text);
     void (*ended)(void *ctx, struct run *r);
-    /* The store refused for good: this execution is left as it was last recorded. */
+    /* The store refused for good, or another process has it: this execution is left as it was last
+     * recorded. Its sub-workflows and what it is a sub-workflow of are lost with it. */
     void (*lost)(void *ctx, struct run *r, const struct error *e);
 };
 
@@ -49,7 +51,7 @@ struct host_options {
 #define HOST_TURN_US 5000       /* likewise */
 #define HOST_BATCH_EVENTS 8000u /* per commit */
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
-#define HOST_COMMIT_TRIES 5     /* failed commits in a row before an execution is given up */
+#define HOST_COMMIT_TRIES 5     /* failed commits or decisions in a row, then it is given up */
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;
 /* Stops what runs (effects are cancelled, nothing more is recorded) and frees all. */
@@ -75,7 +77,9 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
 
 /* One turn: decide, commit, perform, then wait for what comes (when wait and nothing is pending).
- * *out_busy: something may still happen. An error is one of the store that cannot be mended. */
+ * *out_busy: something may still happen; false after a wait that nothing could ever have ended,
+ * though attempts are being performed that somebody outside may end. An error is one of the store
+ * that cannot be mended. */
 enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) MUST_USE;
 /* Time of the earliest timer; false when there is none. For those who own the clock. */
 bool host_next_due(const struct host *h, wall_us *out);

@@ -32,6 +32,7 @@ struct port {
     struct step_port port; /* first: kinds get this */
     struct run *run;
     struct port *next, *previous; /* of the run */
+    struct port *same_next;       /* of its bucket in the run's index */
     struct port *queue_next;      /* of the run's queue for slots */
     struct port *queue_previous;
     struct step_id step;
@@ -72,6 +73,9 @@ struct run {
     struct store_change *change; /* of the commit under way; NULL: nothing to record */
     bool told_again;             /* among the effects are some that may be under way */
     struct port *ports;
+    struct port *few[8];   /* the index of ports by step as long as they are few */
+    struct port **buckets; /* afterwards; NULL: few is used */
+    uint32_t bucket_count, port_count;
     struct port *slot_first, *slot_last; /* ports that wait for a slot */
     uint32_t queued_free;                /* of these, ports that need none */
     bool waits_for_slot;
@@ -155,6 +159,12 @@ enum err turn_decide(struct host *h, struct error *e) MUST_USE;
 
 /* ---- commit.c ---- */
 enum err turn_commit(struct host *h, struct error *e) MUST_USE;
+
+/* ---- ports.c ---- */
+void ports_add(struct port *p);
+void ports_remove(struct port *p);
+/* The ports of a step: the first one (after NULL), the one after another, NULL. */
+struct port *ports_find(const struct run *r, struct step_id step, const struct port *after);
 
 /* ---- perform.c ---- */
 void perform_effects(struct run *r);

@@ -55,24 +55,19 @@ static void port_free(struct port *p) {
     if (p->slot) {
         r->host->slots_used--;
     }
-    *(p->previous ? &p->previous->next : &r->ports) = p->next;
-    if (p->next) {
-        p->next->previous = p->previous;
-    }
+    ports_remove(p);
     flight_unref(p->flight);
     free(p);
-    r->host->port_count--;
     run_let_go(r);
 }
 
 /* An attempt of the step that has not ended, other than p. */
 static struct port *earlier_attempt(const struct port *p) {
-    for (struct port *o = p->attempt > 1 ? p->run->ports : NULL; o; o = o->next) {
-        if (o != p && o->state != PORT_QUEUED && step_id_same(o->step, p->step)) {
-            return o;
-        }
+    struct port *o = ports_find(p->run, p->step, NULL);
+    while (o && (o == p || o->state == PORT_QUEUED)) {
+        o = ports_find(p->run, p->step, o);
     }
-    return NULL;
+    return o;
 }
 
 static struct happened *answer(struct port *p, enum input_type type) {
@@ -247,12 +242,11 @@ static void begin(struct port *p) {
 }
 
 static bool under_way(const struct run *r, const struct engine_effect *fx) {
-    for (const struct port *o = r->ports; o; o = o->next) {
-        if (step_id_same(o->step, fx->step) && o->attempt == fx->attempt) {
-            return true;
-        }
+    const struct port *o = ports_find(r, fx->step, NULL);
+    while (o && o->attempt != fx->attempt) {
+        o = ports_find(r, fx->step, o);
     }
-    return false;
+    return o != NULL;
 }
 
 static void perform(struct run *r, const struct engine_effect *fx) {
@@ -267,16 +261,9 @@ static void perform(struct run *r, const struct engine_effect *fx) {
         run_give_up(r, &why);
         return;
     }
-    *p = (struct port){.run = r,
-                       .next = r->ports,
-                       .step = fx->step,
-                       .attempt = fx->attempt,
-                       .flight = flight_ref(fx->flight)};
-    if (r->ports) {
-        r->ports->previous = p;
-    }
-    r->ports = p;
-    r->host->port_count++;
+    *p = (struct port){
+        .run = r, .step = fx->step, .attempt = fx->attempt, .flight = flight_ref(fx->flight)};
+    ports_add(p);
     if (needs_slot(p) || earlier_attempt(p)) {
         wait_for_slot(p);
     } else {
@@ -326,9 +313,9 @@ void ports_cancel_all(struct run *r) {
 
 static void cancel_step(struct run *r, const struct engine_effect *fx) {
     struct port *next;
-    for (struct port *p = r->ports; p; p = next) {
-        next = p->next;
-        if (step_id_same(p->step, fx->step) && p->attempt <= fx->attempt) {
+    for (struct port *p = ports_find(r, fx->step, NULL); p; p = next) {
+        next = ports_find(r, fx->step, p);
+        if (p->attempt <= fx->attempt) {
             port_cancel(p);
         }
     }

@@ -51,6 +51,7 @@ void run_let_go(struct run *r) {
 
 void run_free(struct run *r) {
     free_state(r);
+    free(r->buckets);
     arena_fini(&r->memory);
     free(r);
 }

@@ -1,5 +1,5 @@
-/* include/cairn.h as a program uses it: nothing but that header, a store in a folder of its own, and
- * kinds of node that the program registers.
+/* include/cairn.h as a program uses it: nothing but that header, a store in a folder of its own,
+ * and kinds of node that the program registers.
  */
 #include <setjmp.h>
 #include <stdarg.h>

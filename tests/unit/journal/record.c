@@ -63,7 +63,8 @@ static const char *const fails =
     "needs: [c]}}}";
 static const char *const limited =
     "{cairn: 1, name: limited, nodes: {s: {type: calc, value: \"0\"}, a: {type: calc, needs: [s, "
-    "c.true], value: iteration, max_iterations: 3}, c: {type: choose, needs: [a], when: \"true\"}, e: {type: end, needs: "
+    "c.true], value: iteration, max_iterations: 3}, c: {type: choose, needs: [a], when: "
+    "\"true\"}, e: {type: end, needs: "
     "[c.false], value: a}}}";
 static const char *const repeated =
     "{cairn: 1, name: repeated, nodes: {a: {type: work, needs: [b], value: iteration, "
