@@ -219,8 +219,8 @@ enum err host_cancel(struct host *h, struct run *r, struct str by, struct error 
 
 enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     timers_due(h);
-    enum err err = turn_decide(h, e);
-    err = err ? err : turn_commit(h, e);
+    turn_decide(h);
+    enum err err = turn_commit(h, e);
     if (err) {
         return err;
     }

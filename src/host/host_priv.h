@@ -155,7 +155,7 @@ void run_give_up(struct run *r, const struct error *why);
 void run_over(struct run *r);
 
 /* ---- turn.c ---- */
-enum err turn_decide(struct host *h, struct error *e) MUST_USE;
+void turn_decide(struct host *h);
 
 /* ---- commit.c ---- */
 enum err turn_commit(struct host *h, struct error *e) MUST_USE;

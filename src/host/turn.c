@@ -89,8 +89,11 @@ static void cancel_children(struct run *r) {
         if (r->out.effects[i].type != OUT_CANCEL) {
             continue;
         }
-        enum err err = child_to_cancel(r, &r->out.effects[i], &child, &why);
-        if (!err && child && !child->ended && !child->lost &&
+        if (child_to_cancel(r, &r->out.effects[i], &child, &why)) {
+            run_failed(r, &why); /* not without its children: all of it once more */
+            return;
+        }
+        if (child && !child->ended && !child->lost &&
             !exec_status_final(engine_status(child->engine))) {
             if (cancel_now(child, &why)) {
                 run_failed(child, &why);
@@ -101,7 +104,7 @@ static void cancel_children(struct run *r) {
 }
 
 /* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
-enum err turn_decide(struct host *h, struct error *e) {
+void turn_decide(struct host *h) {
     struct run *last = h->ready_last;
     while (h->ready_first && h->batch_events < HOST_BATCH_EVENTS) {
         struct run *r = h->ready_first;
@@ -120,6 +123,4 @@ enum err turn_decide(struct host *h, struct error *e) {
             break;
         }
     }
-    (void)e;
-    return OK;
 }
