@@ -36,7 +36,7 @@ CC := $(if $(filter fuzz,$(BUILD)),clang,gcc)
 endif
 AR ?= ar
 
-PKGS      := libuv jansson yaml-0.1 sqlite3 libzstd libxxhash
+PKGS      := libuv jansson yaml-0.1 sqlite3 libzstd libxxhash libcurl
 TEST_PKGS := cmocka
 PKG_CFLAGS  := $(shell $(PKGCFG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS    := $(shell $(PKGCFG) --libs $(PKGS) 2>/dev/null) -lm -lpthread

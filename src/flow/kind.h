@@ -17,7 +17,10 @@ struct node_check;
 struct step_in;
 struct step_port;
 struct step_result;
+struct step_wait;
+struct step_wake;
 struct io_loop;
+struct net_client;
 
 enum field_type {
     FIELD_EXPRESSION, /* CEL; a map or list is a structure whose text leaves are expressions */
@@ -78,6 +81,27 @@ struct node_kind {
     /* Effects: stop now, processes and transfers included. The port is closed by done or fail
      * as usual (what comes is ignored). NULL: nothing to stop. */
     void (*cancel)(struct step_port *port);
+    /* Kinds that wait for something outside (a person, a time): pure, instead of eval or start.
+     * wait says for what, woken what came of it. An error of wait fails the step, so does one of
+     * woken when the time came; when an answer came it refuses that answer, and the step waits on.
+     * While it waits a step holds no slot, no port and nothing in the process. */
+    enum err (*wait)(const struct step_in *in, wall_us now, struct step_wait *out, struct error *e);
+    enum err (*woken)(const struct step_in *in, const struct step_wake *w, struct step_result *out,
+                      struct error *e);
+};
+
+/* What a step waits for. */
+struct step_wait {
+    struct arena *arena;  /* for what request points to */
+    wall_us due;          /* it is woken then; 0: never by time */
+    struct value request; /* map, recorded and shown: what is asked, of whom */
+};
+
+/* Why it is woken. */
+struct step_wake {
+    bool answered;       /* else: the time of step_wait.due came */
+    struct value answer; /* as it was given, not checked */
+    struct str by;       /* who answered, or empty */
 };
 
 /* A step's result on success. */
@@ -94,9 +118,11 @@ enum failure_class { FAILURE_PERMANENT, FAILURE_TRANSIENT };
 
 struct step_failure {
     enum failure_class class;
-    struct str type;    /* "code", "timeout", "expression", "too_large" ... */
-    struct str message; /* what, where, what to do */
-    struct value meta;  /* map or null */
+    struct str type;        /* "code", "timeout", "expression", "too_large" ... */
+    struct str message;     /* what, where, what to do */
+    struct value meta;      /* map or null */
+    int64_t retry_after_us; /* an attempt after this one starts no earlier than that; 0: as usual */
+    bool forget_calls;      /* what calls inside the step answered is not to be used again */
 };
 
 /* One attempt of a step, as the kind sees it. Stays valid and unchanged until done or fail. */
@@ -128,14 +154,21 @@ struct step_port_ops {
     void (*log)(struct step_port *p, const char *stream, struct str text);
     /* A piece of output shown live, not recorded (tokens of a model). */
     void (*chunk)(struct step_port *p, struct str text);
-    /* An LLM or tool call inside the step: a recorded request, then its answer (both maps with
-     * at least "role" and "content"; usage in the answer). Returns the call's number, from 1. */
-    uint32_t (*call_begin)(struct step_port *p, struct value request);
+    /* A call inside the step (of a model, a tool, a page of an API): a recorded request, then its
+     * answer (both maps; of a model with "role" and "content", usage in the answer). Returns the
+     * call's number in the step, from 1: its idempotency key is "<in->key>/<number>". When an
+     * earlier attempt had the answer to this very request under this number, *out_answer is that
+     * answer (in in->arena) and the call must not be made, nor call_done told; else it is null. */
+    uint32_t (*call_begin)(struct step_port *p, struct value request, struct value *out_answer);
     void (*call_done)(struct step_port *p, uint32_t call, struct value answer);
     /* Notes the processes of this attempt so that a later owner can kill what is left. */
     void (*process)(struct step_port *p, int64_t pid, uint64_t start_time);
     /* Runs the sub-workflow compiled for this node; its end calls done or fail on this port. */
     void (*child)(struct step_port *p, struct value inputs);
+    /* The secret of that name, read now, in in->arena; for what a kind needs by itself (the key of
+     * a service). Never to be put into anything that is told to the port. ERR_NOT_FOUND says how
+     * to set it. */
+    enum err (*secret)(struct step_port *p, struct str name, struct str *out, struct error *e);
 };
 
 struct step_port {
@@ -145,6 +178,7 @@ struct step_port {
     void *kind_data;     /* the kind's own, NULL at start */
     struct str base_dir; /* absolute folder of the workflow file: all relative paths start here */
     struct io_launcher *launcher; /* starts processes; see io/launcher.h */
+    struct net_client *net;       /* sends requests; see net/net.h */
 };
 
 /* The table of kinds is an argument everywhere, so that tests pass their own. */

@@ -38,12 +38,20 @@ struct host_observer {
     void (*lost)(void *ctx, struct run *r, const struct error *e);
 };
 
+/* Where secrets come from, asked at the moment of an effect. ERR_NOT_FOUND says how to set it. */
+struct host_secrets {
+    void *ctx;
+    enum err (*get)(void *ctx, struct str name, struct arena *a, struct str *out, struct error *e);
+};
+
 struct host_options {
     struct store *store;
     struct io_loop *loop;
     struct kind_table kinds; /* for resuming: the plan is compiled from the store */
     uint32_t slots;          /* effects at once, 0: HOST_SLOTS */
     struct host_observer observer;
+    struct host_secrets secrets; /* get may be NULL: there are none */
+    struct net_client *net;      /* handed to kinds; NULL: there is no network */
 };
 
 #define HOST_SLOTS 64u

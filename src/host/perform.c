@@ -169,8 +169,10 @@ static void tell_call(struct port *p, enum input_type type, uint32_t call, struc
     run_happens(p->run, x);
 }
 
-static uint32_t port_call_begin(struct step_port *sp, struct value request) {
+static uint32_t port_call_begin(struct step_port *sp, struct value request,
+                                struct value *out_answer) {
     struct port *p = port_of(sp);
+    *out_answer = value_null();
     /* Numbers are unique in the step: an attempt starts where no earlier one can have come. */
     uint32_t call = (p->attempt - 1) * 10000 + ++p->calls;
     tell_call(p, INPUT_CALL_BEGUN, call, request);
@@ -191,6 +193,16 @@ static void port_process(struct step_port *sp, int64_t pid, uint64_t start_time)
     }
 }
 
+static enum err port_secret(struct step_port *sp, struct str name, struct str *out,
+                            struct error *e) {
+    const struct host_secrets *s = &port_of(sp)->run->host->options.secrets;
+    if (!s->get) {
+        return error_set(e, ERR_NOT_FOUND, "there are no secrets here, so none is called %.*s",
+                         STR_ARG(name));
+    }
+    return s->get(s->ctx, name, sp->in->arena, out, e);
+}
+
 static const struct step_port_ops port_ops = {
     .done = port_done,
     .fail = port_fail,
@@ -200,6 +212,7 @@ static const struct step_port_ops port_ops = {
     .call_done = port_call_done,
     .process = port_process,
     .child = child_begin,
+    .secret = port_secret,
 };
 
 /* An attempt's time runs from its start: waiting for a slot is not counted. */
@@ -231,7 +244,8 @@ static void begin(struct port *p) {
                                  .loop = h->options.loop,
                                  .in = flight_in(p->flight),
                                  .base_dir = r->folder,
-                                 .launcher = h->launcher};
+                                 .launcher = h->launcher,
+                                 .net = h->options.net};
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
     if (p->stop && !p->child_failed) {

@@ -136,7 +136,8 @@ void node_model_ask(struct step_port *port, const struct node_model *m, struct s
                                      .attempt = in->attempt}};
     struct llm_listener listener = {.ctx = port, .chunk = on_chunk, .done = on_done};
     port->kind_data = q;
-    q->number = port->ops->call_begin(port, request_value(in->arena, &q->request));
+    struct value answer;
+    q->number = port->ops->call_begin(port, request_value(in->arena, &q->request), &answer);
     q->call = m->service->start(&q->request, port->loop, &listener);
 }
 

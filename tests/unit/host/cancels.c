@@ -86,7 +86,7 @@ static void a_late_result_after_the_end(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
     struct step_port *port = rig_find("a")->port;
-    (void)port->ops->call_begin(port, value_null());
+    (void)port->ops->call_begin(port, value_null(), &(struct value){0});
     rig.cancel_waits = true;
     cancel(r);
     assert_string_equal(rig_status(r), "cancelled");

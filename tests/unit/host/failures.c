@@ -225,7 +225,7 @@ static void calls_and_messages_are_recorded_once(void **state) {
         value_map_add(&b, STR("content"), value_text(STR("hello")));
         struct value said = value_map_done(&b);
         rig.commits = one;
-        uint32_t call = port->ops->call_begin(port, said);
+        uint32_t call = port->ops->call_begin(port, said, &(struct value){0});
         rig_turns();
         port->ops->call_done(port, call, said);
         port->ops->process(port, 77, 88);
@@ -248,7 +248,7 @@ static void messages_stay_single_when_the_last_commit_is_unknown(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
     struct step_port *port = rig_find("a")->port;
-    (void)port->ops->call_begin(port, value_null());
+    (void)port->ops->call_begin(port, value_null(), &(struct value){0});
     rig.commits = "a";
     rig_done("a", NULL);
     assert_string_equal(rig_status(r), "completed");

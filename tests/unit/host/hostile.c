@@ -81,7 +81,7 @@ static void talk_in_start(struct rig *g, struct step_port *port) {
     port->ops->log(port, "note", STR("hello"));
     port->ops->chunk(port, STR("piece"));
     port->ops->process(port, 1, 2);
-    (void)port->ops->call_begin(port, value_null());
+    (void)port->ops->call_begin(port, value_null(), &(struct value){0});
 }
 
 static void a_kind_talks_while_it_starts(void **state) {
@@ -107,7 +107,8 @@ static void talk_after_cancel(void **state) {
     uint64_t last = rig_stored(run_id(r)).last_seq;
     port->ops->log(port, "note", STR("still here"));
     port->ops->process(port, 1, 2);
-    port->ops->call_done(port, port->ops->call_begin(port, value_null()), value_null());
+    port->ops->call_done(port, port->ops->call_begin(port, value_null(), &(struct value){0}),
+                         value_null());
     rig_fail("a", FAILURE_TRANSIENT, "flaky");
     assert_int_equal(rig_stored(run_id(r)).last_seq, last);
     assert_int_equal(rig.log.len, 0);

@@ -92,7 +92,7 @@ static void talk(struct step_port *port, struct arena *a) {
     struct value said =
         map_of(a, "role", value_text(STR("assistant")), "content", value_text(STR("Fine.")));
     port->ops->process(port, 4711, 123456789);
-    uint32_t call = port->ops->call_begin(port, asked);
+    uint32_t call = port->ops->call_begin(port, asked, &(struct value){0});
     port->ops->call_done(port, call, said);
 }
 

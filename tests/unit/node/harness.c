@@ -127,8 +127,9 @@ static void on_chunk(struct step_port *p, struct str text) {
     a->chunks = arena_printf(&a->world->arena, "%.*s%.*s", STR_ARG(a->chunks), STR_ARG(text));
 }
 
-static uint32_t on_call_begin(struct step_port *p, struct value request) {
+static uint32_t on_call_begin(struct step_port *p, struct value request, struct value *out_answer) {
     struct attempt *a = attempt_of(p);
+    *out_answer = value_null();
     assert_int_equal(a->answers, 0);
     a->request = kept(a, request);
     return ++a->calls_begun;
@@ -165,6 +166,15 @@ static void on_child(struct step_port *p, struct value inputs) {
     io_timer_start(a->child_timer, 0);
 }
 
+static enum err on_secret(struct step_port *p, struct str name, struct str *out, struct error *e) {
+    (void)p;
+    if (str_is(name, "UNSET")) {
+        return error_set(e, ERR_NOT_FOUND, "secret %.*s is not set", STR_ARG(name));
+    }
+    *out = STR("the-secret");
+    return OK;
+}
+
 static const struct step_port_ops ops = {
     .done = on_done,
     .fail = on_fail,
@@ -174,6 +184,7 @@ static const struct step_port_ops ops = {
     .call_done = on_call_done,
     .process = on_process,
     .child = on_child,
+    .secret = on_secret,
 };
 
 /* ---- one attempt ---- */

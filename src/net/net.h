@@ -1,0 +1,81 @@
+/* The HTTP client: requests over libcurl on the loop, each address checked before it is connected.
+ *
+ * One client per loop; curl itself is begun with the first request, so that a run without any pays
+ * nothing. A request is answered by its listener's done, exactly once and never from inside
+ * net_send. Nothing here retries, follows a policy of its own or knows what an answer means: a
+ * status of 500 is an answer. What was not reached is a failure (ERR_TRANSIENT when it may pass).
+ */
+#ifndef CAIRN_NET_NET_H
+#define CAIRN_NET_NET_H
+
+#include "base/base.h"
+#include "io/loop.h"
+
+struct net_client;
+struct net_transfer; /* a request under way; the client owns it */
+
+/* Where requests may go, by resolved address, redirects included. Link-local addresses and those
+ * of cloud metadata are refused whatever this says, unless the host is listed. */
+struct net_policy {
+    bool allow_loopback;            /* 127.0.0.0/8, ::1 */
+    bool allow_private;             /* RFC 1918, RFC 4193, carrier-grade NAT */
+    const char *const *allow_hosts; /* "name" or "name:port", NULL-terminated, or NULL */
+};
+
+struct net_header {
+    struct str name, value;
+};
+
+/* Must stay unchanged until done. */
+struct net_request {
+    struct str method; /* GET when empty */
+    struct str url;    /* http or https */
+    const struct net_header *headers;
+    size_t header_count;
+    struct str body;         /* sent when not empty or method has one */
+    int64_t timeout_us;      /* of the whole transfer, 0: none */
+    uint64_t max_body_bytes; /* of the answer; more: ERR_LIMIT. 0: NET_MAX_BODY_BYTES */
+    bool keep_redirects;     /* a 3xx is the answer; else at most NET_MAX_REDIRECTS are followed */
+};
+
+#define NET_MAX_BODY_BYTES (64u << 20)
+#define NET_MAX_REDIRECTS 10
+#define NET_CONNECT_TIMEOUT_MS 10000
+
+struct net_response {
+    int status;
+    const struct net_header *headers; /* of the last answer, in order; names as they were sent */
+    size_t header_count;
+    struct str body; /* empty when the listener took it by data */
+    struct str url;  /* after redirects */
+};
+
+/* What is handed over lives until the function returns. */
+struct net_listener {
+    void *ctx;
+    /* The head of the last answer has come; before data. May be NULL. */
+    void (*head)(void *ctx, const struct net_response *head);
+    /* A piece of the body as it comes; NULL: it is gathered for done. */
+    void (*data)(void *ctx, struct str bytes);
+    /* response: NULL with a failure. ERR_CANCELLED after net_cancel; ERR_DENIED: the policy
+     * refused an address; ERR_TRANSIENT: not resolved, not connected, broken off, timed out;
+     * ERR_INVALID: no such URL; ERR_LIMIT: too long. */
+    void (*done)(void *ctx, const struct net_response *response, const struct error *failure);
+};
+
+enum err net_client_open(struct io_loop *l, const struct net_policy *p, struct net_client **out,
+                         struct error *e) MUST_USE;
+/* Breaks off what is under way without telling its listeners. NULL is fine. */
+void net_client_close(struct net_client *c);
+/* Never NULL: what goes wrong at once is told by done too. */
+struct net_transfer *net_send(struct net_client *c, const struct net_request *r,
+                              const struct net_listener *l);
+/* done still comes, from a later turn. */
+void net_cancel(struct net_transfer *t);
+/* Value of a header by name, whatever its case; NULL when there is none. */
+const struct str *net_header_find(const struct net_response *r, const char *name);
+/* What Retry-After asks for (seconds or an HTTP date; retry-after-ms before it), in microseconds
+ * from now; 0 for none. RFC 9110 section 10.2.3. */
+int64_t net_retry_after_us(const struct net_response *r, wall_us now);
+
+#endif
