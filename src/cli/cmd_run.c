@@ -83,7 +83,7 @@ static enum watch_form form_of(struct cli *c) {
 }
 
 static enum err open_all(struct running *x) {
-    const struct host_observer observer = {x, on_event, on_log, on_chunk, on_ended, on_lost};
+    const struct host_observer observer = {x, on_event, on_log, on_chunk, on_ended, NULL, on_lost};
     enum err err = session_open(&x->s, x->c, true);
     err = err ? err : session_open_loop(&x->s);
     if (err) {

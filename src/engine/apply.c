@@ -24,10 +24,28 @@ static bool is_active(uint8_t status) {
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status) {
     struct node_state *n = &g->nodes[node];
     g->active -= is_active(n->status);
+    g->foreach_running -= n->each && n->status == STEP_RUNNING;
+    g->waiting_steps -= n->status == STEP_WAITING;
     g->by_status[n->status]--;
     n->status = (uint8_t)status;
     g->active += is_active(n->status);
+    g->foreach_running += n->each && status == STEP_RUNNING;
+    g->waiting_steps += status == STEP_WAITING;
     g->by_status[n->status]++;
+}
+
+static bool is_going(uint8_t status) { return status == STEP_RUNNING || status == STEP_RETRYING; }
+
+/* The one place that changes the status of an item that was begun: keeps the counts. */
+void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status) {
+    struct foreach_state *f = g->nodes[step.node].each;
+    struct item_state *item = &f->items[step.index];
+    uint32_t going = (uint32_t)is_going((uint8_t)status) - (uint32_t)is_going(item->status);
+    f->running += going;
+    g->items_running += going;
+    g->waiting_steps -= item->status == STEP_WAITING;
+    item->status = (uint8_t)status;
+    g->waiting_steps += status == STEP_WAITING;
 }
 
 /* A step stops holding what it held while it ran. */
@@ -41,9 +59,6 @@ static void let_go(struct engine *g, struct step_id s) {
     }
     flight_unref(*flight);
     *flight = NULL;
-    if (item && is_active(status)) {
-        n->each->running--;
-    }
 }
 
 static enum err end_node(struct engine *g, const struct event *ev, enum step_status status,
@@ -72,7 +87,7 @@ static enum err end_item(struct engine *g, const struct event *ev, enum step_sta
     struct item_state *item = engine_item_of(g, ev->step);
     ASSERT(item);
     let_go(g, ev->step);
-    item->status = (uint8_t)status;
+    engine_set_item_status(g, ev->step, status);
     g->nodes[ev->step.node].each->unfinished--;
     enum err err = track_end(g, ev, status, e);
     return err ? err : feed(g, ev->step.node, e);
@@ -124,16 +139,15 @@ static enum err scheduled_item(struct engine *g, const struct event *ev, struct 
         return corrupt(ev, e);
     }
     bool first = item->status == STEP_PENDING;
-    if (item->status != STEP_RUNNING) {
+    bool waits = ev->kind == EVENT_STEP_WAITING;
+    if (item->status != STEP_RUNNING && !waits) {
         take_slot(g, ev->step.node);
     }
-    if (first) {
-        f->running++;
-        if (ev->step.index >= (int64_t)f->next) {
-            f->next = (uint32_t)ev->step.index + 1;
-        }
+    if (first && ev->step.index >= (int64_t)f->next) {
+        f->next = (uint32_t)ev->step.index + 1;
     }
-    item->status = STEP_RUNNING;
+    engine_set_item_status(g, ev->step, waits ? STEP_WAITING : STEP_RUNNING);
+    item->due_us = ev->due_us;
     item->retry_due = false;
     item->attempt = (uint32_t)ev->attempt;
     track_attempt(g, ev->step, item->attempt);
@@ -146,10 +160,12 @@ static enum err scheduled_node(struct engine *g, const struct event *ev, struct 
         return corrupt(ev, e);
     }
     bool first = n->status == STEP_PENDING;
-    if (n->status != STEP_RUNNING) {
+    bool waits = ev->kind == EVENT_STEP_WAITING;
+    if (n->status != STEP_RUNNING && !waits) {
         take_slot(g, ev->step.node);
     }
-    engine_set_status(g, ev->step.node, STEP_RUNNING);
+    engine_set_status(g, ev->step.node, waits ? STEP_WAITING : STEP_RUNNING);
+    n->due_us = ev->due_us;
     n->ready = n->retry_due = n->armed = false;
     n->attempt = (uint32_t)ev->attempt;
     track_attempt(g, ev->step, n->attempt);
@@ -170,6 +186,14 @@ static enum err apply_scheduled(struct engine *g, const struct event *ev, struct
     }
     err = flight_new(g, ev->step, (uint32_t)ev->attempt, flight, e);
     return err ? err : flight_resolve(g, *flight, ev, e);
+}
+
+static enum err apply_waiting(struct engine *g, const struct event *ev, struct error *e) {
+    if (!plan_node_waits(&g->plan->nodes[ev->step.node])) {
+        return corrupt(ev, e);
+    }
+    enum err err = apply_scheduled(g, ev, e);
+    return err ? err : track_wait(g, ev->step, ev, e);
 }
 
 static enum err foreach_list(struct engine *g, uint32_t node, struct held *out, struct error *e) {
@@ -262,12 +286,22 @@ static enum err apply_completed(struct engine *g, const struct event *ev, struct
 static enum err apply_retrying(struct engine *g, const struct event *ev, struct error *e) {
     struct item_state *item = engine_item_of(g, ev->step);
     struct node_state *n = &g->nodes[ev->step.node];
-    if ((item ? item->status : n->status) != STEP_RUNNING) {
+    uint8_t status = item ? item->status : n->status;
+    if (status != STEP_RUNNING && status != STEP_WAITING) {
         return corrupt(ev, e);
     }
-    engine_release_slot(g, &g->plan->nodes[ev->step.node]);
+    if (status == STEP_RUNNING) {
+        engine_release_slot(g, &g->plan->nodes[ev->step.node]);
+    }
+    enum err err = track_wait(g, ev->step, NULL, e);
+    if (err) {
+        return err;
+    }
+    if (ev->forget) {
+        *(item ? &item->calls_from : &n->calls_from) = track_last_call(g, ev->step);
+    }
     if (item) {
-        item->status = STEP_RETRYING;
+        engine_set_item_status(g, ev->step, STEP_RETRYING);
         item->due_us = ev->due_us;
         item->failures++;
         return OK;
@@ -347,8 +381,8 @@ static enum err apply_foreach(struct engine *g, const struct event *ev, struct e
     }
     f->items = items;
     f->count = f->unfinished = (uint32_t)count;
-    n->each = f;
     n->ready = n->armed = false;
+    n->each = f;
     engine_set_status(g, ev->step.node, STEP_RUNNING);
     err = track_begin(g, ev->step, &n->track, e);
     return err ? err : feed(g, ev->step.node, e);
@@ -414,6 +448,25 @@ static enum err apply_cancel(struct engine *g, const struct event *ev, struct er
     return OK;
 }
 
+static enum err apply_paused(struct engine *g, const struct event *ev, struct error *e) {
+    if (g->paused) {
+        return corrupt(ev, e);
+    }
+    g->paused = true;
+    g->paused_at = ev->at;
+    g->paused_by = ev->reason.len ? arena_str(&g->arena, ev->reason) : STR("");
+    return g->paused_by.ptr ? OK : error_nomem(e);
+}
+
+static enum err apply_resumed(struct engine *g, const struct event *ev, struct error *e) {
+    if (!g->paused) {
+        return corrupt(ev, e);
+    }
+    g->paused = false;
+    g->paused_us += ev->at.us - (g->paused_at.us > g->started.us ? g->paused_at.us : g->started.us);
+    return OK;
+}
+
 static enum err apply_nothing(struct engine *g, const struct event *ev, struct error *e) {
     (void)g;
     (void)ev;
@@ -453,6 +506,10 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_FAILED] = apply_end,
     [EVENT_EXECUTION_CANCELLED] = apply_end,
     [EVENT_STEP_PROCESS] = apply_nothing,
+    [EVENT_STEP_WAITING] = apply_waiting,
+    [EVENT_EXECUTION_PAUSED] = apply_paused,
+    [EVENT_EXECUTION_RESUMED] = apply_resumed,
+    [EVENT_STEP_LOG] = apply_nothing,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */

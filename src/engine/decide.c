@@ -26,11 +26,8 @@ static enum err tell_timer(struct engine *g, struct step_id step, uint32_t attem
 }
 
 static enum err tell_exec_timeout(struct engine *g, struct error *e) {
-    if (!g->timeout_us) {
-        return OK;
-    }
-    return tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT, g->started.us + g->timeout_us,
-                      e);
+    wall_us due = engine_deadline(g);
+    return due.us ? tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT, due.us, e) : OK;
 }
 
 /* What is under way in a step is told again; a new owner makes a new attempt of it. */
@@ -43,6 +40,9 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
     uint32_t attempt = item ? item->attempt : n->attempt;
     if (status == STEP_RETRYING) {
         return tell_timer(g, step, attempt, INPUT_RETRY_DUE, item ? item->due_us : n->due_us, e);
+    }
+    if (status == STEP_WAITING) {
+        return engine_tell_wait(g, step, attempt, item ? item->due_us : n->due_us, e);
     }
     if (status != STEP_RUNNING) {
         return OK;
@@ -217,8 +217,12 @@ static enum err on_step_timeout(struct engine *g, const struct engine_input *in,
 
 static enum err on_exec_timeout(struct engine *g, const struct engine_input *in, struct error *e) {
     (void)in;
-    if (exec_status_final(g->status)) {
+    wall_us due = engine_deadline(g);
+    if (exec_status_final(g->status) || !due.us) {
         return OK;
+    }
+    if (g->now.us < due.us) {
+        return tell_exec_timeout(g, e); /* a pause moved it */
     }
     char text[120];
     double seconds = (double)g->timeout_us / 1e6;
@@ -231,20 +235,12 @@ static enum err on_exec_timeout(struct engine *g, const struct engine_input *in,
     return err ? err : engine_wind_down(g, true, e);
 }
 
-static enum err on_cancel(struct engine *g, const struct engine_input *in, struct error *e) {
-    if (exec_status_final(g->status) || g->mode == MODE_STOPPED) {
-        return OK;
-    }
-    struct event ev = {.kind = EVENT_CANCEL_REQUESTED, .reason = in->by};
-    enum err err = engine_emit(g, &ev, e);
-    return err ? err : engine_wind_down(g, true, e);
-}
-
 /* What was recorded may be told again after a commit whose outcome was unknown. */
 static enum err on_call(struct engine *g, const struct engine_input *in, struct error *e) {
     const struct call *known = track_call_find(g, in->step, in->call);
     bool begins = in->type == INPUT_CALL_BEGUN;
-    if (!running_attempt(g, in) || (begins ? known != NULL : !known || known->done.us)) {
+    bool ours = known && known->attempt == in->attempt;
+    if (!running_attempt(g, in) || (begins ? ours : !ours || known->done.us)) {
         return OK;
     }
     struct event ev = event_of_step(begins ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
@@ -265,6 +261,17 @@ static enum err on_process(struct engine *g, const struct engine_input *in, stru
     return engine_emit(g, &ev, e);
 }
 
+static enum err on_log(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (!running_attempt(g, in)) {
+        return OK;
+    }
+    struct event ev = event_of_step(EVENT_STEP_LOG, in->step);
+    ev.attempt = in->attempt;
+    ev.stream = in->stream;
+    ev.text = in->text;
+    return engine_emit(g, &ev, e);
+}
+
 static const input_fn inputs[] = {
     [INPUT_CREATE] = on_create,
     [INPUT_START] = on_start,
@@ -274,7 +281,12 @@ static const input_fn inputs[] = {
     [INPUT_RETRY_DUE] = on_retry_due,
     [INPUT_STEP_TIMEOUT] = on_step_timeout,
     [INPUT_EXEC_TIMEOUT] = on_exec_timeout,
-    [INPUT_CANCEL] = on_cancel,
+    [INPUT_CANCEL] = engine_on_cancel,
+    [INPUT_WAIT_DUE] = engine_on_wait_due,
+    [INPUT_ANSWER] = engine_on_answer,
+    [INPUT_PAUSE] = engine_on_pause,
+    [INPUT_RESUME] = engine_on_resume,
+    [INPUT_LOG] = on_log,
     [INPUT_CALL_BEGUN] = on_call,
     [INPUT_CALL_DONE] = on_call,
     [INPUT_PROCESS] = on_process,

@@ -146,7 +146,7 @@ static void rearm_node(struct engine *g, uint32_t node) {
     n->each = NULL;
     n->iteration++;
     n->generation = 0;
-    n->attempt = n->failures = n->track = 0;
+    n->attempt = n->failures = n->track = n->calls_from = 0;
     engine_set_status(g, node, STEP_PENDING);
     n->why = WHY_NONE;
     n->armed = n->ready = n->guarded = n->retry_due = false;

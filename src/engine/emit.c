@@ -15,7 +15,7 @@ void engine_out_reset(struct engine_out *o) {
     for (uint32_t i = 0; i < o->effect_count; i++) {
         flight_unref(o->effects[i].flight);
     }
-    o->record_count = o->effect_count = o->blobs.count = 0;
+    o->record_count = o->effect_count = o->verdict_count = o->blobs.count = 0;
     buf_reset(&o->bytes);
     buf_reset(&o->blobs.bytes);
 }
@@ -24,6 +24,7 @@ void engine_out_fini(struct engine_out *o) {
     engine_out_reset(o);
     free(o->records);
     free(o->effects);
+    free(o->verdicts);
     free(o->blobs.items);
     buf_fini(&o->bytes);
     buf_fini(&o->blobs.bytes);
@@ -73,7 +74,8 @@ static bool clean(struct engine *g, struct str *text) {
 enum err engine_emit(struct engine *g, struct event *ev, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);
-    if (!clean(g, &ev->error_type) || !clean(g, &ev->message) || !clean(g, &ev->reason)) {
+    if (!clean(g, &ev->error_type) || !clean(g, &ev->message) || !clean(g, &ev->reason) ||
+        !clean(g, &ev->text)) {
         return error_nomem(e);
     }
     void *records = o->records;
@@ -116,4 +118,26 @@ enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, st
     }
     o->effect_count++;
     return OK;
+}
+
+enum err engine_verdict(struct engine *g, const struct engine_input *in, const char *refusal,
+                        struct error *e) {
+    struct engine_out *o = g->out;
+    if (!in->ticket) {
+        return OK;
+    }
+    void *verdicts = o->verdicts;
+    if (!grow(&verdicts, o->verdict_count, &o->verdict_cap, sizeof *o->verdicts)) {
+        return error_nomem(e);
+    }
+    o->verdicts = verdicts;
+    struct engine_verdict *v = &o->verdicts[o->verdict_count++];
+    *v = (struct engine_verdict){.ticket = in->ticket, .offset = o->bytes.len};
+    if (refusal) {
+        buf_printf(&o->bytes, "refused: %s", refusal);
+    } else {
+        buf_append(&o->bytes, STR("accepted"));
+    }
+    v->len = o->bytes.len - v->offset;
+    return buf_ok(&o->bytes) ? OK : error_nomem(e);
 }

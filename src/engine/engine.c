@@ -108,7 +108,15 @@ void engine_free(struct engine *g) {
     free(g);
 }
 
-enum exec_status engine_status(const struct engine *g) { return g->status; }
+/* Waiting: nothing runs or retries, and at least one step waits for something outside. */
+enum exec_status engine_status(const struct engine *g) {
+    if (exec_status_final(g->status) || g->status == EXEC_PENDING) {
+        return g->status;
+    }
+    uint32_t nodes = g->by_status[STEP_RUNNING] + g->by_status[STEP_RETRYING] - g->foreach_running;
+    bool waits = g->waiting_steps > 0 && nodes + g->items_running == 0;
+    return g->paused ? EXEC_PAUSED : waits ? EXEC_WAITING : EXEC_RUNNING;
+}
 
 bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt) {
     if (step.node >= g->plan->node_count || !step_current(g, step)) {
@@ -144,12 +152,11 @@ const struct engine_error *engine_error(const struct engine *g) {
 }
 
 struct engine_times engine_times(const struct engine *g) {
-    return (struct engine_times){
-        .created = g->created,
-        .started = g->started,
-        .last = g->now,
-        .ended = g->ended,
-        .deadline = {g->timeout_us && g->started.us ? g->started.us + g->timeout_us : 0}};
+    return (struct engine_times){.created = g->created,
+                                 .started = g->started,
+                                 .last = g->now,
+                                 .ended = g->ended,
+                                 .deadline = engine_deadline(g)};
 }
 
 struct engine_counts engine_counts(const struct engine *g) {
@@ -181,14 +188,19 @@ static void digest_item(struct buf *b, const struct item_state *item) {
     digest_number(b, item->status);
     digest_number(b, item->attempt);
     digest_number(b, item->failures);
+    digest_number(b, item->calls_from);
+    digest_number(b, item->status == STEP_WAITING ? (uint64_t)item->due_us : 0);
     value_encode(item->body.v, b);
     value_encode(item->error.v, b);
 }
 
 static void digest_node(struct buf *b, const struct node_state *n) {
-    const uint64_t numbers[] = {n->status,    n->why,     n->armed,       n->ready,    n->guarded,
-                                n->iteration, n->attempt, n->generation,  n->failures, n->open_in,
-                                n->taken_in,  n->track,   n->each != NULL};
+    const uint64_t numbers[] = {
+        n->status,       n->why,        n->armed,
+        n->ready,        n->guarded,    n->iteration,
+        n->attempt,      n->generation, n->failures,
+        n->open_in,      n->taken_in,   n->track,
+        n->each != NULL, n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
@@ -217,9 +229,11 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     }
     struct buf b;
     buf_init(&b, 0);
-    const uint64_t numbers[] = {
-        g->status,           g->mode,       g->cancelling, g->has_error, g->seq,
-        (uint64_t)g->now.us, g->held_slots, g->unfinished, g->active,    g->end_count};
+    const uint64_t numbers[] = {g->status,        g->mode,          g->cancelling,
+                                g->has_error,     g->seq,           (uint64_t)g->now.us,
+                                g->held_slots,    g->unfinished,    g->active,
+                                g->end_count,     g->paused,        (uint64_t)g->paused_us,
+                                g->waiting_steps, g->items_running, g->foreach_running};
     buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         digest_node(&b, &g->nodes[i]);

@@ -55,6 +55,11 @@ enum input_type {
     INPUT_CALL_BEGUN,
     INPUT_CALL_DONE,
     INPUT_PROCESS,
+    INPUT_WAIT_DUE, /* the time that a waiting step waits for came */
+    INPUT_ANSWER,   /* somebody answers a waiting step */
+    INPUT_PAUSE,
+    INPUT_RESUME,
+    INPUT_LOG,     /* a piece of what an attempt printed */
     INPUT_REFRESH, /* after a fold by the same owner: tells all effects again, no new attempt */
 };
 
@@ -69,10 +74,13 @@ struct engine_input {
     const struct step_result *result;   /* DONE */
     const struct step_failure *failure; /* FAIL */
     const struct event *created;        /* CREATE: the fields of execution_created */
-    struct str by;                      /* CANCEL: who */
-    uint32_t call;                      /* CALL_* */
-    struct value value;                 /* CALL_* */
-    int64_t pid;                        /* PROCESS */
+    struct str by;                      /* CANCEL, ANSWER, PAUSE, RESUME: who */
+    int64_t ticket;    /* CANCEL, ANSWER, PAUSE, RESUME: names the request; 0: no verdict wanted */
+    struct str target; /* ANSWER: step id, node, or empty for the only one that waits */
+    struct str stream, text; /* LOG */
+    uint32_t call;           /* CALL_* */
+    struct value value;      /* CALL_*, ANSWER */
+    int64_t pid;             /* PROCESS */
     uint64_t process_start;
 };
 
@@ -101,13 +109,21 @@ struct engine_record {
     size_t body_offset, body_len; /* in bytes */
 };
 
+/* What became of a request: the text says "accepted", or "refused: " and why. */
+struct engine_verdict {
+    int64_t ticket;
+    size_t offset, len; /* in bytes */
+};
+
 /* What a decision led to; appended, so one out may gather a whole turn. */
 struct engine_out {
     struct engine_record *records;
     uint32_t record_count, record_cap;
     struct engine_effect *effects;
     uint32_t effect_count, effect_cap;
-    struct buf bytes;         /* step ids and bodies of records */
+    struct engine_verdict *verdicts;
+    uint32_t verdict_count, verdict_cap;
+    struct buf bytes;         /* step ids and bodies of records, texts of verdicts */
     struct event_blobs blobs; /* to be stored before the records */
 };
 void engine_out_init(struct engine_out *o);
@@ -152,7 +168,7 @@ struct engine_times {
 struct engine_times engine_times(const struct engine *g);
 struct engine_counts {
     uint32_t total, completed, failed, skipped, cancelled, waiting, running;
-};
+}; /* nodes; a foreach runs as long as its items wait */
 struct engine_counts engine_counts(const struct engine *g);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);
 struct value engine_node_body(const struct engine *g, uint32_t node);
@@ -165,6 +181,8 @@ struct track {
     wall_us scheduled, started, ended;
     struct str handle;       /* the path taken */
     struct value body, meta; /* envelope */
+    struct value request;    /* waiting: what it waits for; null otherwise */
+    wall_us due;             /* waiting, retrying: until when; 0: not by time */
     enum content_type content;
     struct str error_type, error_message;
     uint64_t seq;        /* of its last event */
@@ -182,12 +200,20 @@ const struct track *engine_track(const struct engine *g, uint32_t i);
 /* Calls inside steps, in order: the conversation. */
 struct call {
     struct step_id step;
-    uint32_t number;
+    uint32_t number, attempt;
     wall_us begun, done;
     struct value request, answer;
     uint64_t seq;
 };
 uint32_t engine_call_count(const struct engine *g);
 const struct call *engine_call(const struct engine *g, uint32_t i);
+/* For an attempt's calls: the number before its first one (what was answered under lower numbers
+ * is not to be used again), and the last answered call of the step under a number, or NULL. */
+uint32_t engine_calls_from(const struct engine *g, struct step_id step);
+const struct call *engine_call_answered(const struct engine *g, struct step_id step,
+                                        uint32_t number);
+
+/* Who paused it; empty when it is not paused. */
+struct str engine_paused_by(const struct engine *g);
 
 #endif

@@ -36,7 +36,8 @@ struct item_state {
     uint32_t attempt;
     uint32_t failures;
     uint32_t track;
-    int64_t due_us; /* of the next attempt */
+    uint32_t calls_from; /* calls up to this number were forgotten */
+    int64_t due_us;      /* of the next attempt; waiting: when it is woken, 0 never */
     struct flight *flight;
     struct held body;
     struct held error; /* collect: {type, message, ...} */
@@ -45,8 +46,8 @@ struct item_state {
 struct foreach_state {
     struct held list;
     uint32_t count;
-    uint32_t next; /* first item that was not started */
-    uint32_t running;
+    uint32_t next;    /* first item that was not started */
+    uint32_t running; /* items that run or retry; who waits holds nothing */
     uint32_t unfinished;
     bool failed;
     bool queued;     /* stands in the slotted heap */
@@ -67,8 +68,9 @@ struct node_state {
     uint32_t attempt;
     uint32_t failures;
     uint32_t open_in, taken_in;
-    uint32_t track; /* index + 1 of its tracker entry, 0 none */
-    int64_t due_us; /* of the next attempt */
+    uint32_t track;      /* index + 1 of its tracker entry, 0 none */
+    uint32_t calls_from; /* as of an item */
+    int64_t due_us;      /* likewise */
     struct held body, previous, meta, error;
     struct flight *flight;
     struct foreach_state *each;
@@ -88,12 +90,14 @@ enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
 struct track_slot {
     struct track t;
-    struct held body, meta;
+    struct held body, meta, request;
+    uint32_t last_call; /* index + 1 of the step's newest call, 0 none */
 };
 
 struct call_slot {
     struct call c;
     struct held request, answer;
+    uint32_t before; /* index + 1 of the step's call before, 0 none */
 };
 
 struct engine {
@@ -125,6 +129,13 @@ struct engine {
     uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
     uint32_t ticks;                         /* numbers begins and ends of steps */
     uint32_t held_slots;
+    uint32_t waiting_steps;   /* steps that wait, items included */
+    uint32_t foreach_running; /* foreach nodes under way ... */
+    uint32_t items_running;   /* ... and their items that run or retry */
+    bool paused;
+    wall_us paused_at;
+    int64_t paused_us; /* paused so far, without the pause that goes on */
+    struct str paused_by;
     uint32_t unfinished; /* nodes that are not final */
     uint32_t *ends;      /* end nodes in order of completion */
     uint32_t end_count, end_cap;
@@ -145,6 +156,9 @@ struct engine {
 enum err engine_emit(struct engine *g, struct event *ev, struct error *e) MUST_USE;
 enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e)
     MUST_USE;
+/* What became of a request, when one is to be told. refusal: NULL for accepted. */
+enum err engine_verdict(struct engine *g, const struct engine_input *in, const char *refusal,
+                        struct error *e) MUST_USE;
 struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_t node);
 struct event event_of_step(enum event_kind kind, struct step_id step);
 
@@ -152,6 +166,7 @@ struct event event_of_step(enum event_kind kind, struct step_id step);
 enum err engine_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* The one place that changes the status of a node: keeps the counts. */
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
+void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status);
 
 /* ---- edges.c ---- */
 enum err edges_init(struct engine *g, struct error *e) MUST_USE;
@@ -225,6 +240,27 @@ enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too,
     MUST_USE;
 void foreach_free(struct foreach_state *f);
 
+/* ---- waiting.c ---- */
+/* Begins to wait instead of performing; the flight is resolved. */
+enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
+                     struct error *e) MUST_USE;
+enum err engine_tell_wait(struct engine *g, struct step_id step, uint32_t attempt, int64_t due_us,
+                          struct error *e) MUST_USE;
+enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+static inline bool plan_node_waits(const struct plan_node *n) { return n->kind->wait != NULL; }
+
+/* ---- control.c ---- */
+enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+enum err engine_on_pause(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
+enum err engine_on_resume(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+/* Time that counts for timeouts ends then; 0: none, or not while it is paused. */
+wall_us engine_deadline(const struct engine *g);
+
 /* ---- finish.c ---- */
 /* Completes a step with its result, after the checks that a body must pass. */
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
@@ -234,7 +270,7 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
 enum err engine_finish_if_done(struct engine *g, struct error *e) MUST_USE;
 
 /* ---- track.c ---- */
-struct track_slot *track_of(struct engine *g, struct step_id step);
+struct track_slot *track_of(const struct engine *g, struct step_id step);
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
     MUST_USE;
 /* The step is in another attempt; nothing when it has no entry yet. */
@@ -243,7 +279,11 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
                    struct error *e) MUST_USE;
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
-const struct call *track_call_find(const struct engine *g, struct step_id step, uint32_t number);
+const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number);
+uint32_t track_last_call(const struct engine *g, struct step_id step);
+/* It waits for what the event says; or (ev NULL) no more. */
+enum err track_wait(struct engine *g, struct step_id step, const struct event *ev, struct error *e)
+    MUST_USE;
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 void track_free(struct engine *g);
 

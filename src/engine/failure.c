@@ -65,13 +65,15 @@ static enum err retry(struct engine *g, struct step_id step, uint32_t attempt,
     uint32_t failures = (item ? item->failures : g->nodes[step.node].failures) + 1;
     struct event ev = event_of_step(EVENT_STEP_RETRYING, step);
     int64_t delay_us = retry_delay_us(g, step, failures);
+    delay_us = f->retry_after_us > delay_us ? f->retry_after_us : delay_us;
+    ev.forget = f->forget_calls;
     ev.attempt = attempt;
     ev.due_us = g->now.us + delay_us;
     ev.error_type = f->type;
     ev.message = f->message;
     ev.meta = f->meta; /* what it used was paid for */
     enum err err = engine_emit(g, &ev, e);
-    if (err || delay_us == 0) {
+    if (err || (delay_us == 0 && !g->paused)) {
         return err ? err : engine_schedule(g, step, attempt + 1, e);
     }
     struct engine_effect fx = {.type = OUT_TIMER,
@@ -190,14 +192,15 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
 }
 
 /* What becomes of a node when the execution winds down:
- *   pending                          -> cancelled
+ *   pending, waiting                 -> cancelled
  *   running or retrying, drain       -> goes on to its end
- *   foreach, drain                   -> items not started are cancelled; if none runs, it too
+ *   foreach, drain                   -> items not started or waiting are cancelled; if none is
+ *                                       left, it too
  *   running or retrying, cancel      -> cancelled, its effect is stopped */
 enum err engine_wind_down(struct engine *g, bool running_too, struct error *e) {
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         struct node_state *n = &g->nodes[i];
-        bool cancel = n->status == STEP_PENDING;
+        bool cancel = n->status == STEP_PENDING || n->status == STEP_WAITING;
         enum err err = OK;
         if (!cancel && !step_status_final(n->status)) {
             err = n->each ? foreach_cancel_items(g, i, running_too, e) : OK;

@@ -159,7 +159,7 @@ enum err engine_finish_if_done(struct engine *g, struct error *e) {
         return OK;
     }
     if (g->unfinished > 0) {
-        return g->active > 0 ? OK : deadlock(g, e);
+        return g->active > 0 || g->paused ? OK : deadlock(g, e);
     }
     if (g->has_error) {
         return end_failed(g, e);

@@ -69,8 +69,9 @@ enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too,
     struct foreach_state *f = g->nodes[node].each;
     struct event ev = event_of_node(g, EVENT_ITEMS_CANCELLED, node);
     uint32_t started = f->next;
-    for (uint32_t i = 0; i < started && running_too; i++) {
-        if (step_status_final(f->items[i].status)) {
+    for (uint32_t i = 0; i < started; i++) {
+        bool waits = f->items[i].status == STEP_WAITING;
+        if (step_status_final(f->items[i].status) || !(running_too || waits)) {
             continue;
         }
         struct event one = event_of_step(EVENT_STEP_CANCELLED, ev.step);

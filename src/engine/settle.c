@@ -200,7 +200,8 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
         ev->kind == EVENT_LOOP_REPEATED || ev->kind == EVENT_LOOP_LIMIT) {
         return TURN_SETTLING;
     }
-    bool starts = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_FOREACH_STARTED;
+    bool starts = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
+                  ev->kind == EVENT_FOREACH_STARTED;
     bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED;
     if (!(starts || ends) || ev->step.node >= g->plan->node_count || !is_pending(g, ev->step)) {
         return TURN_NEITHER;

@@ -7,7 +7,7 @@
 #include "engine/engine_priv.h"
 
 bool engine_holds_slot(const struct plan_node *n) {
-    return !n->pure && !(n->kind->flags & KIND_NO_SLOT);
+    return !n->pure && !(n->kind->flags & KIND_NO_SLOT) && !plan_node_waits(n);
 }
 
 void engine_release_slot(struct engine *g, const struct plan_node *n) {
@@ -37,9 +37,8 @@ static enum err begin_pure(struct engine *g, struct step_id step, struct error *
     struct item_state *item = engine_item_of(g, step);
     uint32_t *track = item ? &item->track : &n->track;
     if (item) {
-        item->status = STEP_RUNNING;
+        engine_set_item_status(g, step, STEP_RUNNING);
         item->attempt = 1;
-        n->each->running++;
         n->each->next = (uint32_t)step.index + 1;
     } else {
         engine_set_status(g, step.node, STEP_RUNNING);
@@ -62,6 +61,11 @@ static enum err perform(struct engine *g, struct step_id step, uint32_t attempt,
 /* Later attempts of a step get the inputs of the first. */
 static enum err schedule_again(struct engine *g, struct step_id step, uint32_t attempt,
                                struct error *e) {
+    struct item_state *item = engine_item_of(g, step);
+    struct node_state *n = &g->nodes[step.node];
+    if (plan_node_waits(&g->plan->nodes[step.node])) {
+        return engine_wait(g, step, attempt, item ? item->flight : n->flight, e);
+    }
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);
     ev.attempt = attempt;
     enum err err = engine_emit(g, &ev, e);
@@ -71,11 +75,20 @@ static enum err schedule_again(struct engine *g, struct step_id step, uint32_t a
     if (g->plan->nodes[step.node].pure) {
         return tell_eval(g, step, attempt, e);
     }
-    struct item_state *item = engine_item_of(g, step);
-    struct node_state *n = &g->nodes[step.node];
     flight_next_attempt(item ? item->flight : n->flight, attempt,
                         item ? item->failures : n->failures);
     return perform(g, step, attempt, e);
+}
+
+/* The step's from now on, unless it ended meanwhile. */
+static void keep_flight(struct engine *g, struct step_id step, struct flight *f) {
+    struct item_state *item = engine_item_of(g, step);
+    struct node_state *n = &g->nodes[step.node];
+    if (step_status_final(item ? item->status : n->status)) {
+        flight_unref(f);
+    } else {
+        *(item ? &item->flight : &n->flight) = f;
+    }
 }
 
 static enum err schedule_first(struct engine *g, struct step_id step, struct error *e) {
@@ -93,6 +106,11 @@ static enum err schedule_first(struct engine *g, struct step_id step, struct err
                                        .message = str_from(why.message)};
         return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
     }
+    if (plan_node_waits(&g->plan->nodes[step.node])) {
+        err = engine_wait(g, step, 1, f, e);
+        keep_flight(g, step, f);
+        return err;
+    }
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);
     ev.attempt = 1;
     err = flight_recorded(f, &ev.inputs, &ev.scope) ? error_nomem(e) : engine_emit(g, &ev, e);
@@ -100,8 +118,7 @@ static enum err schedule_first(struct engine *g, struct step_id step, struct err
         flight_unref(f);
         return err;
     }
-    struct item_state *item = engine_item_of(g, step);
-    *(item ? &item->flight : &g->nodes[step.node].flight) = f;
+    keep_flight(g, step, f);
     return perform(g, step, 1, e);
 }
 
@@ -210,7 +227,7 @@ static bool next_rank(struct engine *g, uint32_t *out) {
 enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) {
     enum err err = OK;
     bool again;
-    while (!err && g->ready.count && g->ready.items[0] < before_rank) {
+    while (!err && !g->paused && g->ready.count && g->ready.items[0] < before_rank) {
         err = start_one(g, g->by_rank[heap_pop(&g->ready)], &again, e);
     }
     return err;
@@ -219,6 +236,9 @@ enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct err
 enum err engine_start_ready(struct engine *g, bool *out_again, struct error *e) {
     uint32_t rank;
     *out_again = false;
+    if (g->paused) {
+        return OK;
+    }
     while (g->mode != MODE_STOPPED && next_rank(g, &rank)) {
         enum err err = start_one(g, g->by_rank[rank], out_again, e);
         if (err) {

@@ -20,12 +20,12 @@ static struct track_slot *new_slot(struct engine *g, struct step_id step) {
     return s;
 }
 
-static uint32_t *index_of(struct engine *g, struct step_id step) {
+static uint32_t *index_of(const struct engine *g, struct step_id step) {
     struct item_state *item = engine_item_of(g, step);
     return item ? &item->track : &g->nodes[step.node].track;
 }
 
-struct track_slot *track_of(struct engine *g, struct step_id step) {
+struct track_slot *track_of(const struct engine *g, struct step_id step) {
     uint32_t at = *index_of(g, step);
     return at ? &g->track[at - 1] : NULL;
 }
@@ -100,6 +100,9 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     }
     s->body = held_share(item ? &item->body : &n->body);
     s->t.body = s->body.v;
+    held_clear(&s->request);
+    s->t.request = value_null();
+    s->t.due = (wall_us){0};
     add_usage(g, ev->meta);
     enum err err = held_set(&s->meta, ev->meta, e);
     s->t.meta = s->meta.v;
@@ -123,25 +126,70 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
         g->calls = more;
         g->call_cap = cap;
     }
+    struct track_slot *t = track_of(g, ev->step);
     struct call_slot *s = &g->calls[g->call_count++];
-    *s = (struct call_slot){
-        .c = {.step = ev->step, .number = (uint32_t)ev->call, .begun = ev->at, .seq = ev->seq}};
+    *s = (struct call_slot){.c = {.step = ev->step,
+                                  .number = (uint32_t)ev->call,
+                                  .attempt = (uint32_t)ev->attempt,
+                                  .begun = ev->at,
+                                  .seq = ev->seq},
+                            .before = t ? t->last_call : 0};
+    if (t) {
+        t->last_call = g->call_count;
+    }
     enum err err = held_set(&s->request, ev->body, e);
     s->c.request = s->request.v;
     return err;
 }
 
-static struct call_slot *find_call(const struct engine *g, struct step_id step, uint64_t number) {
-    for (uint32_t i = g->call_count; i > 0; i--) {
-        struct call_slot *s = &g->calls[i - 1];
-        if (s->c.number == number && step_id_same(s->c.step, step)) {
-            return s;
+/* The newest call of the step under that number: calls of a step are a chain, newest first. */
+static struct call_slot *find_call(struct engine *g, struct step_id step, uint64_t number) {
+    const struct track_slot *t = track_of(g, step);
+    uint32_t at = t ? t->last_call : 0;
+    while (at && g->calls[at - 1].c.number != number) {
+        at = g->calls[at - 1].before;
+    }
+    return at ? &g->calls[at - 1] : NULL;
+}
+
+uint32_t track_last_call(const struct engine *g, struct step_id step) {
+    const struct track_slot *t = track_of(g, step);
+    uint32_t last = 0;
+    for (uint32_t at = t ? t->last_call : 0; at; at = g->calls[at - 1].before) {
+        last = g->calls[at - 1].c.number > last ? g->calls[at - 1].c.number : last;
+    }
+    return last;
+}
+
+uint32_t engine_calls_from(const struct engine *g, struct step_id step) {
+    const struct item_state *item = engine_item_of(g, step);
+    return item ? item->calls_from : g->nodes[step.node].calls_from;
+}
+
+const struct call *engine_call_answered(const struct engine *g, struct step_id step,
+                                        uint32_t number) {
+    const struct track_slot *t = step_current(g, step) ? track_of(g, step) : NULL;
+    for (uint32_t at = t ? t->last_call : 0; at; at = g->calls[at - 1].before) {
+        if (g->calls[at - 1].c.number == number && g->calls[at - 1].c.done.us) {
+            return &g->calls[at - 1].c;
         }
     }
     return NULL;
 }
 
-const struct call *track_call_find(const struct engine *g, struct step_id step, uint32_t number) {
+enum err track_wait(struct engine *g, struct step_id step, const struct event *ev,
+                    struct error *e) {
+    struct track_slot *s = track_of(g, step);
+    if (!s) {
+        return OK;
+    }
+    s->t.due = (wall_us){ev ? ev->due_us : 0};
+    enum err err = held_set(&s->request, ev ? ev->body : value_null(), e);
+    s->t.request = s->request.v;
+    return err;
+}
+
+const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number) {
     const struct call_slot *s = find_call(g, step, number);
     return s ? &s->c : NULL;
 }
@@ -183,6 +231,7 @@ void track_free(struct engine *g) {
     for (uint32_t i = 0; i < g->track_count; i++) {
         held_clear(&g->track[i].body);
         held_clear(&g->track[i].meta);
+        held_clear(&g->track[i].request);
     }
     for (uint32_t i = 0; i < g->call_count; i++) {
         held_clear(&g->calls[i].request);

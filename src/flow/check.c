@@ -137,9 +137,9 @@ static bool handle_allowed(struct node_check *c, struct str name) {
     return !item;
 }
 
-void check_handle(struct node_check *c, struct str name) {
+static void add_handle(struct node_check *c, struct str name) {
     struct draft *d = c->d;
-    if (!handle_allowed(c, name) || d->handle_count >= HANDLE_ANY - 1u) {
+    if (d->handle_count >= HANDLE_ANY - 1u) {
         return;
     }
     if (d->handle_count == d->handle_cap &&
@@ -148,6 +148,18 @@ void check_handle(struct node_check *c, struct str name) {
     }
     d->handles[d->handle_count++] = flow_keep_str(c->u->s, name);
 }
+
+void check_handle(struct node_check *c, struct str name) {
+    if (handle_allowed(c, name)) {
+        add_handle(c, name);
+    }
+}
+
+void check_exit(struct node_check *c, const char *name) { add_handle(c, str_from(name)); }
+
+bool check_has_timeout(const struct node_check *c) { return c->d->common[COMMON_TIMEOUT] != NULL; }
+
+bool check_is_foreach(const struct node_check *c) { return c->d->common[COMMON_FOREACH] != NULL; }
 
 static bool handles_close(struct unit *u, struct draft *d) {
     static const char *const out[] = {"out", NULL};

@@ -94,7 +94,7 @@ static void refuse_handle(struct unit *u, const struct draft *d, const struct ne
 /* The handle that a need names; HANDLE_NONE when the source has no such. */
 static uint16_t need_handle(const struct plan_node *source, const struct need *need) {
     if (!need->dotted || !need->handle.len) {
-        if (source->kind->flags & KIND_ANY_EXIT) {
+        if (plan_node_any_exit(source)) {
             return HANDLE_ANY;
         }
         return source->handle_count ? 0 : HANDLE_NONE;
@@ -245,6 +245,10 @@ static void check_failure_fields(struct unit *u, struct draft *d) {
     for (uint32_t i = 0; i < n->out_count && !error_edge; i++) {
         const struct plan_edge *e = &u->plan->edges[n->out_edges[i]];
         error_edge = e->handle == HANDLE_ERROR ? e : NULL;
+    }
+    for (uint32_t i = 0; i < n->out_count; i++) {
+        uint16_t handle = u->plan->edges[n->out_edges[i]].handle;
+        n->has_timeout_edge |= str_is(plan_handle_name(n, handle), "timeout");
     }
     n->has_error_edge = error_edge != NULL;
     if (on_error && error_edge) {

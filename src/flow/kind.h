@@ -59,7 +59,7 @@ enum kind_flag {
     KIND_NO_TIMEOUT = 1 << 2, /* defaults.timeout does not reach it */
     KIND_SCOPE = 1 << 3,      /* gets the bodies of its needs by name in step_in.scope */
     KIND_END = 1 << 4,        /* its body is a candidate for finalResult */
-    KIND_ANY_EXIT = 1 << 5,   /* a plain need on it is any of its normal exits */
+    KIND_ANY_EXIT = 1 << 5,   /* a plain need on it is any of its normal exits, but for `out` */
 };
 
 struct node_kind {
@@ -202,6 +202,11 @@ struct mark check_mark(const struct node_check *c, const char *field);
 struct mark check_content_mark(const struct node_check *c, const char *field);
 /* Declares a normal handle of this node instead of the kind's own list. */
 void check_handle(struct node_check *c, struct str name);
+/* Declares `out` or `timeout` beside handles of the node's own, or instead of any. */
+void check_exit(struct node_check *c, const char *name);
+/* The node has a timeout of its own; it runs once per item. */
+bool check_has_timeout(const struct node_check *c);
+bool check_is_foreach(const struct node_check *c);
 /* This node is an effect although its kind is pure (condition by an agent, save_to). */
 void check_effect(struct node_check *c);
 /* Reads a file of the workflow (relative to its folder); reports and returns false on failure. */

@@ -37,8 +37,13 @@ struct str plan_handle_name(const struct plan_node *n, uint16_t handle) {
     }
 }
 
+bool plan_node_any_exit(const struct plan_node *n) {
+    bool plain = n->handle_count > 0 && str_is(n->handles[0], "out");
+    return (n->kind->flags & KIND_ANY_EXIT) && !plain;
+}
+
 bool plan_node_decides(const struct plan_node *n) {
-    return n->handle_count > 1 || (n->kind && (n->kind->flags & KIND_ANY_EXIT));
+    return n->handle_count > 1 || (n->kind && plan_node_any_exit(n));
 }
 
 void plan_free(struct plan *p) {

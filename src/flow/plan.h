@@ -103,6 +103,7 @@ struct plan_node {
     int32_t priority;
     const struct schema *output_schema;
     bool has_error_edge;
+    bool has_timeout_edge;    /* some node needs its handle `timeout` */
     int32_t heads;            /* loop it heads, or -1 */
     const uint32_t *in_edges; /* forward edges, in order of needs */
     uint32_t in_count_edges;
@@ -176,6 +177,8 @@ static inline bool plan_edge_matches(const struct plan_edge *e, uint16_t handle)
     return e->handle == handle ||
            (e->handle == HANDLE_ANY && handle != HANDLE_ERROR && handle != HANDLE_LIMIT);
 }
+/* A plain need on it is any of its normal exits: it has no `out`. */
+bool plan_node_any_exit(const struct plan_node *n);
 /* True for conditions and choices: their on_error value names a handle (a constant text). */
 bool plan_node_decides(const struct plan_node *n);
 /* Frees the plan of a flow_compile and its children (never a child alone). NULL is fine. */

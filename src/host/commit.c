@@ -118,6 +118,14 @@ static void tell_events(struct run *r) {
     }
 }
 
+static void tell_verdicts(struct run *r) {
+    const struct host_observer *o = &r->host->options.observer;
+    for (uint32_t i = 0; o->verdict && i < r->out.verdict_count; i++) {
+        const struct engine_verdict *v = &r->out.verdicts[i];
+        o->verdict(o->ctx, r, v->ticket, (struct str){r->out.bytes.ptr + v->offset, v->len});
+    }
+}
+
 static void drop_decided(struct run *r) {
     struct happened *x;
     while ((x = queue_take(&r->decided))) {
@@ -140,6 +148,7 @@ static void run_committed(struct run *r, const struct store_change *c) {
     r->status = engine_status(r->engine);
     drop_decided(r);
     tell_events(r);
+    tell_verdicts(r);
     if (had_more && r->steps_written < engine_track_count(r->engine)) {
         run_make_ready(r); /* further rows of steps follow in commits of their own */
     }
@@ -208,11 +217,35 @@ static struct run *take_batch(struct host *h, uint32_t *out_count) {
     return batch;
 }
 
+static struct store_verdict *verdict_room(const struct run *batch, struct arena *a) {
+    size_t count = 1;
+    for (const struct run *r = batch; r; r = r->batch_next) {
+        count += r->out.verdict_count;
+    }
+    return ARENA_ARRAY(a, count, struct store_verdict);
+}
+
+/* What became of requests is recorded with what they led to: those of the inbox. */
+static void add_verdicts(const struct run *r, struct store_verdict *verdicts,
+                         struct store_batch *b) {
+    for (uint32_t i = 0; i < r->out.verdict_count; i++) {
+        const struct engine_verdict *v = &r->out.verdicts[i];
+        if (v->ticket > 0) {
+            verdicts[b->verdict_count++] = (struct store_verdict){
+                .inbox = v->ticket, .verdict = {r->out.bytes.ptr + v->offset, v->len}};
+        }
+    }
+}
+
 /* Puts together what is to be recorded of each run and records it. A run whose part cannot be made
  * (a blob too many for the disk, no memory) leaves the batch alone. */
 static enum err record(struct host *h, struct run **batch, struct store_batch *b, struct error *e) {
     uint32_t room = HOST_STEP_ROWS;
+    struct store_verdict *verdicts = verdict_room(*batch, &h->scratch);
     struct run **at = batch;
+    if (!verdicts) {
+        return error_nomem(e);
+    }
     while (*at) {
         struct run *r = *at;
         struct error why;
@@ -225,9 +258,11 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
             continue;
         }
         b->count += r->change != NULL;
+        add_verdicts(r, verdicts, b);
         at = &r->batch_next;
     }
-    return b->count == 0 ? OK : store_commit(h->options.store, b, e);
+    b->verdicts = verdicts;
+    return b->count + b->verdict_count == 0 ? OK : store_commit(h->options.store, b, e);
 }
 
 static void settle_batch(struct run *batch) {
@@ -235,6 +270,7 @@ static void settle_batch(struct run *batch) {
         if (!r->change) {
             r->failures = 0;
             drop_decided(r);
+            tell_verdicts(r);
         } else if (r->change->fenced) {
             run_fenced(r, r->change->key_taken);
         } else {

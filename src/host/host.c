@@ -38,10 +38,12 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     arena_init(&h->keys_memory, 0);
     map_init(&h->keys, &h->keys_memory);
     h->timer = io_timer_open(o->loop, woken, h);
+    h->log_timer = io_timer_open(o->loop, logs_due, h);
     h->launcher = io_launcher_open(o->loop);
     char name[256] = "";
     (void)!gethostname(name, sizeof name - 1);
-    enum err err = h->timer && h->launcher ? OK : error_nomem(e);
+    enum err err = h->timer && h->log_timer && h->launcher ? OK : error_nomem(e);
+    err = err ? err : inbox_open(h, e);
     err = err ? err
               : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
     err = err ? err : name_events(o->store, e);
@@ -77,8 +79,11 @@ void host_close(struct host *h) {
     if (h->launcher) {
         io_launcher_close(h->launcher);
     }
-    if (h->timer) {
-        io_timer_close(h->timer);
+    struct io_timer *timers[] = {h->timer, h->log_timer, h->inbox_timer};
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+        if (timers[i]) {
+            io_timer_close(timers[i]);
+        }
     }
     arena_fini(&h->keys_memory);
     arena_fini(&h->scratch);
@@ -219,8 +224,11 @@ enum err host_cancel(struct host *h, struct run *r, struct str by, struct error 
 
 enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     timers_due(h);
-    turn_decide(h);
-    enum err err = turn_commit(h, e);
+    enum err err = inbox_take(h, false, e);
+    if (!err) {
+        turn_decide(h);
+        err = turn_commit(h, e);
+    }
     if (err) {
         return err;
     }

@@ -33,6 +33,8 @@ struct host_observer {
     void (*log)(void *ctx, struct run *r, struct str step, const char *stream, struct str text);
     void (*chunk)(void *ctx, struct run *r, struct str step, struct str text);
     void (*ended)(void *ctx, struct run *r);
+    /* A request to this run is decided on: "accepted", or "refused: " and why. */
+    void (*verdict)(void *ctx, struct run *r, int64_t ticket, struct str text);
     /* The store refused for good, or another process has it: this execution is left as it was last
      * recorded. Its sub-workflows and what it is a sub-workflow of are lost with it. */
     void (*lost)(void *ctx, struct run *r, const struct error *e);
@@ -52,6 +54,7 @@ struct host_options {
     struct host_observer observer;
     struct host_secrets secrets; /* get may be NULL: there are none */
     struct net_client *net;      /* handed to kinds; NULL: there is no network */
+    uint32_t inbox_poll_ms;      /* how often to look for what others ask; 0: never */
 };
 
 #define HOST_SLOTS 64u
@@ -83,6 +86,30 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
+
+/* What people and other processes ask of an execution; in the inbox under the same names. */
+enum host_request_type { REQUEST_CANCEL, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_ANSWER };
+/* "cancel" ...; NULL beyond the last. */
+const char *host_request_name(enum host_request_type type);
+
+struct host_request {
+    enum host_request_type type;
+    struct str step;    /* ANSWER: which step; empty: the only one that waits */
+    struct value value; /* ANSWER */
+    struct str by;
+    int64_t
+        ticket; /* comes back with observer.verdict; negative (positive ones are of inbox rows), 0
+                     * for none */
+};
+/* Asks; decided with the next turn. Pause and resume reach the sub-workflows too. */
+enum err host_ask(struct host *h, struct run *r, const struct host_request *q, struct error *e);
+
+/* Nothing is being performed and nothing is left to decide: all that is live waits or is paused.
+ * What could still wake it: host_next_due, and requests. */
+bool host_at_rest(const struct host *h);
+/* Gives up what is live here: recorded as owned by nobody, to be taken over by anyone. Not while
+ * requests are open (ERR_CONFLICT: turn once more). Nothing of it goes on here afterwards. */
+enum err host_release(struct host *h, struct error *e) MUST_USE;
 
 /* One turn: decide, commit, perform, then wait for what comes (when wait and nothing is pending).
  * *out_busy: something may still happen; false after a wait that nothing could ever have ended,

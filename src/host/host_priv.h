@@ -27,6 +27,18 @@ enum port_state {
     PORT_CANCELLING, /* told to stop; what it says is ignored */
 };
 
+#define HOST_LOG_PIECE_BYTES 16384u /* a recorded piece of a step's log is at most so long */
+#define HOST_LOG_BYTES (1u << 20)   /* of one attempt; more is shown live and not kept */
+#define HOST_LOG_DELAY_NS 100000000 /* what is printed is recorded together for so long */
+
+/* What an attempt printed and is not recorded yet. */
+struct port_log {
+    struct buf text;
+    const char *stream;
+    size_t kept; /* bytes recorded so far */
+    bool cut;
+};
+
 /* One attempt that is being performed. */
 struct port {
     struct step_port port; /* first: kinds get this */
@@ -43,6 +55,7 @@ struct port {
     struct flight *flight;
     wall_us started;
     uint32_t calls;
+    struct port_log log;
     struct run *child;
     bool child_failed; /* could not be begun; told after start */
     struct error child_error;
@@ -89,7 +102,8 @@ struct run {
     uint32_t steps_written;
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
-    uint32_t failures; /* commits and decisions that failed in a row */
+    int64_t inbox_upto; /* rows up to this were taken */
+    uint32_t failures;  /* commits and decisions that failed in a row */
     uint32_t timers;
 };
 
@@ -106,6 +120,10 @@ struct host {
     const struct io_clock *clock;
     struct io_launcher *launcher;
     struct io_timer *timer;
+    struct io_timer *log_timer; /* armed while some port has a log to record */
+    struct io_timer *inbox_timer;
+    bool logs_pending;
+    bool inbox_due;
     struct run *runs;
     struct run *ready_first, *ready_last;
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
@@ -172,6 +190,18 @@ void perform_queued(struct host *h);
 void ports_cancel_all(struct run *r);
 /* Those whose attempt runs no more: the order to stop was lost with the state that gave it. */
 void ports_cancel_stale(struct run *r);
+
+/* ---- logs.c ---- */
+void port_log(struct step_port *sp, const char *stream, struct str text);
+/* Hands what the port printed so far to the run, to be recorded. */
+void port_log_flush(struct port *p);
+void port_log_free(struct port *p);
+void logs_due(void *host);
+
+/* ---- inbox.c ---- */
+/* Takes what others ask of the runs here; when the poll is due, or always. */
+enum err inbox_take(struct host *h, bool always, struct error *e) MUST_USE;
+enum err inbox_open(struct host *h, struct error *e) MUST_USE;
 
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);

@@ -56,6 +56,7 @@ static void port_free(struct port *p) {
         r->host->slots_used--;
     }
     ports_remove(p);
+    port_log_free(p);
     flight_unref(p->flight);
     free(p);
     run_let_go(r);
@@ -103,6 +104,7 @@ static void end_without_memory(struct port *p) {
 static void port_done(struct step_port *sp, const struct step_result *result) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
+    port_log_flush(p);
     struct happened *x = answer(p, INPUT_DONE);
     if (x) {
         x->result = *result;
@@ -122,6 +124,7 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
 static void port_fail(struct step_port *sp, const struct step_failure *failure) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
+    port_log_flush(p);
     struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
     if (x) {
         x->failure = *failure;
@@ -137,14 +140,6 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
         end_without_memory(p);
     }
     port_free(p);
-}
-
-static void port_log(struct step_port *sp, const char *stream, struct str text) {
-    struct port *p = port_of(sp);
-    const struct host_observer *o = &p->run->host->options.observer;
-    if (o->log && p->state != PORT_CANCELLING) {
-        o->log(o->ctx, p->run, flight_in(p->flight)->step, stream, text);
-    }
 }
 
 static void port_chunk(struct step_port *sp, struct str text) {
@@ -169,13 +164,26 @@ static void tell_call(struct port *p, enum input_type type, uint32_t call, struc
     run_happens(p->run, x);
 }
 
+/* The answer that an earlier attempt had to the same request. Durable: it was recorded before this
+ * attempt was scheduled. */
+static bool known_answer(struct port *p, uint32_t call, struct value request, struct value *out) {
+    const struct engine *g = p->run->lost ? NULL : p->run->engine;
+    const struct call *known = g ? engine_call_answered(g, p->step, call) : NULL;
+    return known && known->attempt < p->attempt && value_identical(known->request, request) &&
+           value_copy(flight_in(p->flight)->arena, known->answer, out);
+}
+
 static uint32_t port_call_begin(struct step_port *sp, struct value request,
                                 struct value *out_answer) {
     struct port *p = port_of(sp);
     *out_answer = value_null();
-    /* Numbers are unique in the step: an attempt starts where no earlier one can have come. */
-    uint32_t call = (p->attempt - 1) * 10000 + ++p->calls;
-    tell_call(p, INPUT_CALL_BEGUN, call, request);
+    if (p->calls == 0 && p->run->engine) {
+        p->calls = engine_calls_from(p->run->engine, p->step);
+    }
+    uint32_t call = ++p->calls;
+    if (!known_answer(p, call, request, out_answer)) {
+        tell_call(p, INPUT_CALL_BEGUN, call, request);
+    }
     return call;
 }
 

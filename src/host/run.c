@@ -335,6 +335,8 @@ static enum err attach(struct run *r, const struct store_execution *x, struct er
         return OK;
     }
     r->new_epoch = x->epoch + 1;
+    r->host->inbox_due =
+        r->host->options.inbox_poll_ms > 0; /* what was asked meanwhile comes first */
     return queue_start(r, e);
 }
 

@@ -35,4 +35,14 @@ void node_model_ask(struct step_port *port, const struct node_model *m, struct s
 /* For a kind's cancel. */
 void node_model_cancel(struct step_port *port);
 
+/* ---- on_timeout.c: for kinds that wait for somebody ---- */
+
+/* The field on_timeout: fail, or {value: ...}; needs timeout; reports. */
+void node_on_timeout_check(struct node_check *c, const char *field);
+/* The value that it gives; false when it gives none. */
+bool node_on_timeout(struct value on_timeout, struct value *out);
+/* Nothing came and no value is given: the handle timeout, or the error. */
+enum err node_timed_out(const struct step_in *in, struct value on_timeout, struct step_result *out,
+                        struct error *e) MUST_USE;
+
 #endif

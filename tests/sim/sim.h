@@ -94,9 +94,9 @@ struct seen_step {
     int64_t due_us;
     uint32_t started_attempt; /* of its handler, and when */
     int64_t started_us;
-    uint64_t last_call;   /* the newest call inside it */
-    uint32_t starts;      /* of its handler, in all lives */
-    uint64_t inputs_hash; /* of what the handler got first, 0 before */
+    uint64_t answered_calls; /* a bit for each call inside it that has its answer */
+    uint32_t starts;         /* of its handler, in all lives */
+    uint64_t inputs_hash;    /* of what the handler got first, 0 before */
 };
 struct seen_execution {
     struct seen_execution *next;

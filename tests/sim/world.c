@@ -225,8 +225,9 @@ static void talk(struct world *w, const struct open_port *o) {
     value_map_add(&b, STR("role"), value_text(STR("user")));
     value_map_add(&b, STR("content"), value_text(o->step->id));
     struct value said = value_map_done(&b);
-    uint32_t call = o->port->ops->call_begin(o->port, said, &(struct value){0});
-    if (rng_chance(&w->rng, 700)) {
+    struct value known;
+    uint32_t call = o->port->ops->call_begin(o->port, said, &known);
+    if (value_is_null(known) && rng_chance(&w->rng, 700)) {
         o->port->ops->call_done(o->port, call, said);
     }
     o->port->ops->log(o->port, "note", STR("talking"));

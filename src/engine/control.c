@@ -1,0 +1,99 @@
+/* What people ask of a whole execution: cancel, pause, resume. One table says which of them its
+ * status allows; what is refused is told with what is allowed.
+ */
+#include <stdio.h>
+
+#include "engine/engine_priv.h"
+
+/* status     | cancel | pause | resume
+ * pending    |  yes   |  yes  |  no
+ * running    |  yes   |  yes  |  no
+ * waiting    |  yes   |  yes  |  no
+ * paused     |  yes   |  no   |  yes
+ * the others |  no    |  no   |  no   */
+enum { MAY_CANCEL = 1, MAY_PAUSE = 2, MAY_RESUME = 4 };
+
+static unsigned allowed(enum exec_status s) {
+    if (exec_status_final(s)) {
+        return 0;
+    }
+    return s == EXEC_PAUSED ? MAY_CANCEL | MAY_RESUME : MAY_CANCEL | MAY_PAUSE;
+}
+
+/* Tells the verdict; true when the request is allowed. */
+static bool permit(struct engine *g, const struct engine_input *in, unsigned what, enum err *err,
+                   struct error *e) {
+    enum exec_status status = engine_status(g);
+    unsigned may = allowed(status);
+    char text[200];
+    if (may & what) {
+        *err = engine_verdict(g, in, NULL, e);
+        return *err == OK;
+    }
+    snprintf(text, sizeof text, "the execution is %s; allowed now: %s", exec_status_name(status),
+             may & MAY_RESUME  ? "resume, cancel"
+             : may & MAY_PAUSE ? "pause, cancel"
+                               : "nothing, it has ended");
+    *err = engine_verdict(g, in, text, e);
+    return false;
+}
+
+enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e) {
+    enum err err;
+    if (!permit(g, in, MAY_CANCEL, &err, e) || g->mode == MODE_STOPPED) {
+        return err;
+    }
+    struct event ev = {.kind = EVENT_CANCEL_REQUESTED, .reason = in->by};
+    err = engine_emit(g, &ev, e);
+    return err ? err : engine_wind_down(g, true, e);
+}
+
+enum err engine_on_pause(struct engine *g, const struct engine_input *in, struct error *e) {
+    enum err err;
+    if (!permit(g, in, MAY_PAUSE, &err, e)) {
+        return err;
+    }
+    struct event ev = {.kind = EVENT_EXECUTION_PAUSED, .reason = in->by};
+    return engine_emit(g, &ev, e);
+}
+
+/* What came due meanwhile is told again; the execution's time goes on. */
+static enum err tell_due(struct engine *g, struct error *e) {
+    enum err err = OK;
+    for (uint32_t i = 0; i < g->plan->node_count && g->waiting_steps && !err; i++) {
+        struct node_state *n = &g->nodes[i];
+        struct step_id step = {i, n->iteration, -1, n->generation};
+        if (n->status == STEP_WAITING) {
+            err = engine_tell_wait(g, step, n->attempt, n->due_us, e);
+        }
+        for (uint32_t k = 0; n->each && k < n->each->next && !err; k++) {
+            const struct item_state *item = &n->each->items[k];
+            step.index = k;
+            err = item->status == STEP_WAITING
+                      ? engine_tell_wait(g, step, item->attempt, item->due_us, e)
+                      : OK;
+        }
+    }
+    wall_us due = engine_deadline(g);
+    struct engine_effect fx = {.type = OUT_TIMER, .timer = INPUT_EXEC_TIMEOUT, .due = due};
+    return err || !due.us ? err : engine_emit_effect(g, &fx, e);
+}
+
+enum err engine_on_resume(struct engine *g, const struct engine_input *in, struct error *e) {
+    enum err err;
+    if (!permit(g, in, MAY_RESUME, &err, e)) {
+        return err;
+    }
+    struct event ev = {.kind = EVENT_EXECUTION_RESUMED, .reason = in->by};
+    err = engine_emit(g, &ev, e);
+    return err ? err : tell_due(g, e);
+}
+
+wall_us engine_deadline(const struct engine *g) {
+    bool counts = g->timeout_us && g->started.us && !g->paused;
+    return (wall_us){counts ? g->started.us + g->timeout_us + g->paused_us : 0};
+}
+
+struct str engine_paused_by(const struct engine *g) {
+    return g->paused ? g->paused_by : STR("");
+}

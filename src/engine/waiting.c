@@ -1,0 +1,225 @@
+/* Steps that wait for something outside: a person, a time. Begun without an effect, ended by an
+ * answer or by the time coming; both are decided here by what the kind's pure functions say.
+ *
+ * Invariant: an answer is taken at most once, by the step and iteration it names. Implements
+ * model.md "Delivery" (an answer names the step it answers).
+ */
+#include <stdio.h>
+
+#include "engine/engine_priv.h"
+
+static struct flight *flight_of(const struct engine *g, struct step_id step) {
+    struct item_state *item = engine_item_of(g, step);
+    return item ? item->flight : g->nodes[step.node].flight;
+}
+
+enum err engine_tell_wait(struct engine *g, struct step_id step, uint32_t attempt, int64_t due_us,
+                          struct error *e) {
+    struct engine_effect fx = {.type = OUT_TIMER,
+                               .step = step,
+                               .attempt = attempt,
+                               .timer = INPUT_WAIT_DUE,
+                               .due = {due_us}};
+    return due_us && g->out ? engine_emit_effect(g, &fx, e) : OK;
+}
+
+static struct step_failure failure_of(const struct error *why) {
+    return (struct step_failure){.class = FAILURE_PERMANENT,
+                                 .type = str_from(err_name(why->code)),
+                                 .message = str_from(why->message)};
+}
+
+enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
+                     struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[step.node];
+    struct step_wait wait = {.arena = flight_arena(f)};
+    struct error why;
+    enum err err = p->kind->wait(flight_in(f), g->now, &wait, &why);
+    if (err) {
+        struct step_failure failure = failure_of(&why);
+        return err == ERR_NOMEM ? error_nomem(e)
+                                : engine_attempt_failed(g, step, attempt, &failure, e);
+    }
+    struct event ev = event_of_step(EVENT_STEP_WAITING, step);
+    ev.attempt = attempt;
+    ev.due_us = wait.due.us;
+    ev.body = wait.request;
+    if (attempt == 1 && flight_recorded(f, &ev.inputs, &ev.scope)) {
+        return error_nomem(e);
+    }
+    err = engine_emit(g, &ev, e);
+    return err ? err : engine_tell_wait(g, step, attempt, wait.due.us, e);
+}
+
+/* The status of the step as an input names it; STEP_PENDING when it is not the current one. */
+static enum step_status status_now(const struct engine *g, struct step_id step) {
+    if (step.node >= g->plan->node_count || !step_current(g, step)) {
+        return STEP_PENDING;
+    }
+    const struct item_state *item = engine_item_of(g, step);
+    if (step.index >= 0 && !item) {
+        return STEP_PENDING;
+    }
+    return (enum step_status)(item ? item->status : g->nodes[step.node].status);
+}
+
+static uint32_t attempt_now(const struct engine *g, struct step_id step) {
+    const struct item_state *item = engine_item_of(g, step);
+    return item ? item->attempt : g->nodes[step.node].attempt;
+}
+
+/* Deadlines of people run on during a pause and fire after it: resume tells them again. */
+enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, struct error *e) {
+    if (g->paused || status_now(g, in->step) != STEP_WAITING ||
+        attempt_now(g, in->step) != in->attempt) {
+        return OK;
+    }
+    struct flight *f = flight_of(g, in->step);
+    struct step_result result = {.arena = flight_arena(f)};
+    struct step_wake wake = {.answered = false};
+    struct error why;
+    enum err err = g->plan->nodes[in->step.node].kind->woken(flight_in(f), &wake, &result, &why);
+    if (err) {
+        struct step_failure failure = failure_of(&why);
+        return err == ERR_NOMEM ? error_nomem(e)
+                                : engine_attempt_failed(g, in->step, in->attempt, &failure, e);
+    }
+    return engine_complete_step(g, in->step, in->attempt, &result, (wall_us){0}, e);
+}
+
+/* ---- answers ---- */
+
+struct waiters {
+    struct step_id only;
+    uint32_t count;
+    char names[400];
+};
+
+static void note_waiter(struct waiters *w, const struct engine *g, struct step_id step) {
+    char text[STEP_ID_BYTES];
+    struct str id = step_id_print(g->plan, step, text);
+    size_t used = strlen(w->names);
+    w->only = step;
+    if (used + id.len + 20 < sizeof w->names) {
+        snprintf(w->names + used, sizeof w->names - used, "%s%.*s", w->count ? ", " : "",
+                 STR_ARG(id));
+    } else if (used + 5 < sizeof w->names && w->names[used - 1] != '.') {
+        memcpy(w->names + used, " ...", 5);
+    }
+    w->count++;
+}
+
+/* All steps that wait, of one node or of all. */
+static void find_waiters(const struct engine *g, int64_t node, struct waiters *w) {
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        const struct node_state *n = &g->nodes[i];
+        struct step_id step = {i, n->iteration, -1, n->generation};
+        if (node >= 0 && i != (uint32_t)node) {
+            continue;
+        }
+        if (n->status == STEP_WAITING) {
+            note_waiter(w, g, step);
+        }
+        for (uint32_t k = 0; n->each && k < n->each->next; k++) {
+            step.index = k;
+            if (n->each->items[k].status == STEP_WAITING) {
+                note_waiter(w, g, step);
+            }
+        }
+    }
+}
+
+static enum err refuse(struct engine *g, const struct engine_input *in, struct error *e,
+                       const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+static enum err refuse(struct engine *g, const struct engine_input *in, struct error *e,
+                       const char *fmt, ...) {
+    char text[ERROR_MESSAGE_BYTES];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return engine_verdict(g, in, text, e);
+}
+
+/* The step waited once and was ended, by an answer or otherwise. */
+static enum err refuse_ended(struct engine *g, const struct engine_input *in, struct step_id step,
+                             struct error *e) {
+    enum step_status status = status_now(g, step);
+    char id[STEP_ID_BYTES];
+    struct str name = step_id_print(g->plan, step, id);
+    const struct track_slot *t = track_of(g, step);
+    const struct value *by = t ? value_get(t->t.meta, STR("answeredBy")) : NULL;
+    if (by && by->type == VALUE_TEXT) {
+        return refuse(g, in, e, "step %.*s was already answered, by %.*s", STR_ARG(name),
+                      STR_ARG(value_str(*by)));
+    }
+    return refuse(g, in, e, "step %.*s does not wait for an answer, it is %s", STR_ARG(name),
+                  step_status_name(status));
+}
+
+/* Which waiting step is meant; false when a refusal was told (or *err is set). */
+static bool find_target(struct engine *g, const struct engine_input *in, struct step_id *out,
+                        enum err *err, struct error *e) {
+    struct waiters w = {0};
+    struct step_id named = {0};
+    int64_t node = in->target.len ? plan_node_find(g->plan, in->target) : -1;
+    bool exact = in->target.len && step_id_parse(g->plan, in->target, &named);
+    if (in->target.len && !exact && node < 0) {
+        *err = refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));
+        return false;
+    }
+    if (exact && status_now(g, named) == STEP_WAITING) {
+        *out = named;
+        return true;
+    }
+    find_waiters(g, node, &w);
+    bool by_name = in->target.len == 0 || node >= 0;
+    if (by_name && w.count == 1) {
+        *out = w.only;
+        return true;
+    }
+    if (by_name && w.count > 1) {
+        *err = refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
+    } else if (node >= 0 && g->nodes[node].status != STEP_PENDING) {
+        named = (struct step_id){(uint32_t)node, g->nodes[node].iteration, -1,
+                                 g->nodes[node].generation};
+        *err = refuse_ended(g, in, named, e);
+    } else if (exact && node < 0 && step_current(g, named) &&
+               status_now(g, named) != STEP_PENDING) {
+        *err = refuse_ended(g, in, named, e);
+    } else if (in->target.len) {
+        *err = refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s",
+                      STR_ARG(in->target), w.count ? "; waiting: " : "", w.names);
+    } else {
+        *err = refuse(g, in, e, "no step waits for an answer");
+    }
+    return false;
+}
+
+static enum err take_answer(struct engine *g, const struct engine_input *in, struct step_id step,
+                            struct error *e) {
+    struct flight *f = flight_of(g, step);
+    uint32_t attempt = attempt_now(g, step);
+    struct step_result result = {.arena = flight_arena(f)};
+    struct step_wake wake = {.answered = true, .answer = in->value, .by = in->by};
+    struct error why;
+    enum err err = g->plan->nodes[step.node].kind->woken(flight_in(f), &wake, &result, &why);
+    if (err == ERR_NOMEM) {
+        return error_nomem(e);
+    }
+    if (err) {
+        return engine_verdict(g, in, why.message, e);
+    }
+    err = engine_verdict(g, in, NULL, e);
+    return err ? err : engine_complete_step(g, step, attempt, &result, (wall_us){0}, e);
+}
+
+enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e) {
+    struct step_id step;
+    enum err err = OK;
+    if (exec_status_final(g->status)) {
+        return refuse(g, in, e, "the execution has ended (%s)", exec_status_name(g->status));
+    }
+    return find_target(g, in, &step, &err, e) ? take_answer(g, in, step, e) : err;
+}

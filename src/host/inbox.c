@@ -1,0 +1,197 @@
+/* What people and other processes ask: taken from the inbox of the store, or handed over in this
+ * process. Each request becomes an input of the engine; its verdict is recorded in one transaction
+ * with what it led to, so a request is neither lost nor done twice.
+ */
+#include "host/host_priv.h"
+
+static const struct {
+    const char *name;
+    enum input_type input;
+} requests[] = {
+    [REQUEST_CANCEL] = {"cancel", INPUT_CANCEL},
+    [REQUEST_PAUSE] = {"pause", INPUT_PAUSE},
+    [REQUEST_RESUME] = {"resume", INPUT_RESUME},
+    [REQUEST_ANSWER] = {"answer", INPUT_ANSWER},
+};
+
+const char *host_request_name(enum host_request_type type) {
+    return (size_t)type < ARRAY_LEN(requests) ? requests[type].name : NULL;
+}
+
+static enum err hand_over(struct run *r, const struct host_request *q, struct error *e) {
+    struct happened *x = happened_new(requests[q->type].input);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.ticket = q->ticket;
+    x->in.by = q->by.len ? arena_str(&x->arena, q->by) : STR("");
+    x->in.target = q->step.len ? arena_str(&x->arena, q->step) : STR("");
+    if (!x->in.by.ptr || !x->in.target.ptr || !value_copy(&x->arena, q->value, &x->in.value)) {
+        happened_free(x);
+        return error_nomem(e);
+    }
+    run_happens(r, x);
+    return OK;
+}
+
+static bool is_below(const struct run *r, const struct run *root) {
+    while (r->parent) {
+        r = r->parent->run;
+        if (r == root) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err host_ask(struct host *h, struct run *r, const struct host_request *q, struct error *e) {
+    enum err err = hand_over(r, q, e);
+    bool tree = q->type == REQUEST_PAUSE || q->type == REQUEST_RESUME;
+    struct host_request same = *q;
+    same.ticket = 0; /* the verdict is that of the execution that was named */
+    for (struct run *x = h->runs; x && tree && !err; x = x->next) {
+        if (!x->ended && !x->lost && is_below(x, r)) {
+            err = hand_over(x, &same, e);
+        }
+    }
+    return err;
+}
+
+/* ---- rows of the inbox ---- */
+
+static struct run *run_of(struct host *h, int64_t num) {
+    struct run *r = h->runs;
+    while (r && (r->num != num || r->ended || r->lost || !r->engine)) {
+        r = r->next;
+    }
+    return r;
+}
+
+static bool read_type(struct str name, enum host_request_type *out) {
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        if (str_is(name, requests[i].name)) {
+            *out = (enum host_request_type)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The payload is {by, value}; what this version does not know is left for one that does. */
+static enum err take_row(struct host *h, struct run *r, const struct store_inbox *row,
+                         struct arena *a, struct error *e) {
+    struct host_request q = {.step = row->step, .ticket = row->id};
+    struct value payload = value_null();
+    struct error why;
+    if (!read_type(row->kind, &q.type) ||
+        (row->payload.len && value_parse_json(a, row->payload, &payload, &why))) {
+        return OK;
+    }
+    const struct value *by = value_get(payload, STR("by"));
+    const struct value *value = value_get(payload, STR("value"));
+    q.by = by && by->type == VALUE_TEXT ? value_str(*by) : STR("");
+    q.value = value ? *value : value_null();
+    return host_ask(h, r, &q, e);
+}
+
+static void poll_due(void *ctx) {
+    struct host *h = ctx;
+    h->inbox_due = true;
+    io_timer_start(h->inbox_timer, (int64_t)h->options.inbox_poll_ms * 1000000);
+}
+
+enum err inbox_open(struct host *h, struct error *e) {
+    if (!h->options.inbox_poll_ms) {
+        return OK;
+    }
+    h->inbox_timer = io_timer_open(h->options.loop, poll_due, h);
+    if (!h->inbox_timer) {
+        return error_nomem(e);
+    }
+    poll_due(h);
+    return OK;
+}
+
+enum err inbox_take(struct host *h, bool always, struct error *e) {
+    struct store_inbox *rows;
+    uint32_t count;
+    struct error ignored;
+    struct arena a;
+    if (!always && !h->inbox_due) {
+        return OK;
+    }
+    h->inbox_due = false;
+    arena_init(&a, 0);
+    if (store_inbox_open(h->options.store, 0, &a, &rows, &count, &ignored)) {
+        count = 0; /* a store that cannot be read now is asked again */
+    }
+    enum err err = OK;
+    for (uint32_t i = 0; i < count && !err; i++) {
+        struct run *r = run_of(h, rows[i].execution);
+        if (r && rows[i].id > r->inbox_upto) {
+            err = take_row(h, r, &rows[i], &a, e);
+            r->inbox_upto = rows[i].id;
+        }
+    }
+    arena_fini(&a);
+    return err;
+}
+
+/* ---- leaving ---- */
+
+bool host_at_rest(const struct host *h) {
+    if (h->ready_first || h->slots_used) {
+        return false;
+    }
+    for (const struct run *r = h->runs; r; r = r->next) {
+        for (const struct port *p = r->ports; p; p = p->next) {
+            if (!p->child) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool is_live(const struct run *r) { return !r->ended && !r->lost && r->engine; }
+
+static enum err release_all(struct host *h, struct error *e) {
+    struct store_batch b = {0};
+    uint32_t count = 0;
+    enum err err = OK;
+    for (struct run *r = h->runs; r; r = r->next) {
+        count += is_live(r);
+    }
+    arena_reset(&h->scratch);
+    b.changes = ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change);
+    if (!b.changes) {
+        return error_nomem(e);
+    }
+    for (struct run *r = h->runs; r && !err; r = r->next) {
+        struct store_change *c = &b.changes[b.count];
+        if (is_live(r) && !r->is_new) {
+            *c = (struct store_change){.num = r->num,
+                                       .epoch = r->epoch,
+                                       .last_seq = r->last_seq,
+                                       .last_event = r->last_event};
+            err = row_make(r, &h->scratch, &c->row, e);
+            b.count++;
+        }
+    }
+    return err || b.count == 0 ? err : store_commit(h->options.store, &b, e);
+}
+
+enum err host_release(struct host *h, struct error *e) {
+    enum err err = inbox_take(h, true, e);
+    if (!err && h->ready_first) {
+        err = error_set(e, ERR_CONFLICT, "there are requests to be decided on");
+    }
+    err = err ? err : release_all(h, e);
+    for (struct run *r = h->runs; r && !err; r = r->next) {
+        if (is_live(r)) {
+            r->lost = true;
+            h->live_runs--;
+        }
+    }
+    return err;
+}

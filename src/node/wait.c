@@ -1,0 +1,90 @@
+/* wait: lets time pass: for a duration, or until a moment.
+ *
+ * Nothing runs while it waits: the moment is recorded with the step, so a wait goes on over a
+ * crash, and one whose time passed meanwhile is over at once.
+ */
+#include "flow/plan.h"
+#include "node/node_priv.h"
+
+enum { FOR, UNTIL, FIELDS };
+
+static const struct field fields[FIELDS] = {
+    [FOR] = {.name = "for",
+             .type = FIELD_DURATION,
+             .one_of = "moment",
+             .doc = "how long, from when the step is ready: 30s, 1h30m"},
+    [UNTIL] = {.name = "until",
+               .type = FIELD_STRUCTURE,
+               .one_of = "moment",
+               .doc = "the moment: an RFC 3339 time as text, or {{ }} with a timestamp; one that "
+                      "has passed does not wait"},
+};
+
+static bool read_moment(struct value v, int64_t *out_us) {
+    int64_t seconds = 0;
+    int32_t ns = 0;
+    if (v.type == VALUE_TIMESTAMP) {
+        *out_us = v.num * 1000000 + v.extra / 1000;
+        return true;
+    }
+    if (v.type != VALUE_TEXT || !time_parse_rfc3339(str_trim(value_str(v)), &seconds, &ns)) {
+        return false;
+    }
+    *out_us = seconds * 1000000 + ns / 1000;
+    return true;
+}
+
+static void check(struct node_check *c) {
+    struct value until = check_literal(c, "until");
+    int64_t ignored;
+    if (!value_is_null(until) && !read_moment(until, &ignored)) {
+        check_error(c, "until", "bad_value",
+                    "until must be a time like 2026-12-24T18:00:00Z, or {{ }} with one");
+    }
+}
+
+static enum err wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                     struct error *e) {
+    struct value_builder b;
+    bool until = in->node->field_marks[UNTIL].line != 0;
+    out->due.us = now.us + in->fields[FOR].num;
+    if (until && !read_moment(in->fields[UNTIL], &out->due.us)) {
+        struct buf shown;
+        buf_init(&shown, 0);
+        value_print_short(in->fields[UNTIL], 80, &shown);
+        error_at(e, ERR_INVALID, in->node->field_marks[UNTIL],
+                 "\"until\" must be a time like 2026-12-24T18:00:00Z, not %.*s",
+                 STR_ARG(buf_str(&shown)));
+        buf_fini(&shown);
+        return ERR_INVALID;
+    }
+    out->due.us = out->due.us > 0 ? out->due.us : 1; /* long ago, but not never */
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("time")));
+    out->request = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
+static enum err woken(const struct step_in *in, const struct step_wake *w, struct step_result *out,
+                      struct error *e) {
+    (void)in;
+    if (w->answered) {
+        return error_set(e, ERR_INVALID, "the step waits for a time, not for an answer");
+    }
+    out->body = value_null();
+    return OK;
+}
+
+const struct node_kind node_wait = {
+    .name = "wait",
+    .doc = "lets time pass: for a while, or until a moment",
+    .body_doc = "null",
+    .fields = fields,
+    .field_count = FIELDS,
+    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+    .example = "type: wait\n"
+               "for: 10ms\n",
+    .check = check,
+    .wait = wait,
+    .woken = woken,
+};
