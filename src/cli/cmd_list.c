@@ -5,7 +5,7 @@
  * together from as many of the store's as it takes. Executions of sub-workflows belong to their
  * parents and are shown with --all only.
  */
-#include "cli/details.h"
+#include "cli/waiting.h"
 
 struct page {
     const struct store_execution **rows;
@@ -209,6 +209,11 @@ static int run(struct cli *c) {
         return cli_fail(c, ERR_NOMEM, NULL, "out of memory");
     }
     err = session_open(&s, c, false);
+    if (!err && cli_has(c, "waiting")) {
+        err = waiting_list(&s, &f);
+        session_close(&s);
+        return err ? err_exit_code(err) : 0;
+    }
     err = err ? err : read_page(&s, &f, status, &p);
     if (!err && cli_has(c, "json")) {
         print_json(c, &p);
@@ -225,12 +230,14 @@ static const struct cli_option options[] = {
     {"label", 0, "NAME=VALUE", "only those with this label"},
     {"limit", 0, "N", "at most so many, 1 to 1000 (50)"},
     {"after", 0, "ID", "goes on behind the last one of the page before"},
+    {"waiting", 0, NULL, "the steps that wait for people, of any execution that has not ended"},
     {"all", 0, NULL, "also executions of sub-workflows"},
     {"json", 0, NULL, "prints {items, next} as JSON"},
 };
 
 static const struct cli_example examples[] = {
     {"cairn list", "the newest executions"},
+    {"cairn list --waiting", "what people are asked for"},
     {"cairn list --status failed --workflow triage", "what went wrong with one workflow"},
     {"cairn list --label team=support --json", "for programs; `next` is the --after of more"},
 };

@@ -1,55 +1,13 @@
-/* cairn run: submits a workflow to a host of its own and stays until it ends.
+/* cairn run: submits a workflow to a host of its own and stays until it ends, or waits for what
+ * nobody here can give.
  *
  * stdout carries the result alone (or, with --json or --json-lines, the documents), stderr the
- * progress. The first SIGINT or SIGTERM starts nothing new, stops what runs and leaves: what is
- * recorded stays, the execution is found as interrupted. The second leaves at once; the launcher
- * then kills what is left of its processes.
+ * progress.
  */
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/running.h"
 #include "node/node.h"
-
-/* ---- what the host tells ---- */
-
-static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
-    watch_event(&((struct running *)ctx)->watch, r, ev);
-}
-
-static void on_log(void *ctx, struct run *r, struct str step, const char *stream, struct str text) {
-    watch_log(&((struct running *)ctx)->watch, r, step, stream, text);
-}
-
-static void on_chunk(void *ctx, struct run *r, struct str step, struct str text) {
-    watch_chunk(&((struct running *)ctx)->watch, r, step, text);
-}
-
-static void on_ended(void *ctx, struct run *r) {
-    struct running *x = ctx;
-    x->ended = x->ended || r == x->run;
-}
-
-static void on_lost(void *ctx, struct run *r, const struct error *e) {
-    struct running *x = ctx;
-    (void)r; /* a lost sub-workflow leaves its parent without an end as well */
-    if (!x->lost) {
-        x->lost = true;
-        x->why_lost = *e;
-    }
-}
-
-static void on_signal(void *ctx, int signo) {
-    struct running *x = ctx;
-    (void)signo;
-    if (++x->stops > 1) {
-        _exit(EXIT_INTERRUPT);
-    }
-    watch_notice(&x->watch, STR("stopping what runs; once more leaves at once\n"));
-}
-
-/* ---- beginning ---- */
 
 /* Environment variables that the workflow lists: recorded, so a later owner sees the same. */
 static enum err read_env(struct running *x, struct value *out) {
@@ -72,88 +30,26 @@ static enum err read_env(struct running *x, struct value *out) {
     return b.ok ? OK : ERR_NOMEM;
 }
 
-static enum watch_form form_of(struct cli *c) {
-    if (cli_has(c, "json-lines")) {
-        return WATCH_JSON_LINES;
-    }
-    if (cli_has(c, "quiet")) {
-        return WATCH_NOTHING;
-    }
-    return c->err.terminal ? WATCH_LIVE : WATCH_PLAIN;
-}
-
-static enum err open_all(struct running *x) {
-    const struct host_observer observer = {x, on_event, on_log, on_chunk, on_ended, NULL, on_lost};
-    enum err err = session_open(&x->s, x->c, true);
-    err = err ? err : session_open_loop(&x->s);
-    if (err) {
-        return err;
-    }
-    x->signals[0] = io_signal_open(x->s.loop, SIGINT, on_signal, x);
-    x->signals[1] = io_signal_open(x->s.loop, SIGTERM, on_signal, x);
-    x->watch =
-        (struct watch){.cli = x->c, .store = x->s.store, .loop = x->s.loop, .plan = x->w.plan};
-    err = watch_open(&x->watch, form_of(x->c));
-    if (err || !x->signals[0] || !x->signals[1]) {
-        cli_fail(x->c, ERR_NOMEM, NULL, "out of memory");
-        return ERR_NOMEM;
-    }
-    return session_open_host(&x->s, &observer);
-}
-
-static enum err submit(struct running *x, struct host_submission *sub) {
-    struct error e = {0};
-    enum err err = host_submit(x->s.host, sub, &x->run, &e);
-    if (err) {
-        cli_fail_error(x->c, &e, NULL);
-        return err;
-    }
-    x->id = arena_str(&x->c->arena, run_id(x->run));
-    return OK;
-}
-
-/* Until it ends, is lost (a lost sub-workflow never ends its parent), or somebody wants out. */
-static enum err turn_until_end(struct running *x, struct error *e) {
-    bool busy = true;
-    enum err err = OK;
-    while (busy && !x->stops && !x->lost && !err) {
-        err = host_turn(x->s.host, true, &busy, e);
-    }
-    return err;
-}
-
 static int run_workflow(struct running *x, struct host_submission *sub) {
     struct error e = {0};
-    enum err err = open_all(x);
-    err = err ? err : submit(x, sub);
+    struct run *r;
+    enum err err = running_open(x, true);
     if (err) {
-        watch_close(&x->watch);
         return err_exit_code(err);
     }
-    err = turn_until_end(x, &e);
-    watch_close(&x->watch);
-    if (err) {
+    if (host_submit(x->s.host, sub, &r, &e)) {
         return cli_fail_error(x->c, &e, NULL);
     }
-    return x->ended ? run_tell_end(x) : x->lost ? run_tell_lost(x) : run_tell_interrupted(x);
-}
-
-static void close_all(struct running *x) {
-    host_close(x->s.host);
-    x->s.host = NULL;
-    io_signal_close(x->signals[0]);
-    io_signal_close(x->signals[1]);
-    session_close(&x->s);
-    workflow_close(&x->w);
+    err = running_watch(x, r);
+    err = err ? err : running_turn(x);
+    return err ? err_exit_code(err) : running_tell(x);
 }
 
 static int run(struct cli *c) {
     struct running x = {.c = c};
     struct host_submission sub = {0};
-    if (cli_has(c, "json") && cli_has(c, "json-lines")) {
-        return cli_fail(c, ERR_USAGE, NULL, "--json and --json-lines exclude each other");
-    }
-    enum err err = cli_duration(c, "timeout", &sub.timeout_us);
+    enum err err = running_options_check(c);
+    err = err ? err : cli_duration(c, "timeout", &sub.timeout_us);
     err = err ? err : cli_labels(c, &sub.labels);
     if (err) {
         return err_exit_code(err);
@@ -167,7 +63,7 @@ static int run(struct cli *c) {
     sub.plan = x.w.plan;
     sub.folder = x.w.folder;
     int status = err ? err_exit_code(err) : run_workflow(&x, &sub);
-    close_all(&x);
+    running_close(&x);
     return status;
 }
 
@@ -175,9 +71,7 @@ static const struct cli_option options[] = {
     {"input", 'i', "NAME=TEXT", "an input, read by its declared type; NAME:=JSON; @FILE.json"},
     {"timeout", 0, "DURATION", "fails the execution when it takes longer: 90s, 1h30m"},
     {"label", 0, "NAME=VALUE", "a label to find it by; may be given several times"},
-    {"json", 0, NULL, "prints the whole execution as one JSON document when it has ended"},
-    {"json-lines", 0, NULL, "prints each event as a line of JSON as it is recorded"},
-    {"quiet", 'q', NULL, "prints the result alone, no progress"},
+    RUNNING_OPTIONS,
 };
 
 static const struct cli_example examples[] = {
@@ -192,8 +86,10 @@ const struct command command_run = {
     .name = "run",
     .arguments = "WORKFLOW",
     .doc = "runs a workflow, durable from its first step, and prints its result",
-    .details = "Exit status: 0 completed, 1 failed, partial or cancelled, 2 wrong usage or an "
-               "invalid\nworkflow, 3 left waiting, 4 store trouble, 130 interrupted.",
+    .details = "At a step that asks, a terminal prompts; from a pipe the command that answers is "
+               "printed.\nCtrl-C pauses: what runs is ended and recorded. Twice leaves at once.\n"
+               "Exit status: 0 completed, 1 failed, partial or cancelled, 2 wrong usage or an "
+               "invalid\nworkflow, 3 left waiting or paused, 4 store trouble, 130 interrupted.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -71,7 +71,8 @@ static bool is_final(struct str status) {
 }
 
 struct str details_status(const struct store_execution *x) {
-    bool idle = is_final(x->row.status) || str_is(x->row.status, "paused");
+    bool left = x->host == 0 && str_is(x->row.status, "waiting");
+    bool idle = is_final(x->row.status) || str_is(x->row.status, "paused") || left;
     return idle || x->owner_alive ? x->row.status : STR("interrupted");
 }
 

@@ -11,9 +11,27 @@ int run_tell_interrupted(struct running *x) {
     x->s.host = NULL;
     sink_printf(&x->c->err,
                 "interrupted: execution %.*s was left as it was and is kept\n"
-                "    look at it: cairn results %.*s%.*s\n",
+                "    go on with it: cairn resume %.*s%.*s\n",
                 STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
     return EXIT_INTERRUPT;
+}
+
+/* It waits for somebody, or is paused; nobody runs it now, and anybody may go on with it. */
+int run_tell_left(struct running *x) {
+    struct str store = session_store_option(&x->s);
+    bool paused = run_status(x->run) == EXEC_PAUSED;
+    struct details d = {0};
+    struct error e = {0};
+    if (cli_has(x->c, "json") && details_open(&x->s, x->id, &d, &e) == OK) {
+        cli_print_json(x->c, details_json(&x->c->arena, &d.stored, d.now, &d));
+    }
+    details_close(&d);
+    sink_printf(&x->c->err,
+                paused ? "paused: execution %.*s\n    go on: cairn resume %.*s%.*s\n"
+                       : "waiting: execution %.*s goes on when it is answered\n"
+                         "    what it waits for: cairn explain %.*s%.*s\n",
+                STR_ARG(x->id), STR_ARG(x->id), STR_ARG(store));
+    return x->interrupts ? EXIT_INTERRUPT : EXIT_WAITING;
 }
 
 int run_tell_lost(struct running *x) {
@@ -42,8 +60,7 @@ static void print_failure(struct running *x, const struct details *d) {
     buf_init(&b, 0);
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
-    buf_printf(&b, "    look further: cairn results %.*s --verbose%.*s\n", STR_ARG(x->id),
-               STR_ARG(store));
+    buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
     sink_flush(&x->c->err, &b);
     buf_fini(&b);
 }
@@ -62,7 +79,7 @@ int run_tell_end(struct running *x) {
             details_close(&d);
             return cli_fail_error(x->c, &e, NULL);
         }
-        d.plan = x->w.plan; /* its marks name the file as it was typed */
+        d.plan = x->w.plan ? x->w.plan : d.plan; /* its marks name the file as it was typed */
     }
     if (json) {
         cli_print_json(x->c, details_json(&x->c->arena, &d.stored, d.now, &d));

@@ -1,30 +1,58 @@
-/* One `cairn run` while it lasts: what cmd_run.c begins and run_end.c tells the end of.
+/* An execution while this process runs it, whether it was submitted here (`run`) or taken over
+ * (`resume`, `answer`, `cancel`): what happens is watched, people are asked on a terminal, Ctrl-C
+ * pauses, and the end is told.
  *
- * Owned by cmd_run.c, which opens and closes everything in it.
+ * Owned by the command, which calls the functions in this order: open, attach, turn, tell, close.
  */
 #ifndef CAIRN_CLI_RUNNING_H
 #define CAIRN_CLI_RUNNING_H
 
 #include "cli/load.h"
 #include "cli/outcome.h"
+#include "cli/prompt.h"
 #include "cli/watch.h"
 
 struct running {
     struct cli *c;
     struct session s;
-    struct workflow w;
+    struct workflow w; /* of `run` only */
     struct watch watch;
+    struct prompt prompt;
     struct run *run;
     struct str id;
     struct io_signal *signals[2];
-    uint32_t stops; /* signals that came */
-    bool ended, lost;
+    uint32_t interrupts; /* SIGINT that came */
+    bool leaving;        /* SIGTERM: without waiting for what runs */
+    bool ended, lost, left;
     struct error why_lost;
+    int64_t ticket; /* of a request whose verdict is awaited, 0 none */
+    struct str verdict;
 };
 
-/* The three ways out; each gives the exit status. */
+/* The session with its store (made when make), loop and host, and the signals. Reported. */
+enum err running_open(struct running *x, bool make) MUST_USE;
+/* The execution that this process runs from now on: shown as the options say. Reported. */
+enum err running_watch(struct running *x, struct run *r) MUST_USE;
+/* Turns until it ends, is lost, waits for what nobody here can give, is paused, or somebody wants
+ * out. Reported. */
+enum err running_turn(struct running *x) MUST_USE;
+/* Tells how it ended or was left; gives the exit status. */
+int running_tell(struct running *x);
+void running_close(struct running *x);
+
+/* The options that all these commands have, for their tables. */
+#define RUNNING_OPTIONS                                                                     \
+    {"json", 0, NULL, "prints the whole execution as one JSON document at the end"},        \
+        {"json-lines", 0, NULL, "prints each event as a line of JSON as it is recorded"}, { \
+        "quiet", 'q', NULL, "prints the result alone, no progress"                          \
+    }
+/* --json and --json-lines exclude each other. Reported. */
+enum err running_options_check(struct cli *c) MUST_USE;
+
+/* ---- run_end.c: the ways out; each gives the exit status ---- */
 int run_tell_end(struct running *x);
 int run_tell_lost(struct running *x);
 int run_tell_interrupted(struct running *x);
+int run_tell_left(struct running *x);
 
 #endif

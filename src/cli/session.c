@@ -10,6 +10,8 @@
 
 #include "node/node.h"
 
+#define INBOX_POLL_MS 50 /* how soon what another process asks is seen */
+
 /* $XDG_STATE_HOME when it is absolute (the XDG base directory rules ignore it otherwise), else
  * ~/.local/state. */
 static struct str default_store(struct arena *a) {
@@ -65,8 +67,11 @@ enum err session_open_loop(struct session *s) {
 
 enum err session_open_host(struct session *s, const struct host_observer *observer) {
     struct error e = {0};
-    struct host_options o = {
-        .store = s->store, .loop = s->loop, .kinds = s->kinds, .observer = *observer};
+    struct host_options o = {.store = s->store,
+                             .loop = s->loop,
+                             .kinds = s->kinds,
+                             .observer = *observer,
+                             .inbox_poll_ms = INBOX_POLL_MS};
     enum err err = host_open(&o, &s->host, &e);
     if (err) {
         s->host = NULL;
@@ -97,6 +102,12 @@ struct str session_store_option(const struct session *s) {
 }
 
 wall_us session_now(void) { return io_clock_system.wall(io_clock_system.ctx); }
+
+struct str session_user(struct session *s) {
+    const struct passwd *user = getpwuid(getuid());
+    return user ? arena_str(&s->cli->arena, str_from(user->pw_name))
+                : arena_printf(&s->cli->arena, "user %u", (unsigned)getuid());
+}
 
 /* ---- ids ---- */
 

@@ -28,6 +28,9 @@ void session_close(struct session *s);
 struct str session_store_option(const struct session *s);
 wall_us session_now(void);
 
+/* Who uses this, for what is recorded of requests. */
+struct str session_user(struct session *s);
+
 /* The one execution that an id, a unique prefix of one or @last means: its whole id. A word that
  * means none or several is reported with the candidates. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
 enum err session_find(struct session *s, const char *word, struct str *out_id) MUST_USE;

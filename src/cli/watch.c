@@ -104,8 +104,10 @@ static void apply(struct watch *w, const struct event *ev) {
     n->order = ++w->changes;
     switch ((int)ev->kind) {
     case EVENT_STEP_SCHEDULED:
+    case EVENT_STEP_WAITING:
         if (!item) {
             begin_node(n, ev);
+            n->status = ev->kind == EVENT_STEP_WAITING ? STEP_WAITING : STEP_RUNNING;
         }
         break;
     case EVENT_FOREACH_STARTED: begin_foreach(n, ev); break;
@@ -153,47 +155,47 @@ static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str
     return store_blob_get(ctx, hash, a, out, e);
 }
 
-static bool decode(struct watch *w, struct run *r, const struct host_event *raw,
+static bool decode(struct watch *w, const struct watch_source *of, const struct host_event *raw,
                    struct event *out) {
-    bool whole = w->ops->wants_bodies || raw->kind == EVENT_FOREACH_STARTED;
+    bool whole = w->ops->wants_bodies || raw->kind == EVENT_FOREACH_STARTED ||
+                 raw->kind == EVENT_STEP_WAITING;
     struct event_fetch fetch = {w->store, whole ? get_blob : skip_blob};
     *out = (struct event){.kind = raw->kind, .seq = raw->seq, .at = raw->at};
-    out->has_step = raw->step.len && step_id_parse(run_plan(r), raw->step, &out->step);
+    out->has_step = raw->step.len && step_id_parse(of->plan, raw->step, &out->step);
     return event_decode(raw->body, &fetch, &w->scratch, out, NULL) == OK;
 }
 
-void watch_event(void *ctx, struct run *r, const struct host_event *raw) {
-    struct watch *w = ctx;
+void watch_event(struct watch *w, const struct watch_source *of, const struct host_event *raw) {
     struct event ev;
-    if (!w->ops || !decode(w, r, raw, &ev)) {
+    if (!w->ops || !decode(w, of, raw, &ev)) {
         return;
     }
-    struct watch_event x = {.run = r,
-                            .child = run_is_child(r),
-                            .seq = raw->seq,
-                            .at = raw->at,
-                            .step = raw->step,
-                            .ev = &ev};
-    if (!x.child && ev.has_step) {
+    struct watch_event x = {.of = of, .seq = raw->seq, .at = raw->at, .step = raw->step, .ev = &ev};
+    if (!of->child && ev.has_step) {
         apply(w, &ev);
     }
     w->ops->event(w, &x);
     arena_reset(&w->scratch);
 }
 
-void watch_log(void *ctx, struct run *r, struct str step, const char *stream, struct str text) {
-    struct watch *w = ctx;
+void watch_log(struct watch *w, const struct watch_source *of, struct str step, const char *stream,
+               struct str text) {
     if (w->ops && w->ops->log) {
-        w->ops->log(w, r, step, stream, text);
+        w->ops->log(w, of, step, stream, text);
     }
 }
 
-void watch_chunk(void *ctx, struct run *r, struct str step, struct str text) {
-    struct watch *w = ctx;
+void watch_chunk(struct watch *w, const struct watch_source *of, struct str step, struct str text) {
     struct step_id id;
-    if (w->ops && w->ops->redraw && !run_is_child(r) && step_id_parse(w->plan, step, &id)) {
+    if (w->ops && w->ops->redraw && !of->child && step_id_parse(w->plan, step, &id)) {
         note(&w->nodes[id.node], text);
         w->ops->redraw(w);
+    }
+}
+
+void watch_hold(struct watch *w, bool on) {
+    if (w->ops && w->ops->hold) {
+        w->ops->hold(w, on);
     }
 }
 

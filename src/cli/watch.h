@@ -19,9 +19,15 @@ struct watch_node {
     char note[160]; /* its error, or the last it said */
 };
 
+/* Whose event it is. */
+struct watch_source {
+    struct str id;
+    const struct plan *plan;
+    bool child; /* a sub-workflow of the watched execution */
+};
+
 struct watch_event {
-    struct run *run;
-    bool child; /* of a sub-workflow */
+    const struct watch_source *of;
     uint64_t seq;
     wall_us at;
     struct str step;
@@ -32,10 +38,11 @@ struct watch;
 struct watch_ops {
     bool wants_bodies; /* large values are fetched from the store */
     void (*event)(struct watch *w, const struct watch_event *x);
-    void (*log)(struct watch *w, struct run *r, struct str step, const char *stream,
+    void (*log)(struct watch *w, const struct watch_source *of, struct str step, const char *stream,
                 struct str text);
     void (*notice)(struct watch *w, struct str text); /* a line of our own; NULL: just written */
-    void (*redraw)(struct watch *w); /* something changed that is no event; may be NULL */
+    void (*redraw)(struct watch *w);        /* something changed that is no event; may be NULL */
+    void (*hold)(struct watch *w, bool on); /* may be NULL */
     void (*close)(struct watch *w);
 };
 
@@ -58,17 +65,20 @@ enum err watch_open(struct watch *w, enum watch_form form) MUST_USE;
 /* The last picture; then it is silent. */
 void watch_close(struct watch *w);
 
-/* For struct host_observer; ctx is a struct watch. */
-void watch_event(void *ctx, struct run *r, const struct host_event *ev);
-void watch_log(void *ctx, struct run *r, struct str step, const char *stream, struct str text);
-void watch_chunk(void *ctx, struct run *r, struct str step, struct str text);
+/* What happened; for a struct host_observer of who runs it, or for who reads the journal. */
+void watch_event(struct watch *w, const struct watch_source *of, const struct host_event *ev);
+void watch_log(struct watch *w, const struct watch_source *of, struct str step, const char *stream,
+               struct str text);
+void watch_chunk(struct watch *w, const struct watch_source *of, struct str step, struct str text);
 
+/* Nothing is drawn while on: somebody types. */
+void watch_hold(struct watch *w, bool on);
 /* A line to the user that must not disturb the picture. */
 void watch_notice(struct watch *w, struct str text);
 
 /* The lines of a piece of a step's log, each behind a time and the step. */
-void watch_log_lines(struct watch *w, struct run *r, struct str step, const char *stream,
-                     struct str text, struct buf *out);
+void watch_log_lines(struct watch *w, const struct watch_source *of, struct str step,
+                     const char *stream, struct str text, struct buf *out);
 
 extern const struct watch_ops watch_plain_ops;
 extern const struct watch_ops watch_json_ops;

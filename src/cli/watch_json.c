@@ -1,6 +1,6 @@
 /* --json-lines: one JSON object per recorded event on stdout, {execution, seq, at, type, step} and
  * the fields of events.def that it has; and {execution, at, type: "log", step, stream, text} for
- * what steps print, which is not recorded and has no seq.
+ * what steps print, as it is printed: it is recorded later, in other pieces, and has no seq.
  *
  * Keys are those of events.def in camelCase; times are RFC 3339, durations milliseconds, numbers
  * that stand for words are the words.
@@ -101,8 +101,11 @@ static void print(struct watch *w, struct value_builder *b) {
 static void event(struct watch *w, const struct watch_event *x) {
     struct value_builder b;
     const struct event *ev = x->ev;
+    if (ev->kind == EVENT_STEP_LOG) {
+        return; /* told as it was printed */
+    }
     value_builder_init(&b, &w->scratch);
-    add_text(&b, "execution", run_id(x->run));
+    add_text(&b, "execution", x->of->id);
     value_map_add(&b, STR("seq"), value_uint(x->seq));
     add_time(&b, "at", x->at.us);
     add_text(&b, "type", str_from(event_name(ev->kind)));
@@ -118,12 +121,12 @@ static void event(struct watch *w, const struct watch_event *x) {
     print(w, &b);
 }
 
-static void log_text(struct watch *w, struct run *r, struct str step, const char *stream,
-                     struct str text) {
+static void log_text(struct watch *w, const struct watch_source *of, struct str step,
+                     const char *stream, struct str text) {
     struct value_builder b;
     const struct io_clock *clock = io_loop_clock(w->loop);
     value_builder_init(&b, &w->scratch);
-    add_text(&b, "execution", run_id(r));
+    add_text(&b, "execution", of->id);
     add_time(&b, "at", clock->wall(clock->ctx).us);
     add_text(&b, "type", STR("log"));
     add_text(&b, "step", step);

@@ -23,6 +23,7 @@ struct live {
     struct buf frame;
     struct buf line;
     bool over;
+    bool held; /* somebody types below: no picture */
 };
 
 static wall_us wall_now(const struct watch *w) {
@@ -72,7 +73,8 @@ static void put_bar(const struct watch *w, const struct watch_node *n, struct bu
 }
 
 static void put_state(const struct watch *w, const struct watch_node *n, struct buf *b) {
-    bool active = n->status == STEP_RUNNING || n->status == STEP_RETRYING;
+    bool active =
+        n->status == STEP_RUNNING || n->status == STEP_RETRYING || n->status == STEP_WAITING;
     if (n->status == STEP_SKIPPED || n->status == STEP_CANCELLED) {
         buf_append_cstr(b, step_status_name(n->status));
     } else if (n->begun.us && n->status != STEP_PENDING) {
@@ -172,8 +174,8 @@ static void draw_summary(struct watch *w, struct live *l, uint32_t shown) {
         counts[w->nodes[i].status]++;
     }
     buf_printf(&l->line, "%u of %u steps completed", counts[STEP_COMPLETED], total);
-    static const enum step_status others[] = {STEP_RUNNING, STEP_RETRYING, STEP_FAILED,
-                                              STEP_SKIPPED, STEP_CANCELLED};
+    static const enum step_status others[] = {STEP_RUNNING, STEP_WAITING, STEP_RETRYING,
+                                              STEP_FAILED,  STEP_SKIPPED, STEP_CANCELLED};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         if (counts[others[i]]) {
             buf_printf(&l->line, ", %u %s", counts[others[i]], step_status_name(others[i]));
@@ -213,6 +215,10 @@ static uint32_t name_columns(const struct watch *w, const struct live *l, const 
 
 static void draw(struct watch *w) {
     struct live *l = w->own;
+    if (l->held) {
+        sink_flush(&w->cli->err, &l->frame); /* lines that stay */
+        return;
+    }
     uint32_t chosen[MAX_LINES];
     sink_size(&w->cli->err, &l->columns, &l->lines);
     go_up(l);
@@ -233,10 +239,23 @@ static void draw(struct watch *w) {
 static void put_above(struct watch *w, struct str text) {
     struct live *l = w->own;
     sink_size(&w->cli->err, &l->columns, &l->lines);
-    go_up(l);
-    buf_append_cstr(&l->frame, "\x1b[J");
+    if (!l->held) {
+        go_up(l);
+        buf_append_cstr(&l->frame, "\x1b[J");
+    }
     buf_append(&l->frame, text);
     draw(w);
+}
+
+static void hold(struct watch *w, bool on) {
+    struct live *l = w->own;
+    if (on && !l->held) {
+        sink_size(&w->cli->err, &l->columns, &l->lines);
+        go_up(l);
+        buf_append_cstr(&l->frame, "\x1b[J");
+        sink_flush(&w->cli->err, &l->frame);
+    }
+    l->held = on;
 }
 
 static void redraw(struct watch *w) {
@@ -261,23 +280,23 @@ static void resized(void *ctx, int signo) {
 
 static void event(struct watch *w, const struct watch_event *x) {
     struct buf b;
-    if (x->ev->kind != EVENT_EXECUTION_CREATED || x->child) {
+    if (x->ev->kind != EVENT_EXECUTION_CREATED || x->of->child) {
         redraw(w);
         return;
     }
     buf_init(&b, 0);
-    buf_printf(&b, "execution %.*s of ", STR_ARG(run_id(x->run)));
+    buf_printf(&b, "execution %.*s of ", STR_ARG(x->of->id));
     text_clean(&b, x->ev->workflow);
     buf_append_char(&b, '\n');
     put_above(w, buf_str(&b));
     buf_fini(&b);
 }
 
-static void log_text(struct watch *w, struct run *r, struct str step, const char *stream,
-                     struct str text) {
+static void log_text(struct watch *w, const struct watch_source *of, struct str step,
+                     const char *stream, struct str text) {
     struct buf b;
     buf_init(&b, 0);
-    watch_log_lines(w, r, step, stream, text, &b);
+    watch_log_lines(w, of, step, stream, text, &b);
     put_above(w, buf_str(&b));
     buf_fini(&b);
 }
@@ -285,6 +304,7 @@ static void log_text(struct watch *w, struct run *r, struct str step, const char
 static void close_live(struct watch *w) {
     struct live *l = w->own;
     l->over = true;
+    l->held = false;
     draw(w);
     io_timer_close(l->timer);
     io_signal_close(l->resized);
@@ -313,6 +333,9 @@ enum err watch_live_open(struct watch *w) {
     return OK;
 }
 
-const struct watch_ops watch_live_ops = {
-
-    .event = event, .log = log_text, .notice = put_above, .redraw = redraw, .close = close_live};
+const struct watch_ops watch_live_ops = {.event = event,
+                                         .log = log_text,
+                                         .notice = put_above,
+                                         .redraw = redraw,
+                                         .hold = hold,
+                                         .close = close_live};

@@ -6,18 +6,18 @@
  */
 #include "cli/watch.h"
 
-static void put_head(struct buf *b, wall_us at, struct run *r) {
+static void put_head(struct buf *b, wall_us at, const struct watch_source *of) {
     text_clock(b, at);
     buf_append_char(b, ' ');
-    if (run_is_child(r)) {
-        buf_printf(b, "%.*s ", STR_ARG(run_id(r)));
+    if (of->child) {
+        buf_printf(b, "%.*s ", STR_ARG(of->id));
     }
 }
 
 static void put_took(struct watch *w, const struct watch_event *x, struct buf *b) {
     const struct event *ev = x->ev;
     int64_t from = ev->started_us;
-    if (!from && !x->child && ev->step.index < 0) {
+    if (!from && !x->of->child && ev->step.index < 0) {
         from = w->nodes[ev->step.node].begun.us;
     }
     if (from) {
@@ -61,6 +61,17 @@ static void put_completed(struct watch *w, const struct watch_event *x, struct b
     }
 }
 
+/* "waits for an answer until 12:30:00.000" */
+static void put_waiting(const struct watch_event *x, struct buf *b) {
+    const struct value *what = value_get(x->ev->body, STR("for"));
+    bool answer = what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
+    buf_append_cstr(b, answer ? "waits for an answer" : "waits");
+    if (x->ev->due_us) {
+        buf_append_cstr(b, answer ? ", at most until " : " until ");
+        text_clock(b, (wall_us){x->ev->due_us});
+    }
+}
+
 static bool step_line(struct watch *w, const struct watch_event *x, struct buf *b) {
     const struct event *ev = x->ev;
     switch ((int)ev->kind) {
@@ -70,6 +81,7 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
             buf_printf(b, " again (attempt %llu)", (unsigned long long)ev->attempt);
         }
         return true;
+    case EVENT_STEP_WAITING: put_waiting(x, b); return true;
     case EVENT_FOREACH_STARTED:
         buf_printf(b, "started with %zu item%s", value_count(ev->inputs),
                    value_count(ev->inputs) == 1 ? "" : "s");
@@ -97,12 +109,12 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
 }
 
 static bool execution_line(const struct watch_event *x, struct buf *b) {
-    static const char *const words[] = {[EVENT_EXECUTION_COMPLETED] = "completed",
-                                        [EVENT_EXECUTION_FAILED] = "failed",
-                                        [EVENT_EXECUTION_CANCELLED] = "cancelled",
-                                        [EVENT_CANCEL_REQUESTED] = "is to be cancelled"};
+    static const char *const words[] = {
+        [EVENT_EXECUTION_COMPLETED] = "completed", [EVENT_EXECUTION_FAILED] = "failed",
+        [EVENT_EXECUTION_CANCELLED] = "cancelled", [EVENT_CANCEL_REQUESTED] = "is to be cancelled",
+        [EVENT_EXECUTION_PAUSED] = "paused",       [EVENT_EXECUTION_RESUMED] = "goes on"};
     const struct event *ev = x->ev;
-    buf_printf(b, "execution %.*s ", STR_ARG(run_id(x->run)));
+    buf_printf(b, "execution %.*s ", STR_ARG(x->of->id));
     if (ev->kind == EVENT_EXECUTION_CREATED) {
         buf_append_cstr(b, "of ");
         text_clean(b, ev->workflow);
@@ -122,7 +134,7 @@ static bool execution_line(const struct watch_event *x, struct buf *b) {
 /* One line about an event; false when it is not worth one. */
 static bool line_of(struct watch *w, const struct watch_event *x, struct buf *out) {
     size_t before = out->len;
-    put_head(out, x->at, x->run);
+    put_head(out, x->at, x->of);
     bool worth;
     if (x->ev->has_step) {
         buf_printf(out, "step %.*s ", STR_ARG(x->step));
@@ -138,8 +150,8 @@ static bool line_of(struct watch *w, const struct watch_event *x, struct buf *ou
     return true;
 }
 
-void watch_log_lines(struct watch *w, struct run *r, struct str step, const char *stream,
-                     struct str text, struct buf *out) {
+void watch_log_lines(struct watch *w, const struct watch_source *of, struct str step,
+                     const char *stream, struct str text, struct buf *out) {
     const struct io_clock *clock = io_loop_clock(w->loop);
     struct str rest = text;
     if (str_ends(rest, STR("\n"))) {
@@ -147,7 +159,7 @@ void watch_log_lines(struct watch *w, struct run *r, struct str step, const char
     }
     while (rest.len) {
         struct str line = str_split(rest, '\n', &rest);
-        put_head(out, clock->wall(clock->ctx), r);
+        put_head(out, clock->wall(clock->ctx), of);
         buf_printf(out, "step %.*s %s: ", STR_ARG(step), stream);
         text_clean(out, line);
         buf_append_char(out, '\n');
@@ -162,11 +174,11 @@ static void event(struct watch *w, const struct watch_event *x) {
     buf_fini(&b);
 }
 
-static void log_text(struct watch *w, struct run *r, struct str step, const char *stream,
-                     struct str text) {
+static void log_text(struct watch *w, const struct watch_source *of, struct str step,
+                     const char *stream, struct str text) {
     struct buf b;
     buf_init(&b, 0);
-    watch_log_lines(w, r, step, stream, text, &b);
+    watch_log_lines(w, of, step, stream, text, &b);
     sink_flush(&w->cli->err, &b);
     buf_fini(&b);
 }

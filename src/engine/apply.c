@@ -193,7 +193,7 @@ static enum err apply_waiting(struct engine *g, const struct event *ev, struct e
         return corrupt(ev, e);
     }
     enum err err = apply_scheduled(g, ev, e);
-    return err ? err : track_wait(g, ev->step, ev, e);
+    return err ? err : track_wait(g, ev, e);
 }
 
 static enum err foreach_list(struct engine *g, uint32_t node, struct held *out, struct error *e) {
@@ -293,7 +293,7 @@ static enum err apply_retrying(struct engine *g, const struct event *ev, struct 
     if (status == STEP_RUNNING) {
         engine_release_slot(g, &g->plan->nodes[ev->step.node]);
     }
-    enum err err = track_wait(g, ev->step, NULL, e);
+    enum err err = track_retry(g, ev, e);
     if (err) {
         return err;
     }

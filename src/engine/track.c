@@ -46,6 +46,7 @@ void track_attempt(struct engine *g, struct step_id step, uint32_t attempt) {
     struct track_slot *s = track_of(g, step);
     if (s) {
         s->t.attempt = attempt;
+        s->t.status = STEP_RUNNING;
     }
 }
 
@@ -177,16 +178,30 @@ const struct call *engine_call_answered(const struct engine *g, struct step_id s
     return NULL;
 }
 
-enum err track_wait(struct engine *g, struct step_id step, const struct event *ev,
-                    struct error *e) {
-    struct track_slot *s = track_of(g, step);
+enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
     if (!s) {
         return OK;
     }
-    s->t.due = (wall_us){ev ? ev->due_us : 0};
-    enum err err = held_set(&s->request, ev ? ev->body : value_null(), e);
+    s->t.status = STEP_WAITING;
+    s->t.due = (wall_us){ev->due_us};
+    enum err err = held_set(&s->request, ev->body, e);
     s->t.request = s->request.v;
     return err;
+}
+
+enum err track_retry(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    if (!s) {
+        return OK;
+    }
+    s->t.status = STEP_RETRYING;
+    s->t.due = (wall_us){ev->due_us};
+    held_clear(&s->request);
+    s->t.request = value_null();
+    bool ok = keep_text(g, ev->error_type, &s->t.error_type) &&
+              keep_text(g, ev->message, &s->t.error_message);
+    return ok ? OK : error_nomem(e);
 }
 
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number) {

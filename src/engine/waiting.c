@@ -189,6 +189,8 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
                status_now(g, named) != STEP_PENDING) {
         *err = refuse_ended(g, in, named, e);
     } else if (in->target.len) {
+        w = (struct waiters){0};
+        find_waiters(g, -1, &w);
         *err = refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s",
                       STR_ARG(in->target), w.count ? "; waiting: " : "", w.names);
     } else {

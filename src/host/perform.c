@@ -285,6 +285,7 @@ static void perform(struct run *r, const struct engine_effect *fx) {
     }
     *p = (struct port){
         .run = r, .step = fx->step, .attempt = fx->attempt, .flight = flight_ref(fx->flight)};
+    buf_init(&p->log.text, 0);
     ports_add(p);
     if (needs_slot(p) || earlier_attempt(p)) {
         wait_for_slot(p);

@@ -103,6 +103,10 @@ static wall_us started_of(const struct track *t) {
     return !t->begun_tick ? (wall_us){0} : t->started.us ? t->started : t->scheduled;
 }
 
+static struct str json_or_none(struct arena *a, struct value v) {
+    return value_is_null(v) ? STR("") : json_text(a, v);
+}
+
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
                    struct store_step *out, struct error *e) {
     const struct plan *p = engine_plan(g);
@@ -128,7 +132,7 @@ enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct
             .usage = usage_of(a, t->meta),
             .handle = t->handle,
             .content_type = content_type(t),
-            .meta = value_is_null(t->meta) ? STR("") : json_text(a, t->meta),
+            .meta = json_or_none(a, value_is_null(t->request) ? t->meta : t->request),
         };
         if (!out[i].step.ptr || !out[i].dependencies.ptr || !out[i].result.ptr) {
             return error_nomem(e);
@@ -174,14 +178,10 @@ enum err row_messages(const struct engine *g, struct arena *a, struct store_mess
     return ok ? OK : error_nomem(e);
 }
 
-/* Live entries: the tracker learns of waiting and retrying with their end only, the node now. */
-static void refine_live(const struct engine *g, struct store_step *rows, bool *seen) {
-    for (uint32_t i = engine_track_count(g); i > 0; i--) {
-        const struct track *t = engine_track(g, i - 1);
-        if (t->step.index < 0 && !seen[t->step.node] && !step_status_final(t->status)) {
-            enum step_status now = engine_node_status(g, t->step.node);
-            rows[i - 1].status = str_from(step_status_name(now));
-        }
+/* Nodes that have a step already. */
+static void mark_seen(const struct engine *g, bool *seen) {
+    for (uint32_t i = 0; i < engine_track_count(g); i++) {
+        const struct track *t = engine_track(g, i);
         seen[t->step.node] |= t->step.index < 0;
     }
 }
@@ -217,7 +217,7 @@ enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint
     if (err) {
         return err;
     }
-    refine_live(g, rows, seen);
+    mark_seen(g, seen);
     *out_count = tracks + add_pending(g, seen, &v->arena, rows + tracks);
     *out_steps = rows;
     return row_messages(g, &v->arena, out_messages, out_message_count, e);

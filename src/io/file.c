@@ -351,3 +351,5 @@ bool io_path_exists(const char *path) {
     struct stat st;
     return lstat(path, &st) == 0;
 }
+
+int io_terminal_open(void) { return open("/dev/tty", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); }

@@ -36,4 +36,8 @@ void io_lock_release(struct io_lock *l, int64_t at);
 /* True when another descriptor holds byte `at`. */
 bool io_lock_held(struct io_lock *l, int64_t at);
 
+/* The terminal of this process, opened anew (nonblocking, for nobody else); -1 when there is none.
+ * The caller closes it. */
+int io_terminal_open(void);
+
 #endif

@@ -180,6 +180,11 @@ static enum err faulty_inbox_open(struct store *s, int64_t execution, struct are
     return inner(s)->ops->inbox_open(inner(s), execution, a, out, e);
 }
 
+static enum err faulty_inbox_get(struct store *s, int64_t id, struct arena *a,
+                                 struct store_inbox *out, struct error *e) {
+    return store_inbox_get(inner(s), id, a, out, e);
+}
+
 static void faulty_idle(struct store *s) { store_idle(inner(s)); }
 
 static const struct store_ops ops = {
@@ -198,6 +203,7 @@ static const struct store_ops ops = {
     .blob_get = faulty_blob_get,
     .inbox_add = faulty_inbox_add,
     .inbox_open = faulty_inbox_open,
+    .inbox_get = faulty_inbox_get,
     .host_register = faulty_host_register,
     .host_renew = faulty_host_renew,
     .kinds_put = faulty_kinds_put,

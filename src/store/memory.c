@@ -462,6 +462,7 @@ static const struct store_ops ops = {
     .blob_get = memory_blob_get,
     .inbox_add = memory_inbox_add,
     .inbox_open = memory_inbox_open,
+    .inbox_get = memory_inbox_get,
     .host_register = memory_host_register,
     .host_renew = memory_host_renew,
     .kinds_put = memory_kinds_put,

@@ -75,5 +75,7 @@ enum err memory_messages(struct store *s, int64_t num, struct arena *a, struct s
                          struct error *e);
 enum err memory_inbox_open(struct store *s, int64_t execution, struct arena *a,
                            struct store_inbox_rows *out, struct error *e);
+enum err memory_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e);
 
 #endif

@@ -229,7 +229,7 @@ static void copy_inbox(struct arena *a, const struct store_inbox *from, struct s
     to->step = memory_str(a, from->step, full);
     to->payload = memory_str(a, from->payload, full);
     to->key = memory_str(a, from->key, full);
-    to->verdict = (struct str){0};
+    to->verdict = from->verdict.ptr ? memory_str(a, from->verdict, full) : (struct str){0};
 }
 
 enum err memory_inbox_open(struct store *s, int64_t execution, struct arena *a,
@@ -253,5 +253,21 @@ enum err memory_inbox_open(struct store *s, int64_t execution, struct arena *a,
         return error_nomem(e);
     }
     *out = rows;
+    return OK;
+}
+
+enum err memory_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e) {
+    const struct memory_data *d = memory_of(s);
+    bool full = false;
+    struct store_inbox row;
+    if (id < 1 || id > d->inbox_count) {
+        return store_error_no_request(id, e);
+    }
+    copy_inbox(a, &d->inbox[id - 1], &row, &full);
+    if (full) {
+        return error_nomem(e);
+    }
+    *out = row;
     return OK;
 }

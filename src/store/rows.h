@@ -101,7 +101,8 @@ struct store_execution {
     int64_t host;
     uint64_t last_seq;
     int64_t last_event;
-    bool owner_alive; /* its host row is there and the host's liveness lock is held */
+    int64_t owner_pid; /* 0: not known */
+    bool owner_alive;  /* its host row is there and the host's liveness lock is held */
 };
 
 struct store_filter {

@@ -262,6 +262,7 @@ static const struct store_ops ops = {
     .blob_get = sqlite_blob_get,
     .inbox_add = sqlite_inbox_add,
     .inbox_open = sqlite_inbox_open,
+    .inbox_get = sqlite_inbox_get,
     .host_register = sqlite_host_register,
     .host_renew = sqlite_host_renew,
     .kinds_put = sqlite_kinds_put,

@@ -146,6 +146,8 @@ enum err sqlite_messages(struct store *base, int64_t num, struct arena *a,
                          struct store_messages *out, struct error *e);
 enum err sqlite_inbox_open(struct store *base, int64_t execution, struct arena *a,
                            struct store_inbox_rows *out, struct error *e);
+enum err sqlite_inbox_get(struct store *base, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e);
 
 /* --- binding and reading columns --- */
 

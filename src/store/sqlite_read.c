@@ -76,6 +76,7 @@ static void read_execution(struct reading *t, sqlite3_stmt *st, struct store_exe
     x->last_event = sqlite3_column_int64(st, 29);
     x->owner_alive = sqlite3_column_type(st, 30) != SQLITE_NULL &&
                      sqlite_host_alive(t->s, x->host, column_time(st, 31));
+    x->owner_pid = sqlite3_column_int64(st, 32);
 }
 
 static enum err get_in(struct reading *t, struct store_name name, struct store_execution *out) {
@@ -493,7 +494,8 @@ static void read_inbox(struct reading *t, sqlite3_stmt *st, struct store_inbox *
                                 .step = text(t, st, 3),
                                 .payload = text(t, st, 4),
                                 .key = text(t, st, 5),
-                                .at = column_time(st, 6)};
+                                .at = column_time(st, 6),
+                                .verdict = text(t, st, 7)};
 }
 
 static enum err inbox_in(struct reading *t, int64_t execution, struct store_inbox_rows *out) {
@@ -529,6 +531,39 @@ enum err sqlite_inbox_open(struct store *base, int64_t execution, struct arena *
         return status;
     }
     status = inbox_in(&t, execution, out);
+    sqlite_read_end(t.s);
+    return status;
+}
+
+static enum err inbox_one(struct reading *t, int64_t id, struct store_inbox *out) {
+    sqlite3_stmt *st = stmt(t, STMT_INBOX_GET);
+    if (!st) {
+        return fail(t);
+    }
+    sqlite3_bind_int64(st, 1, id);
+    struct store_inbox row;
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        read_inbox(t, st, &row);
+    }
+    enum err status = finish(t, st, rc);
+    if (status == OK && rc == SQLITE_DONE) {
+        status = store_error_no_request(id, t->e);
+    }
+    if (status == OK) {
+        *out = row;
+    }
+    return status;
+}
+
+enum err sqlite_inbox_get(struct store *base, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e) {
+    struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
+    enum err status = sqlite_read_begin(t.s, e);
+    if (status != OK) {
+        return status;
+    }
+    status = inbox_one(&t, id, out);
     sqlite_read_end(t.s);
     return status;
 }

@@ -181,6 +181,11 @@ enum err store_inbox_open(struct store *s, int64_t execution, struct arena *a,
     return status;
 }
 
+enum err store_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                         struct error *e) {
+    return s->ops->inbox_get(s, id, a, out, e);
+}
+
 enum err store_host_register(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                              struct error *e) {
     return s->ops->host_register(s, pid, hostname, out_host, e);
@@ -224,4 +229,8 @@ enum err store_error_missing(struct store_name name, struct error *e) {
         return error_set(e, ERR_NOT_FOUND, "no execution %.*s", STR_ARG(name.id));
     }
     return error_set(e, ERR_NOT_FOUND, "no execution with the key %.*s", STR_ARG(name.key));
+}
+
+enum err store_error_no_request(int64_t id, struct error *e) {
+    return error_set(e, ERR_NOT_FOUND, "the inbox has no request %lld", (long long)id);
 }

@@ -76,6 +76,10 @@ enum err store_inbox_add(struct store *s, const struct store_inbox *row, int64_t
 enum err store_inbox_open(struct store *s, int64_t execution, struct arena *a,
                           struct store_inbox **out, uint32_t *out_count, struct error *e) MUST_USE;
 
+/* One row, with its verdict when it has one; by its id. ERR_NOT_FOUND. */
+enum err store_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                         struct error *e) MUST_USE;
+
 /* A row for this process in hosts; its liveness lock is held until store_close. Its lease is
  * over until the first renewal. ERR_FENCED from renew: others took the host for dead. */
 enum err store_host_register(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,

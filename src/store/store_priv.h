@@ -67,6 +67,8 @@ struct store_ops {
                           struct error *e);
     enum err (*inbox_open)(struct store *s, int64_t execution, struct arena *a,
                            struct store_inbox_rows *out, struct error *e);
+    enum err (*inbox_get)(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e);
     enum err (*host_register)(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                               struct error *e);
     enum err (*host_renew)(struct store *s, int64_t host, wall_us until, struct error *e);
@@ -96,6 +98,9 @@ void *store_array_grow(struct arena *a, void *items, uint32_t count, uint32_t *c
 
 /* The error for an execution that is not there. */
 enum err store_error_missing(struct store_name name, struct error *e);
+
+/* The error for a row of the inbox that is not there. */
+enum err store_error_no_request(int64_t id, struct error *e);
 
 /* zip.c: zstd with a checksum inside. *out is malloc'd (freed by the caller). */
 enum err store_zip(struct str bytes, struct str *out, struct error *e);

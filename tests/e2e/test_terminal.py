@@ -230,21 +230,21 @@ def test_a_resize_leaves_no_rubbish(held):
     assert "  4 of 5 steps completed, 1 skipped\nyes\n" in run.screen.text
 
 
-def test_ctrl_c_leaves_the_execution_as_it_was(held):
+def test_ctrl_c_pauses_after_what_runs(held):
     run = Terminal(held, "run", "flow.yaml")
     run.until_text("1 running")
     run.press(b"\x03")
+    run.until_text("pausing, waiting for 1 step")
+    release(held)
     assert run.finish() == 130
     text = steady(run.screen.text)
-    assert "stopping what runs; once more leaves at once\n" in text
     assert text.endswith(
-        "▪ wait   TOOK\n· pick\n· rare\n· last\n  1 of 5 steps completed, 1 running\n"
-        "interrupted: execution ID was left as it was and is kept\n"
-        "    look at it: cairn results ID\n"
+        "✓ wait   TOOK\n· pick\n· rare\n· last\n  2 of 5 steps completed\n"
+        "paused: execution ID\n"
+        "    go on: cairn resume ID\n"
     )
     assert text.count("first") == 1
-    found = held("results", "@last", "--json").json
-    assert (found["status"], found["effectiveStatus"]) == ("running", "interrupted")
+    assert held("results", "@last", "--json").json["status"] == "paused"
 
 
 def test_ctrl_c_twice_leaves_at_once(cairn):
@@ -256,10 +256,56 @@ def test_ctrl_c_twice_leaves_at_once(cairn):
     run = Terminal(cairn, "run", "flow.yaml")
     run.until_text("stderr: ready")
     run.press(b"\x03")
-    run.until_text("stopping what runs")
+    run.until_text("pausing")
     run.press(b"\x03")
     assert run.finish() == 130
-    assert cairn("results", "@last", "--json").json["effectiveStatus"] == "interrupted"
+    found = cairn("results", "@last", "--json").json
+    assert found["effectiveStatus"] in ("interrupted", "paused")
+
+
+ASK = """
+  who: {type: ask, prompt: "Who is it?"}
+  ok: {type: ask, needs: [who], prompt: "Let {{ who }} in?", choices: ["yes", "no"]}
+  form:
+    type: ask
+    needs: [ok.yes]
+    prompt: Fill in
+    schema:
+      type: object
+      required: [age]
+      properties: {age: {type: integer}, note: {type: string}}
+  last: {type: end, needs: [form], value: {who: who, form: form}}
+"""
+
+
+def test_a_terminal_is_asked_in_place(cairn):
+    cairn.flow(ASK)
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("Who is it?")
+    run.press(b"Ada\n")
+    run.until_text("Let Ada in?")
+    run.press(b"perhaps\n")
+    run.until_text("the answer must be one of: yes, no")
+    run.press(b"1\n")
+    run.until_text("age (integer)>")
+    run.press(b"old\n")
+    run.until(lambda s: s.text.count("age (integer)>") == 2)
+    run.press(b"36\n")
+    run.until_text("note (string)>")
+    run.press(b"\n")
+    assert run.finish() == 0
+    assert '"age": 36' in run.screen.text and '"who": "Ada"' in run.screen.text
+
+
+def test_ctrl_d_leaves_it_waiting(cairn):
+    cairn.flow(ASK)
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("Who is it?")
+    run.press(b"\x04")
+    assert run.finish() == 3
+    text = steady(run.screen.text)
+    assert "answer it: cairn answer ID who VALUE" in text
+    assert text.endswith("what it waits for: cairn explain ID\n")
 
 
 def test_a_label_stands_for_the_name(cairn):

@@ -1,0 +1,165 @@
+/* cairn explain: why an execution is not moving, or how it ended, and what to do about it.
+ *
+ * Works for every status and whoever runs it; only looks.
+ */
+#include "cli/explain.h"
+
+enum { STEPS_SHOWN = 30 };
+
+static void put_time(struct buf *b, const char *word, struct value map, const char *name) {
+    struct str text = details_text(map, name);
+    int64_t seconds;
+    int32_t ns;
+    if (time_parse_rfc3339(text, &seconds, &ns)) {
+        buf_printf(b, " %s ", word);
+        text_clock(b, (wall_us){seconds * 1000000 + ns / 1000});
+    }
+}
+
+static void put_step(struct buf *b, struct value step) {
+    const struct value *request = value_get(step, STR("request"));
+    struct str error = details_text(step, "error"), remedy = details_text(step, "remedy");
+    buf_append_cstr(b, "  ");
+    text_clean(b, details_text(step, "step"));
+    buf_append_cstr(b, ": ");
+    text_clean(b, details_text(step, "why"));
+    put_time(b, "since", step, "since");
+    put_time(b, "until", step, "until");
+    const struct value *attempt = value_get(step, STR("attempt"));
+    if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {
+        buf_printf(b, ", attempt %lld", (long long)attempt->num);
+    }
+    buf_append_char(b, '\n');
+    if (error.len) {
+        text_block(b, error, "      ");
+    }
+    if (request && details_text(*request, "prompt").len) {
+        text_block(b, details_text(*request, "prompt"), "      ");
+    }
+    if (remedy.len) {
+        buf_printf(b, "      %.*s\n", STR_ARG(remedy));
+    }
+}
+
+static void put_steps(struct buf *b, struct value steps) {
+    size_t count = value_count(steps);
+    for (size_t i = 0; i < count && i < STEPS_SHOWN; i++) {
+        put_step(b, steps.items[i]);
+    }
+    if (count > STEPS_SHOWN) {
+        buf_printf(b, "  and %zu more steps: --json shows all\n", count - STEPS_SHOWN);
+    }
+}
+
+static void put_error(struct buf *b, struct value error) {
+    struct str place = details_text(error, "place"), node = details_text(error, "node");
+    buf_append_cstr(b, "  ");
+    text_clean(b, details_text(error, "type"));
+    buf_append_cstr(b, ": ");
+    text_clean(b, details_text(error, "message"));
+    buf_append_char(b, '\n');
+    if (node.len) {
+        buf_append_cstr(b, "  at node ");
+        text_clean(b, node);
+        buf_printf(b, " (%.*s)\n", STR_ARG(place));
+    }
+}
+
+static void put_owner(struct buf *b, struct value v) {
+    const struct value *owner = value_get(v, STR("owner"));
+    const struct value *alive = owner ? value_get(*owner, STR("alive")) : NULL;
+    const struct value *pid = owner ? value_get(*owner, STR("pid")) : NULL;
+    const struct value *requests = value_get(v, STR("requests"));
+    if (alive && alive->boolean && pid) {
+        buf_printf(b, "  run by process %lld\n", (long long)pid->num);
+    } else if (pid) {
+        buf_printf(b, "  the process that ran it (%lld) is gone\n", (long long)pid->num);
+    } else {
+        buf_append_cstr(b, "  nobody runs it\n");
+    }
+    if (requests && requests->num) {
+        buf_printf(b, "  requests not taken yet: %lld\n", (long long)requests->num);
+    }
+}
+
+static void print(struct cli *c, struct value v) {
+    struct buf b;
+    const struct value *error = value_get(v, STR("error"));
+    const struct value *steps = value_get(v, STR("steps"));
+    const struct value *remedies = value_get(v, STR("remedies"));
+    struct str status = details_text(v, "status");
+    bool live = steps && value_count(*steps) > 0;
+    buf_init(&b, 0);
+    buf_printf(&b, "execution %.*s of ", STR_ARG(details_text(v, "id")));
+    text_clean(&b, details_text(v, "workflow"));
+    buf_append_cstr(&b, ": ");
+    text_colour(&b, &c->out, text_status_colour(status), status);
+    if (value_get(v, STR("pausedBy"))) {
+        buf_append_cstr(&b, " by ");
+        text_clean(&b, details_text(v, "pausedBy"));
+    }
+    buf_append_char(&b, '\n');
+    if (error) {
+        put_error(&b, *error);
+    }
+    if (live) {
+        put_owner(&b, v);
+        put_steps(&b, *steps);
+    }
+    for (size_t i = 0; remedies && i < value_count(*remedies); i++) {
+        buf_printf(&b, "%s%.*s\n",
+                   i ? "       " : "to do: ", STR_ARG(value_str(remedies->items[i])));
+    }
+    sink_flush(&c->out, &b);
+    buf_fini(&b);
+}
+
+static int explain(struct session *s) {
+    struct cli *c = s->cli;
+    struct str id;
+    struct value v;
+    struct error e = {0};
+    enum err err = session_find(s, c->arguments[0], &id);
+    if (err) {
+        return err_exit_code(err);
+    }
+    if (explain_value(s, id, &v, &e)) {
+        return cli_fail_error(c, &e, NULL);
+    }
+    if (cli_has(c, "json")) {
+        cli_print_json(c, v);
+    } else {
+        print(c, v);
+    }
+    return 0;
+}
+
+static int run(struct cli *c) {
+    struct session s;
+    enum err err = session_open(&s, c, false);
+    int status = err ? err_exit_code(err) : explain(&s);
+    session_close(&s);
+    return status;
+}
+
+static const struct cli_option options[] = {
+    {"json", 0, NULL, "prints the reasons as JSON"},
+};
+
+static const struct cli_example examples[] = {
+    {"cairn explain @last", "the newest execution"},
+    {"cairn explain exec_06f3 --json", "for programs"},
+};
+
+const struct command command_explain = {
+    .name = "explain",
+    .arguments = "ID",
+    .doc = "says why an execution is where it is, and what to do",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .examples = examples,
+    .example_count = ARRAY_LEN(examples),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

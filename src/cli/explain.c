@@ -1,0 +1,236 @@
+/* Collecting the reasons: everything is read of the folded state at one moment.
+ *
+ * A command that is suggested here must work as it stands.
+ */
+#include "cli/explain.h"
+
+enum { SOURCES_SHOWN = 10 };
+
+struct explaining {
+    struct session *s;
+    struct host_view v;
+    struct value_builder remedies;
+    struct str store; /* " --store URL" or empty */
+};
+
+static struct arena *arena_of(const struct explaining *x) { return &x->s->cli->arena; }
+
+static void add_text(struct value_builder *b, const char *name, struct str text) {
+    if (text.len) {
+        value_map_add(b, str_from(name), value_text(arena_str(b->arena, text)));
+    }
+}
+
+static void add_time(struct value_builder *b, const char *name, wall_us at) {
+    char text[TIME_RFC3339_BYTES];
+    if (at.us) {
+        time_print_rfc3339(at, text);
+        add_text(b, name, str_from(text));
+    }
+}
+
+/* A command with the id and the store, and perhaps a rest. */
+static struct str command(const struct explaining *x, const char *verb, struct str rest) {
+    return arena_printf(arena_of(x), "cairn %s %.*s%.*s%.*s", verb, STR_ARG(x->v.stored.fixed.id),
+                        STR_ARG(rest), STR_ARG(x->store));
+}
+
+static struct str answer_command(const struct explaining *x, const struct track *t,
+                                 struct str step) {
+    const struct value *choices = value_get(t->request, STR("choices"));
+    struct buf b;
+    buf_init(&b, 0);
+    buf_printf(&b, " %.*s ", STR_ARG(step));
+    for (size_t i = 0; choices && i < value_count(*choices); i++) {
+        buf_append_cstr(&b, i ? "|" : "");
+        text_shell(&b, value_str(choices->items[i]));
+    }
+    buf_append_cstr(&b, choices ? "" : "VALUE");
+    struct str rest = arena_str(arena_of(x), buf_str(&b));
+    buf_fini(&b);
+    return command(x, "answer", rest);
+}
+
+static bool waits_for_answer(const struct track *t) {
+    return str_is(details_text(t->request, "for"), "answer");
+}
+
+/* ---- steps that were begun ---- */
+
+static const char *why_of(const struct track *t) {
+    switch (t->status) {
+    case STEP_RUNNING: return "is being performed";
+    case STEP_WAITING: return waits_for_answer(t) ? "waits for an answer" : "waits for its time";
+    case STEP_RETRYING: return "failed and is tried again";
+    case STEP_PENDING:
+    case STEP_COMPLETED:
+    case STEP_FAILED:
+    case STEP_SKIPPED:
+    case STEP_CANCELLED: break;
+    }
+    return "";
+}
+
+static struct value live_step(struct explaining *x, const struct track *t) {
+    struct value_builder b;
+    char text[STEP_ID_BYTES];
+    struct arena *a = arena_of(x);
+    struct str id = arena_str(a, step_id_print(x->v.plan, t->step, text));
+    value_builder_init(&b, a);
+    add_text(&b, "step", id);
+    add_text(&b, "status", str_from(step_status_name(t->status)));
+    add_text(&b, "why", str_from(why_of(t)));
+    add_time(&b, "since", t->scheduled);
+    add_time(&b, "until", t->due);
+    value_map_add(&b, STR("attempt"), value_int(t->attempt));
+    if (t->status == STEP_WAITING) {
+        value_map_add(&b, STR("request"), t->request);
+    }
+    if (t->error_type.len) {
+        add_text(&b, "error",
+                 arena_printf(a, "%.*s: %.*s", STR_ARG(t->error_type), STR_ARG(t->error_message)));
+    }
+    if (t->status == STEP_WAITING && waits_for_answer(t)) {
+        struct str remedy = answer_command(x, t, id);
+        add_text(&b, "remedy", remedy);
+        value_list_add(&x->remedies, value_text(remedy));
+    }
+    return value_map_done(&b);
+}
+
+/* ---- steps that were not begun ---- */
+
+/* What the node still needs: the nodes it needs that are not at an end. */
+static struct str open_needs(const struct explaining *x, const struct plan_node *n) {
+    struct buf b;
+    uint32_t count = 0;
+    buf_init(&b, 0);
+    for (uint32_t i = 0; i < n->in_count_edges; i++) {
+        uint32_t source = x->v.plan->edges[n->in_edges[i]].source;
+        enum step_status status = engine_node_status(x->v.engine, source);
+        if (!step_status_final(status) && count++ < SOURCES_SHOWN) {
+            buf_printf(&b, "%s%.*s (%s)", count > 1 ? ", " : "",
+                       STR_ARG(x->v.plan->nodes[source].name), step_status_name(status));
+        }
+    }
+    buf_append_cstr(&b, count > SOURCES_SHOWN ? " ..." : "");
+    struct str text = arena_str(arena_of(x), buf_str(&b));
+    buf_fini(&b);
+    return text;
+}
+
+static struct value pending_step(struct explaining *x, const struct plan_node *n, bool paused) {
+    struct value_builder b;
+    struct arena *a = arena_of(x);
+    struct str needs = open_needs(x, n);
+    value_builder_init(&b, a);
+    add_text(&b, "step", n->name);
+    add_text(&b, "status", STR("pending"));
+    add_text(&b, "why",
+             needs.len ? arena_printf(a, "needs %.*s", STR_ARG(needs))
+             : paused  ? STR("is ready; the execution is paused")
+                       : STR("is ready; waits for a slot"));
+    return value_map_done(&b);
+}
+
+static struct value steps_of(struct explaining *x) {
+    struct value_builder list;
+    const struct engine *g = x->v.engine;
+    value_builder_init(&list, arena_of(x));
+    bool paused = engine_status(g) == EXEC_PAUSED;
+    for (uint32_t i = 0; i < engine_track_count(g); i++) {
+        if (!step_status_final(engine_track(g, i)->status)) {
+            value_list_add(&list, live_step(x, engine_track(g, i)));
+        }
+    }
+    for (uint32_t i = 0; i < x->v.plan->node_count; i++) {
+        if (engine_node_status(g, i) == STEP_PENDING) {
+            value_list_add(&list, pending_step(x, &x->v.plan->nodes[i], paused));
+        }
+    }
+    return value_list_done(&list);
+}
+
+/* ---- the execution ---- */
+
+static struct value owner_of(const struct explaining *x) {
+    const struct store_execution *e = &x->v.stored;
+    struct value_builder b;
+    value_builder_init(&b, arena_of(x));
+    value_map_add(&b, STR("alive"), value_bool(e->owner_alive));
+    if (e->owner_pid) {
+        value_map_add(&b, STR("pid"), value_int(e->owner_pid));
+    }
+    return e->host ? value_map_done(&b) : value_null();
+}
+
+static void add_error(struct explaining *x, struct value_builder *b) {
+    const struct engine_error *err = engine_error(x->v.engine);
+    if (!err) {
+        return;
+    }
+    struct value_builder map;
+    value_builder_init(&map, arena_of(x));
+    int64_t node = err->node.len ? plan_node_find(x->v.plan, err->node) : -1;
+    value_map_add(&map, STR("type"), value_text(err->type));
+    value_map_add(&map, STR("message"), value_text(err->message));
+    add_text(&map, "node", err->node);
+    if (node >= 0) {
+        struct mark mark = x->v.plan->nodes[node].mark;
+        add_text(&map, "place",
+                 arena_printf(arena_of(x), "%s:%u:%u", mark.file, mark.line, mark.column));
+    }
+    value_map_add(b, STR("error"), value_map_done(&map));
+}
+
+static void suggest(struct explaining *x) {
+    const struct store_execution *e = &x->v.stored;
+    bool final = exec_status_final(engine_status(x->v.engine));
+    if (final) {
+        value_list_add(&x->remedies, value_text(command(x, "results", STR(" --verbose"))));
+        value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
+    } else if (str_is(details_status(e), "waiting") && !e->owner_alive) {
+        return; /* who answers goes on with it */
+    } else if (engine_status(x->v.engine) == EXEC_PAUSED || !e->owner_alive) {
+        value_list_add(&x->remedies, value_text(command(x, "resume", STR(""))));
+    } else {
+        value_list_add(&x->remedies, value_text(command(x, "watch", STR(""))));
+    }
+}
+
+static enum err add_requests(struct explaining *x, struct value_builder *b, struct error *e) {
+    struct store_inbox *rows;
+    uint32_t count = 0;
+    enum err err = store_inbox_open(x->s->store, x->v.stored.num, arena_of(x), &rows, &count, e);
+    value_map_add(b, STR("requests"), value_int(count));
+    return err;
+}
+
+enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e) {
+    struct explaining x = {.s = s, .store = session_store_option(s)};
+    struct value_builder b;
+    struct arena *a = &s->cli->arena;
+    enum err err = host_view_open(s->store, s->kinds, id, &x.v, e);
+    if (err) {
+        return err;
+    }
+    value_builder_init(&x.remedies, a);
+    value_builder_init(&b, a);
+    add_text(&b, "id", x.v.stored.fixed.id);
+    add_text(&b, "workflow", x.v.stored.fixed.workflow);
+    add_text(&b, "status", details_status(&x.v.stored));
+    add_time(&b, "updatedAt", x.v.stored.row.updated);
+    add_error(&x, &b);
+    if (engine_status(x.v.engine) == EXEC_PAUSED) {
+        value_map_add(&b, STR("pausedBy"), value_text(arena_str(a, engine_paused_by(x.v.engine))));
+    }
+    value_map_add(&b, STR("owner"), owner_of(&x));
+    err = add_requests(&x, &b, e);
+    value_map_add(&b, STR("steps"), steps_of(&x));
+    suggest(&x);
+    value_map_add(&b, STR("remedies"), value_list_done(&x.remedies));
+    struct value v = value_map_done(&b);
+    bool ok = !err && b.ok && x.remedies.ok && value_copy(a, v, out);
+    host_view_close(&x.v);
+    return err ? err : ok ? OK : error_nomem(e);
+}

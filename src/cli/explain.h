@@ -1,0 +1,14 @@
+/* Why an execution is where it is: what runs, what waits and for whom, what holds a join open, who
+ * owns it, and what to do. Made from its journal, for people and as JSON.
+ */
+#ifndef CAIRN_CLI_EXPLAIN_H
+#define CAIRN_CLI_EXPLAIN_H
+
+#include "cli/details.h"
+
+/* {id, workflow, status, since?, error?, paused?, owner, requests, steps: [{step, status, why, since,
+ * until?, request?, error?, remedy?}], remedies: [text]} */
+enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
+    MUST_USE;
+
+#endif

@@ -1,0 +1,103 @@
+/* A look at the store every now and then: what the journal has more is told in order, once. */
+#include "cli/follow.h"
+
+#include <signal.h>
+
+#define LOOK_NS 50000000 /* between two looks */
+
+static void on_signal(void *ctx, int signo) {
+    struct follow *f = ctx;
+    (void)signo;
+    f->stop = true;
+}
+
+static enum err look(struct follow *f) {
+    struct error e = {0};
+    struct arena *a = &f->s->cli->arena;
+    enum err err = store_execution_get(f->s->store, f->x.num, f->x.fixed.id, a, &f->x, &e);
+    if (err) {
+        cli_fail_error(f->s->cli, &e, NULL);
+    }
+    return err;
+}
+
+static enum err compile(struct follow *f) {
+    struct error e = {0};
+    struct str bundle;
+    const struct store_new *fixed = &f->x.fixed;
+    enum err err =
+        store_workflow_get(f->s->store, fixed->workflow_hash, &f->s->cli->arena, &bundle, &e);
+    err = err ? err : host_bundle_compile(bundle, fixed->entry, f->s->kinds, &f->plan, &e);
+    if (err) {
+        f->plan = NULL;
+        cli_fail_error(f->s->cli, &e, NULL);
+    }
+    return err;
+}
+
+enum err follow_open(struct follow *f, struct session *s) {
+    struct str id;
+    *f = (struct follow){.s = s, .ctx = f->ctx, .event = f->event};
+    enum err err = session_open_loop(s);
+    err = err ? err : session_find(s, s->cli->arguments[0], &id);
+    if (err) {
+        return err;
+    }
+    f->x.fixed.id = id;
+    f->signal = io_signal_open(s->loop, SIGINT, on_signal, f);
+    err = look(f);
+    return err ? err : compile(f);
+}
+
+enum err follow_read(struct follow *f) {
+    struct error e = {0};
+    struct arena a;
+    struct store_event *rows = NULL;
+    uint32_t count = 0;
+    arena_init(&a, 0);
+    enum err err = look(f);
+    if (err) {
+        return err;
+    }
+    struct store_range range = {f->x.num, f->seq, f->x.last_seq};
+    if (f->seq < f->x.last_seq) {
+        err = store_read_events(f->s->store, range, &a, &rows, &count, &e);
+    }
+    for (uint32_t i = 0; i < count && !f->stop; i++) {
+        f->event(f->ctx, &rows[i]);
+        f->seq = rows[i].seq;
+    }
+    if (err) {
+        cli_fail_error(f->s->cli, &e, NULL);
+    }
+    arena_fini(&a);
+    return err;
+}
+
+static void look_again(void *ctx) { *(bool *)ctx = true; }
+
+static void rest(struct follow *f) {
+    bool due = false;
+    struct io_timer *t = io_timer_open(f->s->loop, look_again, &due);
+    if (!t) {
+        f->stop = true;
+        return;
+    }
+    io_timer_start(t, LOOK_NS);
+    while (!due && !f->stop && io_loop_turn(f->s->loop, true)) {}
+    io_timer_close(t);
+}
+
+enum err follow_until_end(struct follow *f) {
+    enum err err = follow_read(f);
+    while (!err && !f->stop && !f->x.row.completed.us && f->x.owner_alive) {
+        rest(f);
+        err = follow_read(f);
+    }
+    return err;
+}
+
+void follow_close(struct follow *f) {
+    io_signal_close(f->signal);
+    plan_free(f->plan);
+}

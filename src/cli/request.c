@@ -1,0 +1,191 @@
+/* The way of a request: recorded in the inbox, taken by the owner, its verdict awaited. An owner
+ * that dies meanwhile leaves the row behind, and who takes the execution over finds it there.
+ */
+#include "cli/request.h"
+
+#include <stdio.h>
+
+#define LOOK_NS 10000000          /* between two looks for the verdict */
+#define PATIENCE_NS 10000000000ll /* then the request is left with its owner */
+
+struct asking {
+    struct running x;
+    struct request *q;
+    struct store_execution target;
+    int64_t row; /* of the inbox, 0: not there */
+};
+
+static int refused(struct asking *k, struct str verdict) {
+    struct str why = str_sub(verdict, strlen("refused: "), verdict.len);
+    return cli_fail(k->x.c, ERR_CONFLICT, NULL, "%.*s of %.*s refused: %.*s",
+                    STR_ARG(str_from(host_request_name(k->q->ask.type))),
+                    STR_ARG(k->target.fixed.id), STR_ARG(why));
+}
+
+/* 0 when it was accepted, else the exit status of the refusal. */
+static int tell_verdict(struct asking *k, struct str verdict) {
+    if (!str_is(verdict, "accepted")) {
+        return refused(k, verdict);
+    }
+    if (!cli_has(k->x.c, "quiet")) {
+        sink_printf(&k->x.c->err, "%s: execution %.*s\n", k->q->done, STR_ARG(k->target.fixed.id));
+    }
+    return 0;
+}
+
+/* ---- an owner that lives ---- */
+
+static enum err put_row(struct asking *k) {
+    struct running *x = &k->x;
+    struct value_builder b;
+    struct buf payload;
+    struct error e = {0};
+    value_builder_init(&b, &x->c->arena);
+    value_map_add(&b, STR("by"), value_text(k->q->ask.by));
+    if (k->q->ask.type == REQUEST_ANSWER) {
+        value_map_add(&b, STR("value"), k->q->ask.value);
+    }
+    buf_init(&payload, 0);
+    value_print_json(value_map_done(&b), 0, &payload);
+    struct store_inbox row = {.execution = k->target.num,
+                              .kind = str_from(host_request_name(k->q->ask.type)),
+                              .step = k->q->ask.step,
+                              .payload = buf_str(&payload),
+                              .at = session_now()};
+    enum err err = store_inbox_add(x->s.store, &row, &k->row, &e);
+    buf_fini(&payload);
+    if (err) {
+        cli_fail_error(x->c, &e, NULL);
+    }
+    return err;
+}
+
+static void look_again(void *ctx) { *(bool *)ctx = true; }
+
+static void rest(struct asking *k) {
+    bool due = false;
+    struct io_timer *t = io_timer_open(k->x.s.loop, look_again, &due);
+    if (t) {
+        io_timer_start(t, LOOK_NS);
+        while (!due && io_loop_turn(k->x.s.loop, true)) {}
+        io_timer_close(t);
+    }
+}
+
+/* OK: *out is the verdict, or empty when the owner is gone or takes too long (then *out_late). */
+static enum err await_verdict(struct asking *k, struct str *out, bool *out_late) {
+    struct running *x = &k->x;
+    const struct io_clock *clock = io_loop_clock(x->s.loop);
+    int64_t until = clock->mono(clock->ctx).ns + PATIENCE_NS;
+    struct store_inbox row;
+    struct error e = {0};
+    *out = STR("");
+    *out_late = false;
+    for (;;) {
+        enum err err = store_inbox_get(x->s.store, k->row, &x->c->arena, &row, &e);
+        err = err ? err
+                  : store_execution_get(x->s.store, k->target.num, STR(""), &x->c->arena,
+                                        &k->target, &e);
+        if (err) {
+            cli_fail_error(x->c, &e, NULL);
+            return err;
+        }
+        *out = row.verdict;
+        *out_late = clock->mono(clock->ctx).ns > until;
+        if (out->len || *out_late || !k->target.owner_alive) {
+            return OK;
+        }
+        rest(k);
+    }
+}
+
+static int late(struct asking *k) {
+    sink_printf(&k->x.c->err,
+                "the request is recorded (number %lld); the process that runs %.*s (%lld) has not "
+                "taken it yet\n",
+                (long long)k->row, STR_ARG(k->target.fixed.id), (long long)k->target.owner_pid);
+    return EXIT_WAITING;
+}
+
+/* ---- nobody runs it ---- */
+
+/* Taken over; the request, unless it stands in the inbox, is handed over at once. */
+static int take_over(struct asking *k, bool *out_other) {
+    struct running *x = &k->x;
+    struct error e = {0};
+    struct run *r;
+    enum err err = host_resume(x->s.host, k->target.fixed.id, &r, &e);
+    *out_other = err == ERR_CONFLICT && !k->target.row.completed.us;
+    if (err) {
+        return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
+    }
+    bool plain_resume = k->q->ask.type == REQUEST_RESUME && run_status(r) != EXEC_PAUSED;
+    k->q->ask.ticket = x->ticket = k->row ? k->row : -1000000;
+    if (plain_resume) {
+        x->verdict = STR("accepted");
+    } else if (!k->row && (err = host_ask(x->s.host, r, &k->q->ask, &e)) != OK) {
+        return cli_fail_error(x->c, &e, NULL);
+    }
+    err = running_watch(x, r);
+    err = err ? err : running_turn(x);
+    int status = err ? err_exit_code(err) : 0;
+    if (!err && x->verdict.len) {
+        status = tell_verdict(k, x->verdict);
+    }
+    if (status && x->left) {
+        return status; /* it waits on as before */
+    }
+    int end = err ? status : running_tell(x);
+    return status ? status : k->q->ask.type == REQUEST_CANCEL && x->ended ? 0 : end;
+}
+
+static int nobody(struct asking *k) {
+    return cli_fail(k->x.c, ERR_CONFLICT, "go on with it: cairn resume ID",
+                    "nobody runs execution %.*s (%.*s), so there is nothing to %s",
+                    STR_ARG(k->target.fixed.id), STR_ARG(details_status(&k->target)),
+                    host_request_name(k->q->ask.type));
+}
+
+static int ask(struct asking *k) {
+    struct str verdict = STR("");
+    bool is_late = false, other = true;
+    int status = 0;
+    while (other) {
+        other = false;
+        if (k->target.row.completed.us) {
+            return cli_fail(k->x.c, ERR_CONFLICT, NULL, "execution %.*s has ended (%.*s)",
+                            STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
+        }
+        if (k->target.owner_alive) {
+            enum err err = k->row ? OK : put_row(k);
+            err = err ? err : await_verdict(k, &verdict, &is_late);
+            if (err || is_late || verdict.len) {
+                return err ? err_exit_code(err) : is_late ? late(k) : tell_verdict(k, verdict);
+            }
+            other = k->target.row.completed.us != 0; /* it ended without a word about it */
+        } else if (!k->q->take) {
+            return nobody(k);
+        } else {
+            status = take_over(k, &other);
+        }
+    }
+    return status;
+}
+
+int request_run(struct cli *c, struct request *q) {
+    struct asking k = {.x = {.c = c}, .q = q};
+    struct str id;
+    struct error e = {0};
+    enum err err = running_options_check(c);
+    err = err ? err : running_open(&k.x, false);
+    err = err ? err : session_find(&k.x.s, c->arguments[0], &id);
+    int status = err ? err_exit_code(err) : 0;
+    if (!err && store_execution_get(k.x.s.store, 0, id, &c->arena, &k.target, &e)) {
+        status = cli_fail_error(c, &e, NULL);
+    } else if (!err) {
+        q->ask.by = session_user(&k.x.s);
+        status = ask(&k);
+    }
+    running_close(&k.x);
+    return status;
+}

@@ -1,0 +1,11 @@
+/* What `cairn list --waiting` prints: the inbox of people. */
+#ifndef CAIRN_CLI_WAITING_H
+#define CAIRN_CLI_WAITING_H
+
+#include "cli/details.h"
+
+/* A line a step on stdout, or {items: [{execution, workflow, step, request}]}. f: which executions,
+ * its status and after are not looked at. Reported. */
+enum err waiting_list(struct session *s, struct store_filter *f) MUST_USE;
+
+#endif
