@@ -183,6 +183,7 @@ static void close_terminal(struct prompt *p) {
 static void send(struct prompt *p, struct value v) {
     struct host_request q = {.type = REQUEST_ANSWER,
                              .step = p->shown->step,
+                             .exact = true,
                              .value = v,
                              .by = session_user(p->s),
                              .ticket = --p->tickets};

@@ -76,6 +76,7 @@ struct engine_input {
     const struct event *created;        /* CREATE: the fields of execution_created */
     struct str by;                      /* CANCEL, ANSWER, PAUSE, RESUME: who */
     int64_t ticket;    /* CANCEL, ANSWER, PAUSE, RESUME: names the request; 0: no verdict wanted */
+    bool exact;        /* ANSWER: target is a step id and no name of a node */
     struct str target; /* ANSWER: step id, node, or empty for the only one that waits */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */

@@ -163,7 +163,8 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
                         enum err *err, struct error *e) {
     struct waiters w = {0};
     struct step_id named = {0};
-    int64_t node = in->target.len ? plan_node_find(g->plan, in->target) : -1;
+    bool by_node = in->target.len && !in->exact;
+    int64_t node = by_node ? plan_node_find(g->plan, in->target) : -1;
     bool exact = in->target.len && step_id_parse(g->plan, in->target, &named);
     if (in->target.len && !exact && node < 0) {
         *err = refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));

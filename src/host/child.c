@@ -152,6 +152,17 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+/* A tree is paused or not as a whole: what one was asked while the other did not live here. */
+static enum err follow_pause(struct port *p, struct error *e) {
+    struct run *child = p->child;
+    bool live = !child->ended && child->engine && !exec_status_final(child->status);
+    bool paused = live && engine_status(child->engine) == EXEC_PAUSED;
+    bool wanted = engine_status(p->run->engine) == EXEC_PAUSED;
+    struct host_request q = {.type = wanted ? REQUEST_PAUSE : REQUEST_RESUME,
+                             .by = STR("its parent")};
+    return live && paused != wanted ? host_ask(p->run->host, child, &q, e) : OK;
+}
+
 void child_begin(struct step_port *sp, struct value inputs) {
     struct port *p = (struct port *)(void *)sp;
     struct store *s = p->run->host->options.store;
@@ -163,6 +174,7 @@ void child_begin(struct step_port *sp, struct value inputs) {
     err = err == ERR_NOT_FOUND ? begin_child(p, inputs, &a, &p->child_error)
           : err                ? err
                                : find_child(p, &found, &p->child_error);
+    err = err ? err : follow_pause(p, &p->child_error);
     p->child_failed = err != OK;
     arena_fini(&a);
 }

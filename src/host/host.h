@@ -95,6 +95,7 @@ const char *host_request_name(enum host_request_type type);
 struct host_request {
     enum host_request_type type;
     struct str step;    /* ANSWER: which step; empty: the only one that waits */
+    bool exact;         /* ANSWER: step is an id; else a node's name means its step that waits */
     struct value value; /* ANSWER */
     struct str by;
     int64_t
@@ -103,6 +104,9 @@ struct host_request {
 };
 /* Asks; decided with the next turn. Pause and resume reach the sub-workflows too. */
 enum err host_ask(struct host *h, struct run *r, const struct host_request *q, struct error *e);
+
+/* Looks into the inbox with the next turn: somebody has said that there is something. */
+void host_inbox_look(struct host *h);
 
 /* Nothing is being performed and nothing is left to decide: all that is live waits or is paused.
  * What could still wake it: host_next_due, and requests. */

@@ -24,6 +24,7 @@ static enum err hand_over(struct run *r, const struct host_request *q, struct er
         return error_nomem(e);
     }
     x->in.ticket = q->ticket;
+    x->in.exact = q->exact;
     x->in.by = q->by.len ? arena_str(&x->arena, q->by) : STR("");
     x->in.target = q->step.len ? arena_str(&x->arena, q->step) : STR("");
     if (!x->in.by.ptr || !x->in.target.ptr || !value_copy(&x->arena, q->value, &x->in.value)) {
@@ -93,6 +94,8 @@ static enum err take_row(struct host *h, struct run *r, const struct store_inbox
     q.value = value ? *value : value_null();
     return host_ask(h, r, &q, e);
 }
+
+void host_inbox_look(struct host *h) { h->inbox_due = true; }
 
 static void poll_due(void *ctx) {
     struct host *h = ctx;

@@ -164,6 +164,23 @@ static enum err fold_recorded(struct run *r, struct error *e) {
                : run_fold(r->host->options.store, r->plan, r->num, r->last_seq, &r->engine, e);
 }
 
+/* A request whose verdict is recorded had its effect: it is not decided on again, for it might mean
+ * another step by now. */
+static enum err is_settled(const struct run *r, const struct happened *x, bool *out,
+                           struct error *e) {
+    struct store_inbox row;
+    struct arena a;
+    *out = false;
+    if (x->in.ticket <= 0) {
+        return OK;
+    }
+    arena_init(&a, 0);
+    enum err err = store_inbox_get(r->host->options.store, x->in.ticket, &a, &row, e);
+    *out = !err && row.verdict.len > 0;
+    arena_fini(&a);
+    return err;
+}
+
 /* What was decided on comes once more, in order. Then what is under way is told again, pure steps
  * included: last, so that nothing is performed whose end is among what comes. */
 static enum err decide_anew(struct run *r, struct error *e) {
@@ -176,8 +193,11 @@ static enum err decide_anew(struct run *r, struct error *e) {
     bool recorded = engine_last_seq(r->engine) > 0;
     bool started = engine_status(r->engine) != EXEC_PENDING && !r->new_epoch;
     struct happened *refresh = recorded ? happened_new(INPUT_REFRESH) : NULL;
+    enum err err = OK;
     while ((x = queue_take(&all))) {
-        bool again = x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
+        bool settled = false;
+        err = err ? err : is_settled(r, x, &settled, e);
+        bool again = !settled && x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
                      !(recorded && x->in.type == INPUT_CREATE) &&
                      !(started && x->in.type == INPUT_START);
         if (again) {
@@ -190,7 +210,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
         queue_put(&r->happened, refresh);
     }
     run_make_ready(r);
-    return recorded && !refresh ? error_nomem(e) : OK;
+    return err ? err : recorded && !refresh ? error_nomem(e) : OK;
 }
 
 static enum err refold(struct run *r, struct error *e) {
@@ -335,8 +355,7 @@ static enum err attach(struct run *r, const struct store_execution *x, struct er
         return OK;
     }
     r->new_epoch = x->epoch + 1;
-    r->host->inbox_due =
-        r->host->options.inbox_poll_ms > 0; /* what was asked meanwhile comes first */
+    host_inbox_look(r->host); /* what was asked meanwhile */
     return queue_start(r, e);
 }
 

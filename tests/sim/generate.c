@@ -148,14 +148,16 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
                           const char *more, bool error_edge) {
     struct needs out = {0};
     char name[NAME_BYTES];
-    bool effect = chance(g, 650);
-    node_begin(g, effect ? "work" : "calc", needs, back, name);
+    bool effect = chance(g, 650), waits = chance(g, 120);
+    const char *kind = waits ? (chance(g, 500) ? "nap" : "person") : effect ? "work" : "calc";
+    node_begin(g, kind, needs, back, name);
     bool may_read = join(g, needs);
-    buf_append_cstr(&g->out, effect ? ",\"note\":\"{{ " : ",\"value\":{\"n\":\"");
+    bool noted = waits || effect;
+    buf_append_cstr(&g->out, noted ? ",\"note\":\"{{ " : ",\"value\":{\"n\":\"");
     number(g, needs, may_read);
-    buf_append_cstr(&g->out, effect ? " }}\"" : "\"}");
+    buf_append_cstr(&g->out, noted ? " }}\"" : "\"}");
     buf_append_cstr(&g->out, more);
-    decorate(g, needs, may_read, effect, false, error_edge);
+    decorate(g, needs, may_read, effect && !waits, false, error_edge);
     node_end(g);
     remember(g, name);
     needs_add(&out, name, "");

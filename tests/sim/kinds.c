@@ -36,6 +36,44 @@ static void start_child(const struct step_in *in, struct step_port *port) {
 
 static void kid_check(struct node_check *c) { check_child(c, "workflow"); }
 
+static enum err nap_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                         struct error *e) {
+    (void)e;
+    out->due.us = now.us + 1 + (int64_t)(hash_bytes(in->step, 7) % 4000000);
+    return OK;
+}
+
+static enum err nap_woken(const struct step_in *in, const struct step_wake *w,
+                          struct step_result *out, struct error *e) {
+    if (w->answered) {
+        return error_set(e, ERR_INVALID, "it waits for its time");
+    }
+    out->body = body_of(world_now()->recipe, in->node, in->step, out->arena);
+    return OK;
+}
+
+static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                            struct error *e) {
+    (void)now;
+    (void)e;
+    out->request = value_text(in->step);
+    return OK;
+}
+
+/* Whoever answers, the body is the same; who it was must be known once. */
+static enum err person_woken(const struct step_in *in, const struct step_wake *w,
+                             struct step_result *out, struct error *e) {
+    struct value_builder b;
+    if (w->answer.type != VALUE_TEXT || !str_is(value_str(w->answer), "yes")) {
+        return error_set(e, ERR_INVALID, "only yes will do");
+    }
+    out->body = body_of(world_now()->recipe, in->node, in->step, out->arena);
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("answeredBy"), value_text(w->by));
+    out->meta = value_map_done(&b);
+    return OK;
+}
+
 static const char *const both[] = {"true", "false", NULL};
 static const char *const work_aliases[] = {"foreach_work", NULL};
 static const char *const calc_aliases[] = {"foreach_calc", NULL};
@@ -97,7 +135,25 @@ static const struct node_kind kid = {.name = "kid",
                                      .check = kid_check,
                                      .start = start_child};
 
-static const struct node_kind *const rows[] = {&work, &decide, &calc, &pure_choice, &end, &kid};
+static const struct node_kind nap = {.name = "nap",
+                                     .doc = "lets time pass",
+                                     .body_doc = "a map",
+                                     .fields = note,
+                                     .field_count = 1,
+                                     .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                     .wait = nap_wait,
+                                     .woken = nap_woken};
+static const struct node_kind person = {.name = "person",
+                                        .doc = "waits for a yes",
+                                        .body_doc = "a map",
+                                        .fields = note,
+                                        .field_count = 1,
+                                        .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                        .wait = person_wait,
+                                        .woken = person_woken};
+
+static const struct node_kind *const rows[] = {&work, &decide, &calc, &pure_choice,
+                                               &end,  &kid,    &nap,  &person};
 const struct kind_table sim_kinds = {rows, ARRAY_LEN(rows)};
 
 static uint64_t hash_of(const struct recipe *r, struct str step, uint64_t salt) {

@@ -45,6 +45,7 @@ static struct weather weather_of(uint64_t seed) {
                             .write_permille = writes[rng_below(&r, 4)],
                             .crash_permille = crashes[rng_below(&r, 3)],
                             .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0,
+                            .people_permille = rng_below(&r, 2) ? 60 : 0,
                             .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0};
 }
 

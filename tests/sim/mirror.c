@@ -124,7 +124,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     struct seen_step *s = mirror_step(w, x, id);
     bool runs_on = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_RETRYING ||
                    ev->kind == EVENT_CALL_BEGUN || ev->kind == EVENT_CALL_DONE ||
-                   ev->kind == EVENT_STEP_PROCESS;
+                   ev->kind == EVENT_STEP_PROCESS || ev->kind == EVENT_STEP_WAITING;
     if (s->over && (runs_on || ends_step(ev->kind))) {
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
@@ -136,6 +136,9 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     } else if (ends_step(ev->kind)) {
         s->running = false;
         s->over = true;
+        if (ev->kind == EVENT_STEP_COMPLETED) {
+            people_note_answer(w, ev->meta);
+        }
     } else if (ev->kind == EVENT_CALL_BEGUN) {
         if (s->answered_calls >> (ev->call & 63) & 1) {
             world_fail(w, "call %u of %.*s was answered and is made again", (unsigned)ev->call,

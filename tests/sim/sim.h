@@ -5,6 +5,7 @@
  *   kinds.c     kinds of node whose ends the simulator chooses
  *   world.c     clock, store, the process that lives and dies, what happens next
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
+ *   people.c    who answers, pauses and goes on, through the inbox
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
  */
 #ifndef CAIRN_TESTS_SIM_H
@@ -81,6 +82,7 @@ struct weather {
     uint32_t write_permille;  /* writes that get a random fault */
     uint32_t crash_permille;  /* deaths between turns */
     uint32_t cancel_permille; /* somebody cancels */
+    uint32_t people_permille; /* somebody answers (or tries to), pauses, goes on */
     uint32_t jump_permille;   /* the clock goes back */
 };
 
@@ -144,6 +146,7 @@ struct world {
     struct seen_execution *executions, *last_execution;
     uint32_t idle, steps;
     bool cancelled_by_us;
+    uint32_t answers_taken; /* completed steps that say by whom */
     bool failed;
     char why[600];
 };
@@ -176,6 +179,16 @@ struct verdict {
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);
+
+/* ---- people.c ---- */
+/* Somebody does something, sensible or not. False when there was nothing to do. */
+bool people_act(struct world *w);
+/* Nothing else can happen: somebody gives what is waited for, or goes on with what is paused. */
+bool people_help(struct world *w);
+/* A step completed with that meta. */
+void people_note_answer(struct world *w, struct value meta);
+/* Every request that was accepted had one effect, and what is recorded of it is what was said. */
+void people_check(struct world *w);
 
 /* ---- outcome.c ---- */
 /* Status, result, and for each node status, iteration and body, as far as they do not depend on

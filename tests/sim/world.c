@@ -420,6 +420,8 @@ static void act(struct world *w) {
         die(w);
     } else if (!w->cancelled_by_us && rng_chance(r, w->weather.cancel_permille)) {
         cancel_root(w);
+    } else if (rng_chance(r, w->weather.people_permille) && people_act(w)) {
+        w->idle = 0;
     } else if (!calm && rng_chance(r, 300) && end_one(w, true)) {
         w->idle = 0;
     } else if (!calm && rng_chance(r, 150) && jump(w)) {
@@ -429,8 +431,10 @@ static void act(struct world *w) {
         while (!calm && rng_chance(r, 300) && end_one(w, false)) {}
     } else if (end_one(w, true)) {
         w->idle = 0;
+    } else if (jump(w)) {
+        w->idle++;
     } else {
-        (void)jump(w);
+        (void)people_help(w);
         w->idle++;
     }
 }
@@ -553,6 +557,7 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
     }
     if (!w.failed) {
         check_ends(&w);
+        people_check(&w);
         mirror_check_rows(&w);
     }
     if (!w.failed && outcome_print(&w, &text, &e)) {
