@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "expr/expr.h"
+#include "flow/coerce.h"
 #include "flow/kind.h"
 #include "flow/pval.h"
 #include "schema/schema.h"
@@ -32,7 +33,7 @@ struct plan_in { /* one name of `in` */
     struct pval from;
     bool has_default;
     struct pval default_value;
-    struct str type;                      /* empty, or a JSON Schema type to coerce to */
+    enum coercion type;                   /* what it is read as, before the transforms */
     const struct expr *const *transforms; /* with the value so far as `it` */
     uint32_t transform_count;
 };
@@ -67,9 +68,23 @@ struct plan_loop { /* sorted: inner first (smaller body, then header in file ord
     uint32_t inner_count;
 };
 
+struct plan_axis { /* one name of a matrix: a list */
+    struct str name;
+    struct pval values;
+};
+
+/* Change of a variable by a node: the new value. */
+struct plan_set {
+    uint32_t var; /* index into plan->vars */
+    struct pval value;
+};
+
 struct plan_foreach {
     bool present;
-    struct pval items;
+    struct pval items;            /* PVAL_NONE when there is a matrix */
+    const struct plan_axis *axes; /* the first one changes slowest */
+    uint32_t axis_count;
+    struct pval exclude, include; /* lists of maps: combinations left out, added; or PVAL_NONE */
     struct str as;        /* "item" when not given */
     uint32_t concurrency; /* 0: no limit of its own */
     bool collect;
@@ -93,6 +108,8 @@ struct plan_node {
     const struct expr *guard; /* if; NULL for none */
     const struct plan_in *ins;
     uint32_t in_count;
+    const struct plan_set *sets; /* in order of the file; of a foreach: for each item */
+    uint32_t set_count;
     struct plan_foreach foreach;
     enum join_mode join;
     enum on_error_mode on_error;
@@ -124,6 +141,11 @@ struct plan_input {
     struct mark mark;
 };
 
+struct plan_var {
+    struct str name;
+    struct pval initial; /* reads inputs and env only */
+};
+
 struct plan_agent {
     struct str name, service, model, system, base_url;
     struct value settings; /* the whole map as written: replies, memory, params */
@@ -151,6 +173,8 @@ struct plan {
     uint32_t ref_count;
     const struct plan_input *inputs;
     uint32_t input_count;
+    const struct plan_var *vars;
+    uint32_t var_count;
     const struct plan_agent *agents;
     uint32_t agent_count;
     const struct str *output_names;
