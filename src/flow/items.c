@@ -117,7 +117,7 @@ static bool compile_list(struct scope *scope, const struct yaml_node *n, const c
 static bool compile_matrix(struct scope *scope, const struct yaml_node *n, struct plan_foreach *f) {
     struct unit *u = scope->u;
     if (n->type != YAML_MAP || n->count == 0) {
-        struct diag_item *item = flow_type_refuse(u, n, "matrix", "a map of lists");
+        struct diag_item *item = flow_type_refuse(u, n, "matrix", "a map of one list or more");
         diag_help(u->s->diag, item, "for example {os: [linux, mac], py: [\"3.11\", \"3.12\"]}");
         return true;
     }

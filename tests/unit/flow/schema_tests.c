@@ -298,7 +298,8 @@ static void agrees_with_the_cases(void **state) {
     (void)state;
     static const char *const paths[] = {"tests/cases/flow/plans.txt", "tests/cases/flow/top.txt",
                                         "tests/cases/flow/nodes.txt", "tests/cases/flow/graph.txt",
-                                        "tests/cases/flow/warnings.txt"};
+                                        "tests/cases/flow/warnings.txt", "tests/cases/flow/vars.txt",
+                                        "tests/cases/flow/items.txt"};
     struct format_schema f;
     open_schema(&f);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
