@@ -63,7 +63,8 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
     g->effective = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
     g->loops = ARENA_ARRAY(&g->arena, p->loop_count + 1, struct loop_state);
     g->vars = ARENA_ARRAY(&g->arena, p->var_count + 1, struct var_state);
-    if (!g->vars || !g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective || !g->loops) {
+    if (!g->vars || !g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective ||
+        !g->loops) {
         engine_free(g);
         return error_nomem(e);
     }

@@ -228,7 +228,7 @@ struct names {
     int64_t index;           /* foreach item or -1 */
     const struct value *ins; /* values of the node's `in`, by plan_in */
     struct value it;
-    struct value self; /* in `set`: the body of the node itself */
+    struct value self;     /* in `set`: the body of the node itself */
     struct flight *keeper; /* values gotten stay valid as long as this, may be NULL */
 };
 void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *arena);

@@ -196,8 +196,7 @@ static enum err apply_one(struct engine *g, const struct event *ev, struct value
     uint64_t most = change.val.type == VALUE_LIST   ? VALUE_MAX_COUNT
                     : change.val.type == VALUE_TEXT ? VALUE_MAX_TEXT
                                                     : 0;
-    if (s->held.v.type != change.val.type ||
-        (uint64_t)s->held.v.extra + change.val.extra > most) {
+    if (s->held.v.type != change.val.type || (uint64_t)s->held.v.extra + change.val.extra > most) {
         return corrupt(ev, e);
     }
     s->size_bytes += size;

@@ -50,17 +50,16 @@ static bool gives_int(const struct node *n) {
 static bool is_exact(const struct node *n, uint32_t link) {
     const struct node *by = n->links[link].operand;
     return link == 0 && n->first->kind == NODE_CONST && by->kind == NODE_CONST &&
-           (by->value.num == 0 || by->value.num == -1 ||
-            n->first->value.num % by->value.num == 0);
+           (by->value.num == 0 || by->value.num == -1 || n->first->value.num % by->value.num == 0);
 }
 
 static void lint_chain(struct compiler *c, const struct node *n) {
     for (uint32_t i = 0; i < n->count; i++) {
         const struct link *l = &n->links[i];
         if (l->op == OP_DIV && gives_int(l->operand) && chain_gives_int(n, i) && !is_exact(n, i)) {
-            struct diag_item *item = diag_add(c->diag, DIAG_WARNING,
-                                              expr_mark(c->text, c->at, l->offset), "int_division",
-                                              "/ of two integers gives an integer: 7 / 2 is 3");
+            struct diag_item *item =
+                diag_add(c->diag, DIAG_WARNING, expr_mark(c->text, c->at, l->offset),
+                         "int_division", "/ of two integers gives an integer: 7 / 2 is 3");
             diag_help(c->diag, item, "for a fraction make one of them a double: double(x) / y");
             return;
         }

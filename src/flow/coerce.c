@@ -12,9 +12,7 @@ const char *const coercion_words[] = {
 /* Sets *out; ERR_INVALID: it is not to be read so. */
 typedef enum err (*coerce_fn)(struct value v, struct arena *a, struct value *out);
 
-static bool is_lossy(struct value v) {
-    return v.type == VALUE_DOUBLE && (v.flags & VALUE_LOSSY);
-}
+static bool is_lossy(struct value v) { return v.type == VALUE_DOUBLE && (v.flags & VALUE_LOSSY); }
 
 static enum err keep_as(enum value_type type, struct value v, struct value *out) {
     *out = v;
@@ -152,11 +150,11 @@ static enum err to_bytes(struct value v, struct arena *a, struct value *out) {
 enum err coercion_apply(enum coercion type, struct value v, struct arena *a, struct value *out,
                         struct error *e) {
     static const coerce_fn table[] = {
-        [COERCE_STRING] = to_string,       [COERCE_INTEGER] = to_integer,
-        [COERCE_NUMBER] = to_number,       [COERCE_BOOLEAN] = to_boolean,
-        [COERCE_ARRAY] = to_array,         [COERCE_OBJECT] = to_object,
-        [COERCE_NULL] = to_null,           [COERCE_TIMESTAMP] = to_timestamp,
-        [COERCE_DURATION] = to_duration,   [COERCE_BYTES] = to_bytes,
+        [COERCE_STRING] = to_string,     [COERCE_INTEGER] = to_integer,
+        [COERCE_NUMBER] = to_number,     [COERCE_BOOLEAN] = to_boolean,
+        [COERCE_ARRAY] = to_array,       [COERCE_OBJECT] = to_object,
+        [COERCE_NULL] = to_null,         [COERCE_TIMESTAMP] = to_timestamp,
+        [COERCE_DURATION] = to_duration, [COERCE_BYTES] = to_bytes,
     };
     struct value read;
     if (type == COERCE_NONE) {

@@ -203,12 +203,12 @@ bool flow_loops_find(struct unit *u);      /* loops.c */
 struct scope;
 bool flow_common_compile(struct scope *scope, struct draft *d);
 bool flow_fields_compile(struct scope *scope, struct draft *d);
-bool flow_foreach_read(struct unit *u, struct draft *d);          /* items.c */
-bool flow_items_compile(struct scope *scope, struct draft *d);    /* items.c */
-bool flow_in_compile(struct scope *scope, struct draft *d);       /* in.c */
-bool flow_vars_read(struct unit *u);                              /* vars.c: their names */
-bool flow_vars_compile(struct scope *scope);                      /* vars.c: initial values */
-bool flow_set_compile(struct scope *scope, struct draft *d);      /* vars.c */
+bool flow_foreach_read(struct unit *u, struct draft *d);       /* items.c */
+bool flow_items_compile(struct scope *scope, struct draft *d); /* items.c */
+bool flow_in_compile(struct scope *scope, struct draft *d);    /* in.c */
+bool flow_vars_read(struct unit *u);                           /* vars.c: their names */
+bool flow_vars_compile(struct scope *scope);                   /* vars.c: initial values */
+bool flow_set_compile(struct scope *scope, struct draft *d);   /* vars.c */
 /* Index of a variable or -1; all their names in scratch, NULL when out of memory. */
 int64_t flow_var_find(const struct plan *p, struct str name);
 struct str *flow_var_names(struct unit *u);

@@ -65,9 +65,8 @@ static void check_matrix_keys(struct unit *u, const struct yaml_node *n) {
 }
 
 static void read_long_foreach(struct unit *u, struct draft *d, const struct yaml_node *n) {
-    static const char *const keys[] = {"items",         "matrix",    "exclude",
-                                       "include",       "as",        "concurrency",
-                                       "on_item_error", "max_items", NULL};
+    static const char *const keys[] = {"items",       "matrix",        "exclude",   "include", "as",
+                                       "concurrency", "on_item_error", "max_items", NULL};
     const struct yaml_node *items = yaml_get(n, STR("items"));
     const struct yaml_node *matrix = yaml_get(n, STR("matrix"));
     flow_keys_check(u, n, "foreach", keys, NULL);
@@ -104,8 +103,7 @@ bool flow_foreach_read(struct unit *u, struct draft *d) {
 /* A list, or a text that is an expression; leaf is what the list's texts are. */
 static bool compile_list(struct scope *scope, const struct yaml_node *n, const char *what,
                          enum leaf leaf, struct pval *out) {
-    bool is_text =
-        n->type == YAML_SCALAR && n->value.type == VALUE_TEXT && !flow_is_empty(n);
+    bool is_text = n->type == YAML_SCALAR && n->value.type == VALUE_TEXT && !flow_is_empty(n);
     if (n->type != YAML_LIST && !is_text) {
         struct diag_item *item = flow_type_refuse(scope->u, n, what, "an expression or a list");
         diag_help(scope->u->s->diag, item, "for example: inputs.files");

@@ -7,7 +7,7 @@
 
 static const char *const top_keys[] = {
     "cairn",      "name",  "description", "inputs", "agents",  "defaults", "timeout",
-    "on_failure", "nodes", "concurrency", "env",    "outputs", "vars", NULL};
+    "on_failure", "nodes", "concurrency", "env",    "outputs", "vars",     NULL};
 static const char *const later_keys[] = {"budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {

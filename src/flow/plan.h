@@ -85,8 +85,8 @@ struct plan_foreach {
     const struct plan_axis *axes; /* the first one changes slowest */
     uint32_t axis_count;
     struct pval exclude, include; /* lists of maps: combinations left out, added; or PVAL_NONE */
-    struct str as;        /* "item" when not given */
-    uint32_t concurrency; /* 0: no limit of its own */
+    struct str as;                /* "item" when not given */
+    uint32_t concurrency;         /* 0: no limit of its own */
     bool collect;
     uint32_t max_items;
 };

@@ -312,12 +312,8 @@ static enum err find_name(void *ctx, const struct str *path, uint32_t count, str
         const char *name;
         enum err (*find)(struct scope *scope, const struct str *path, uint32_t count,
                          struct expr_ref *out, struct error *e);
-    } heads[] = {{"inputs", find_input},
-                 {"nodes", find_nodes},
-                 {"execution", find_execution},
-                 {"env", find_env},
-                 {"vars", find_var},
-                 {"secrets", find_secret}};
+    } heads[] = {{"inputs", find_input}, {"nodes", find_nodes}, {"execution", find_execution},
+                 {"env", find_env},      {"vars", find_var},    {"secrets", find_secret}};
     struct scope *scope = ctx;
     struct plan_ref own;
     if ((scope->flags & SCOPE_GIVEN) && !str_is(path[0], "inputs") && !str_is(path[0], "env")) {

@@ -29,11 +29,12 @@ static struct value last_set(const struct drive *d) {
 static void changes_come_in_the_order_of_the_journal(void **state) {
     struct drive d;
     (void)state;
-    drive_open(&d, "cairn: 1\nvars: {rows: []}\nnodes:\n"
-                   "  a: {type: work, set: {rows: 'vars.rows + [a]'}}\n"
-                   "  b: {type: work, set: {rows: 'vars.rows + [b]'}}\n"
-                   "  c: {type: work, needs: [a, b], set: {rows: 'vars.rows + [c, nodes.c.status]'}}\n"
-                   "outputs: {rows: vars.rows, all: vars}\n");
+    drive_open(&d,
+               "cairn: 1\nvars: {rows: []}\nnodes:\n"
+               "  a: {type: work, set: {rows: 'vars.rows + [a]'}}\n"
+               "  b: {type: work, set: {rows: 'vars.rows + [b]'}}\n"
+               "  c: {type: work, needs: [a, b], set: {rows: 'vars.rows + [c, nodes.c.status]'}}\n"
+               "outputs: {rows: vars.rows, all: vars}\n");
     done_text(&d, "b", "B");
     assert_json(last_set(&d), "{\"append\":{\"rows\":[\"B\"]}}");
     done_text(&d, "a", "A");
@@ -57,8 +58,7 @@ static void only_what_changed_is_recorded(void **state) {
                    "  b: {type: work, needs: a, set: {rows: vars.rows, log: \"vars.log + ''\"}}\n"
                    "  c: {type: work, needs: b, set: {rows: '[1, [2.0], 3, 4]', log: \"'x'\"}}\n");
     done_text(&d, "a", "");
-    assert_json(last_set(&d),
-                "{\"to\":{\"n\":2,\"m\":1},\"append\":{\"rows\":[3],\"log\":\"c\"}}");
+    assert_json(last_set(&d), "{\"to\":{\"n\":2,\"m\":1},\"append\":{\"rows\":[3],\"log\":\"c\"}}");
     done_text(&d, "b", "");
     assert_true(value_is_null(last_set(&d)));
     done_text(&d, "c", ""); /* 2.0 is not 2: the new list does not begin with the old one */
@@ -80,8 +80,8 @@ static void a_loop_that_appends_is_linear(void **state) {
     struct step_result yes = {.handle = STR("true"), .body = value_text(STR("true"))};
     for (uint32_t i = 0; i < 300; i++) {
         struct step_result r = {.body = value_text(STR("some text"))};
-        struct engine_input in = {.type = INPUT_DONE, .step = {0, i, -1, 0}, .attempt = 1,
-                                  .result = &r, .now = {NOW_US}};
+        struct engine_input in = {
+            .type = INPUT_DONE, .step = {0, i, -1, 0}, .attempt = 1, .result = &r, .now = {NOW_US}};
         struct error e;
         engine_out_reset(&d.out);
         assert_int_equal(engine_decide(d.engine, &in, &d.out, &e), OK);
@@ -160,9 +160,10 @@ static void what_does_not_complete_sets_nothing(void **state) {
 static void values_may_move_between_variables(void **state) {
     struct drive d;
     (void)state;
-    drive_open(&d, "cairn: 1\nvars: {a: [old, [1]], b: none}\nnodes:\n"
-                   "  n: {type: work, set: {a: '[''new'']', b: vars.a}, on_error: {value: vars.a}}\n"
-                   "outputs: {n: n}\n");
+    drive_open(&d,
+               "cairn: 1\nvars: {a: [old, [1]], b: none}\nnodes:\n"
+               "  n: {type: work, set: {a: '[''new'']', b: vars.a}, on_error: {value: vars.a}}\n"
+               "outputs: {n: n}\n");
     drive_fail(&d, "n", 1, FAILURE_PERMANENT, "code");
     assert_var(&d, 0, "[\"new\"]");
     assert_var(&d, 1, "[\"old\",[1]]");
@@ -250,10 +251,11 @@ static void a_set_of_no_variable_is_corrupt(void **state) {
 static void values_of_in_are_read_as_their_type(void **state) {
     struct drive d;
     (void)state;
-    drive_open(&d, "cairn: 1\nvars: {n: '42', none: }\nnodes:\n"
-                   "  a: {type: work, in: {n: {from: vars.n, type: integer, transform: it + 1},\n"
-                   "      m: {from: vars.none, default: '''5''', type: integer}}, value: '[n, m]'}\n"
-                   "  b: {type: work, in: {n: {from: \"'abc'\", type: integer}}, value: n}\n");
+    drive_open(&d,
+               "cairn: 1\nvars: {n: '42', none: }\nnodes:\n"
+               "  a: {type: work, in: {n: {from: vars.n, type: integer, transform: it + 1},\n"
+               "      m: {from: vars.none, default: '''5''', type: integer}}, value: '[n, m]'}\n"
+               "  b: {type: work, in: {n: {from: \"'abc'\", type: integer}}, value: n}\n");
     assert_json(flight_in(effect_of(&d, OUT_PERFORM)->flight)->fields[1], "[43,5]");
     assert_str(engine_error(d.engine)->type, "invalid");
     assert_str(engine_error(d.engine)->message,
@@ -298,8 +300,7 @@ static void a_matrix_gives_all_combinations(void **state) {
 
 static void a_matrix_is_refused(void **state) {
     static const char *const rows[][3] = {
-        {"matrix: {x: vars.n, y: [1]}", "expression",
-         "foreach.matrix.x must be a list, it is int"},
+        {"matrix: {x: vars.n, y: [1]}", "expression", "foreach.matrix.x must be a list, it is int"},
         {"matrix: {x: [1]}, exclude: [1]", "expression",
          "foreach.exclude[0] must be a map, it is int"},
         {"matrix: {x: [1]}, include: vars.n", "expression",

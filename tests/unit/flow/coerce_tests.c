@@ -56,7 +56,7 @@ static const struct row {
     {COERCE_TIMESTAMP, "'yesterday'", NULL},
     {COERCE_TIMESTAMP, "0", NULL},
     {COERCE_DURATION, "'1m30s'", "{\"$duration\":\"90s\"}"},
-    {COERCE_DURATION, "'-1.5s'", "{\"$duration\":\"-1.500s\"}"},
+    {COERCE_DURATION, "'-1.5s'", "{\"$duration\":\"-1.5s\"}"},
     {COERCE_DURATION, "'90'", NULL},
     {COERCE_DURATION, "90", NULL},
     {COERCE_BYTES, "'ab'", "{\"$bytes\":\"YWI=\"}"},

@@ -296,10 +296,10 @@ static void what_it_accepts_has_the_right_shape(void **state) {
 /* Every case that compiles is accepted, and every case that is refused for its shape is not. */
 static void agrees_with_the_cases(void **state) {
     (void)state;
-    static const char *const paths[] = {"tests/cases/flow/plans.txt", "tests/cases/flow/top.txt",
-                                        "tests/cases/flow/nodes.txt", "tests/cases/flow/graph.txt",
-                                        "tests/cases/flow/warnings.txt", "tests/cases/flow/vars.txt",
-                                        "tests/cases/flow/items.txt"};
+    static const char *const paths[] = {
+        "tests/cases/flow/plans.txt", "tests/cases/flow/top.txt",      "tests/cases/flow/nodes.txt",
+        "tests/cases/flow/graph.txt", "tests/cases/flow/warnings.txt", "tests/cases/flow/vars.txt",
+        "tests/cases/flow/items.txt"};
     struct format_schema f;
     open_schema(&f);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
