@@ -1,6 +1,6 @@
 /* What every node understands: reading the common fields of a node, first what needs no expression,
- * then, when the graph is known, its guard and value on error. `foreach` is read in items.c, `in` in
- * in.c, `set` in vars.c.
+ * then, when the graph is known, its guard and value on error. items.c reads `foreach`, in.c `in`,
+ * vars.c `set`.
  */
 #include <stdio.h>
 

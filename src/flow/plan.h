@@ -6,8 +6,8 @@
 
 #include "base/base.h"
 #include "expr/expr.h"
-#include "flow/coerce.h"
 #include "flow/kind.h"
+#include "flow/plan_parts.h"
 #include "flow/pval.h"
 #include "schema/schema.h"
 #include "value/value.h"
@@ -26,16 +26,6 @@ struct retry_policy {
     double jitter;        /* 0..1: share of the delay that is spread by a hash */
     const struct str *on; /* classes and types; "transient" when not given */
     uint32_t on_count;
-};
-
-struct plan_in { /* one name of `in` */
-    struct str name;
-    struct pval from;
-    bool has_default;
-    struct pval default_value;
-    enum coercion type;                   /* what it is read as, before the transforms */
-    const struct expr *const *transforms; /* with the value so far as `it` */
-    uint32_t transform_count;
 };
 
 #define HANDLE_NONE UINT16_MAX
@@ -66,29 +56,6 @@ struct plan_loop { /* sorted: inner first (smaller body, then header in file ord
     uint32_t leaving_count;
     const uint32_t *inner; /* other loops whose header is in the body */
     uint32_t inner_count;
-};
-
-struct plan_axis { /* one name of a matrix: a list */
-    struct str name;
-    struct pval values;
-};
-
-/* Change of a variable by a node: the new value. */
-struct plan_set {
-    uint32_t var; /* index into plan->vars */
-    struct pval value;
-};
-
-struct plan_foreach {
-    bool present;
-    struct pval items;            /* PVAL_NONE when there is a matrix */
-    const struct plan_axis *axes; /* the first one changes slowest */
-    uint32_t axis_count;
-    struct pval exclude, include; /* lists of maps: combinations left out, added; or PVAL_NONE */
-    struct str as;                /* "item" when not given */
-    uint32_t concurrency;         /* 0: no limit of its own */
-    bool collect;
-    uint32_t max_items;
 };
 
 struct plan_node {

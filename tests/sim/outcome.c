@@ -32,7 +32,7 @@ static void print_value(struct value v, struct buf *out) {
     arena_fini(&a);
 }
 
-/* A variable: a number, or how often each value was appended, since the order is a matter of time. */
+/* A variable: a number, or sum and number of what was appended, whose order is a matter of time. */
 static void print_sum(struct value v, struct buf *out) {
     int64_t sum = v.type == VALUE_INT ? v.num : 0;
     for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
