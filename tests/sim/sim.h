@@ -179,8 +179,8 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
 
 /* ---- outcome.c ---- */
 /* Status, result, variables, and for each node status, iteration and body, as far as they do not
- * depend on the order in which things happened: of an execution that failed and stopped the rest (drain,
- * cancel) only its status; attempts never, since a crash makes more. */
+ * depend on the order in which things happened: of an execution that failed and stopped the rest
+ * (drain, cancel) only its status; attempts never, since a crash makes more. */
 enum err outcome_print(struct world *w, struct buf *out, struct error *e) MUST_USE;
 
 #endif
