@@ -8,7 +8,7 @@
  *   timestamp  an RFC 3339 text                duration   a text as 1h30m or -1.5s
  *   bytes      a text, as its UTF-8 bytes      null       nothing else
  *
- * What is of the type already stays. All else is refused: 1 is not true, x is not [x], null is null.
+ * What is of the type already stays. All else is refused: 1 is not true, x is not [x].
  */
 #ifndef CAIRN_FLOW_COERCE_H
 #define CAIRN_FLOW_COERCE_H
