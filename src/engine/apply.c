@@ -111,7 +111,8 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
         return error_nomem(e);
     }
     enum err err = held_set(&g->inputs, ev->inputs, e);
-    return err ? err : held_set(&g->env, ev->env, e);
+    err = err ? err : held_set(&g->env, ev->env, e);
+    return err ? err : vars_init(g, e);
 }
 
 static enum err apply_started(struct engine *g, const struct event *ev, struct error *e) {
@@ -270,17 +271,19 @@ static enum err completed_node(struct engine *g, const struct event *ev, struct 
     return err ? err : note_end(g, ev->step.node, e);
 }
 
-static enum err apply_completed(struct engine *g, const struct event *ev, struct error *e) {
+static enum err completed_item(struct engine *g, const struct event *ev, struct error *e) {
     struct item_state *item = engine_item_of(g, ev->step);
-    if (ev->step.index < 0) {
-        return completed_node(g, ev, e);
-    }
     if (!item || step_status_final(item->status)) {
         return corrupt(ev, e);
     }
     item->attempt = ev->attempt ? (uint32_t)ev->attempt : item->attempt;
     enum err err = held_set(&item->body, ev->body, e);
     return err ? err : end_item(g, ev, STEP_COMPLETED, e);
+}
+
+static enum err apply_completed(struct engine *g, const struct event *ev, struct error *e) {
+    enum err err = ev->step.index < 0 ? completed_node(g, ev, e) : completed_item(g, ev, e);
+    return err ? err : vars_apply(g, ev, e);
 }
 
 static enum err apply_retrying(struct engine *g, const struct event *ev, struct error *e) {

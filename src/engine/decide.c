@@ -86,7 +86,8 @@ static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) 
 static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
     enum err err = engine_emit(g, &ev, e);
-    return err ? err : tell_again(g, true, e);
+    err = err ? err : engine_check_vars(g, e);
+    return err || exec_status_final(g->status) ? err : tell_again(g, true, e);
 }
 
 static enum err on_refresh(struct engine *g, const struct engine_input *in, struct error *e) {

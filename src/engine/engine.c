@@ -62,7 +62,9 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
     g->raw = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
     g->effective = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
     g->loops = ARENA_ARRAY(&g->arena, p->loop_count + 1, struct loop_state);
-    if (!g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective || !g->loops) {
+    g->vars = ARENA_ARRAY(&g->arena, p->var_count + 1, struct var_state);
+    if (!g->vars || !g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective ||
+        !g->loops) {
         engine_free(g);
         return error_nomem(e);
     }
@@ -96,6 +98,7 @@ void engine_free(struct engine *g) {
     held_clear(&g->inputs);
     held_clear(&g->env);
     held_clear(&g->result);
+    vars_free(g);
     heap_fini(&g->now_dirty);
     heap_fini(&g->next_dirty);
     heap_fini(&g->limits);
@@ -243,6 +246,10 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     }
     buf_append(&b, (struct str){(const char *)g->raw, g->plan->edge_count});
     buf_append(&b, (struct str){(const char *)g->effective, g->plan->edge_count});
+    for (uint32_t i = 0; i < g->plan->var_count; i++) {
+        value_encode(g->vars[i].held.v, &b);
+        digest_number(&b, g->vars[i].size_bytes);
+    }
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);
     err = buf_ok(&b) ? OK : error_nomem(e);

@@ -173,6 +173,8 @@ struct engine_counts {
 struct engine_counts engine_counts(const struct engine *g);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);
 struct value engine_node_body(const struct engine *g, uint32_t node);
+/* A variable as it is now, by its number in the plan. */
+struct value engine_var(const struct engine *g, uint32_t var);
 
 /* The tracker: one entry per step, in order of its start (never started: of its end). */
 struct track {

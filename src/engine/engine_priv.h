@@ -22,6 +22,9 @@ struct held {
 
 enum err held_set(struct held *h, struct value v, struct error *e) MUST_USE;
 void held_clear(struct held *h);
+/* h is a list or text and gets more at its end. *room: how many items or bytes its memory has place
+ * for, 0 after held_set. */
+enum err held_append(struct held *h, uint32_t *room, struct value tail, struct error *e) MUST_USE;
 struct held held_share(const struct held *h);
 void mem_unref(struct mem *m);
 
@@ -86,6 +89,12 @@ struct loop_state {
     bool queued; /* in rearm heap */
 };
 
+struct var_state {
+    struct held held;
+    uint32_t room;     /* of a value that was appended to, see held_append */
+    size_t size_bytes; /* written so far: what a limit is compared with */
+};
+
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
 struct track_slot {
@@ -113,6 +122,8 @@ struct engine {
     wall_us now, created, started, ended;
     struct str id, folder;
     struct held inputs, env, result;
+    struct var_state *vars; /* by plan->vars */
+    struct str vars_error;  /* why the first values could not be had; ptr NULL: they could */
     int64_t timeout_us;
     struct node_state *nodes;
     uint8_t *raw;       /* enum edge_state by what the source did, per edge */
@@ -217,6 +228,7 @@ struct names {
     int64_t index;           /* foreach item or -1 */
     const struct value *ins; /* values of the node's `in`, by plan_in */
     struct value it;
+    struct value self;     /* in `set`: the body of the node itself */
     struct flight *keeper; /* values gotten stay valid as long as this, may be NULL */
 };
 void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *arena);
@@ -261,7 +273,22 @@ enum err engine_on_resume(struct engine *g, const struct engine_input *in, struc
 /* Time that counts for timeouts ends then; 0: none, or not while it is paused. */
 wall_us engine_deadline(const struct engine *g);
 
+/* ---- vars.c ---- */
+enum err vars_init(struct engine *g, struct error *e) MUST_USE;
+void vars_free(struct engine *g);
+/* What a step that completes with this body sets, for event.set; in g->scratch. */
+enum err vars_eval(struct engine *g, struct step_id step, struct value body, struct value *out,
+                   struct error *why) MUST_USE;
+enum err vars_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+
+/* ---- matrix.c ---- */
+/* All combinations; in the arena of env. */
+enum err matrix_items(const struct plan_foreach *f, struct expr_env *env, struct value *out,
+                      struct error *why) MUST_USE;
+
 /* ---- finish.c ---- */
+/* Ends an execution whose variables have no first values. */
+enum err engine_check_vars(struct engine *g, struct error *e) MUST_USE;
 /* Completes a step with its result, after the checks that a body must pass. */
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_result *r, wall_us started, struct error *e)

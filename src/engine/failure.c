@@ -111,6 +111,7 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     arena_reset(&g->scratch);
     names_init(&names, g, step.node, &g->scratch);
     enum err err = pval_eval(&p->on_error_value, &names.env, &ev.body, &why);
+    err = err ? err : vars_eval(g, step, ev.body, &ev.set, &why);
     if (err) {
         struct event failed = event_of_step(EVENT_STEP_FAILED, step);
         failed.attempt = attempt;

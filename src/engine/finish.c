@@ -29,6 +29,21 @@ static enum err check_schema(struct engine *g, const struct schema *s, struct va
     return OK;
 }
 
+/* An integer in data that 64 bits do not hold came as a double: the envelope says so. */
+static enum err mark_lossy(struct engine *g, struct event *ev, struct error *e) {
+    struct value_builder b;
+    if (!value_is_lossy(ev->body)) {
+        return OK;
+    }
+    value_builder_init(&b, &g->scratch);
+    for (size_t i = 0; ev->meta.type == VALUE_MAP && i < value_count(ev->meta); i++) {
+        value_map_add_value(&b, ev->meta.pairs[i].key, ev->meta.pairs[i].val);
+    }
+    value_map_add(&b, STR("lossy"), value_bool(true));
+    ev->meta = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_result *r, wall_us started, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
@@ -57,7 +72,15 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
     ev.meta = r->meta;
     ev.content = r->conversation ? CONTENT_CONVERSATION : CONTENT_BY_BODY;
     ev.started_us = started.us;
-    enum err err = engine_emit(g, &ev, e);
+    struct error why;
+    arena_reset(&g->scratch);
+    enum err err = vars_eval(g, step, r->body, &ev.set, &why);
+    if (err) {
+        return err == ERR_NOMEM ? error_nomem(e)
+                                : refuse(g, step, attempt, err_name(err), why.message, e);
+    }
+    err = mark_lossy(g, &ev, e);
+    err = err ? err : engine_emit(g, &ev, e);
     return err || step.index < 0 ? err : foreach_settle(g, step.node, e);
 }
 
@@ -82,6 +105,10 @@ static enum err fail_now(struct engine *g, const char *type, const char *message
     enum err err = engine_emit(g, &ev, e);
     err = err ? err : engine_wind_down(g, true, e);
     return err ? err : end_failed(g, e);
+}
+
+enum err engine_check_vars(struct engine *g, struct error *e) {
+    return g->vars_error.ptr ? fail_now(g, "expression", g->vars_error.ptr, STR(""), e) : OK;
 }
 
 static enum err eval_outputs(struct engine *g, struct value *out, struct error *why) {

@@ -106,12 +106,26 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
     return OK;
 }
 
+/* The value as its type, told with the name and the node when it cannot be. */
+static enum err read_as(const struct plan_in *in, struct names *n, struct value *out,
+                        struct error *e) {
+    struct error why;
+    enum err err = coercion_apply(in->type, *out, n->env.arena, out, &why);
+    if (!err) {
+        return OK;
+    }
+    return error_set(e, err, "in.%.*s of \"%.*s\": %s", STR_ARG(in->name),
+                     STR_ARG(n->g->plan->nodes[n->node].name), why.message);
+}
+
+/* from, default, type, transforms. */
 static enum err resolve_in(const struct plan_in *in, struct names *n, struct value *out,
                            struct error *e) {
     enum err err = pval_eval(&in->from, &n->env, out, e);
     if (!err && value_is_null(*out) && in->has_default) {
         err = pval_eval(&in->default_value, &n->env, out, e);
     }
+    err = err ? err : read_as(in, n, out, e);
     for (uint32_t i = 0; i < in->transform_count && !err; i++) {
         n->it = *out;
         err = expr_eval(in->transforms[i], &n->env, out, e);

@@ -29,27 +29,29 @@ static enum err fail_start(struct engine *g, uint32_t node, enum err code, const
     return engine_attempt_failed(g, step, 0, &f, e);
 }
 
+static enum err not_a_list(const char *what, struct value v, struct error *why) {
+    return error_set(why, ERR_EXPRESSION, "foreach.%s must be a list, it is %s", what,
+                     value_type_name((enum value_type)v.type));
+}
+
 enum err foreach_start(struct engine *g, uint32_t node, struct error *e) {
-    const struct plan_node *p = &g->plan->nodes[node];
+    const struct plan_foreach *f = &g->plan->nodes[node].foreach;
     struct names names;
     struct error why;
     struct value items = {0};
     arena_reset(&g->scratch);
     names_init(&names, g, node, &g->scratch);
-    enum err err = pval_eval(&p->foreach.items, &names.env, &items, &why);
+    enum err err = f->axis_count ? matrix_items(f, &names.env, &items, &why)
+                                 : pval_eval(&f->items, &names.env, &items, &why);
+    if (!err && items.type != VALUE_LIST) {
+        err = not_a_list("items", items, &why);
+    }
+    if (!err && value_count(items) > f->max_items) {
+        err = error_set(&why, ERR_LIMIT, "foreach has %zu items, more than max_items %u",
+                        value_count(items), f->max_items);
+    }
     if (err) {
         return err == ERR_NOMEM ? error_nomem(e) : fail_start(g, node, err, why.message, e);
-    }
-    char text[200];
-    if (items.type != VALUE_LIST) {
-        snprintf(text, sizeof text, "foreach.items must be a list, it is %s",
-                 value_type_name((enum value_type)items.type));
-        return fail_start(g, node, ERR_EXPRESSION, text, e);
-    }
-    if (value_count(items) > p->foreach.max_items) {
-        snprintf(text, sizeof text, "foreach has %zu items, more than max_items %u",
-                 value_count(items), p->foreach.max_items);
-        return fail_start(g, node, ERR_LIMIT, text, e);
     }
     struct event ev = event_of_node(g, EVENT_FOREACH_STARTED, node);
     ev.inputs = items;

@@ -66,3 +66,48 @@ struct held held_share(const struct held *h) {
     }
     return *h;
 }
+
+/* Room for need items (or bytes) in h's own memory, with what it has already. */
+static void *grow(struct held *h, size_t need, size_t size, uint32_t *room) {
+    size_t more = need * 2 < 16 ? 16 : need * 2;
+    if (!h->mem) {
+        h->mem = calloc(1, sizeof *h->mem);
+        if (!h->mem) {
+            return NULL;
+        }
+        h->mem->refs = 1;
+        arena_init(&h->mem->arena, 0);
+    }
+    void *moved = arena_array(&h->mem->arena, more, size);
+    if (moved && h->v.extra) {
+        memcpy(moved, h->v.ptr, h->v.extra * size);
+    }
+    *room = moved ? (uint32_t)more : *room;
+    return moved;
+}
+
+/* In place: who shares the value sees as much of it as before. A loop that appends one by one
+ * copies each item once or twice, not once per turn. */
+enum err held_append(struct held *h, uint32_t *room, struct value tail, struct error *e) {
+    bool is_list = tail.type == VALUE_LIST;
+    size_t size = is_list ? sizeof(struct value) : 1;
+    size_t have = h->v.extra, need = have + tail.extra;
+    void *at = (void *)(uintptr_t)h->v.ptr;
+    if (need > *room || !h->mem) {
+        at = grow(h, need, size, room);
+    }
+    if (!at) {
+        return error_nomem(e);
+    }
+    struct value *items = at;
+    for (size_t i = 0; is_list && i < tail.extra; i++) {
+        if (!value_copy(&h->mem->arena, tail.items[i], &items[have + i])) {
+            return error_nomem(e);
+        }
+    }
+    if (!is_list && tail.extra) {
+        memcpy((char *)at + have, tail.ptr, tail.extra);
+    }
+    h->v = is_list ? value_list(items, need) : value_text((struct str){at, need});
+    return OK;
+}

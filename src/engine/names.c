@@ -79,6 +79,16 @@ static struct value item(struct names *n) {
     return keep(n, &f->list).items[n->index];
 }
 
+static enum err whole_vars(struct names *n, struct value *out, struct error *e) {
+    struct value_builder b;
+    value_builder_init(&b, n->env.arena);
+    for (uint32_t i = 0; i < n->g->plan->var_count; i++) {
+        value_map_add(&b, n->g->plan->vars[i].name, keep(n, &n->g->vars[i].held));
+    }
+    *out = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
 static enum err get(void *ctx, uint32_t slot, struct value *out, struct error *e) {
     struct names *n = ctx;
     struct engine *g = n->g;
@@ -99,6 +109,9 @@ static enum err get(void *ctx, uint32_t slot, struct value *out, struct error *e
     case REF_IN: *out = own_in(n, r->name); return OK;
     case REF_ENV: *out = field_of(keep(n, &g->env), r->name); return OK;
     case REF_IT: *out = n->it; return OK;
+    case REF_VARS: return whole_vars(n, out, e);
+    case REF_VAR: *out = keep(n, &g->vars[r->node].held); return OK;
+    case REF_SELF: *out = n->self; return OK;
     case REF_SECRET: break;
     }
     return error_set(e, ERR_EXPRESSION, "secrets.%.*s cannot be read here", STR_ARG(r->name));

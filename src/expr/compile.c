@@ -85,6 +85,9 @@ struct expr *compile_part(struct compiler *c, uint32_t from, uint32_t to,
     if (x && x->root && !c->failed && !c->nomem) {
         expr_check(c, x->root, locals);
         x->local_count = c->local_count;
+        if (!c->failed && !c->nomem) {
+            expr_lint(c, x->root);
+        }
         expr_fold(c, x);
     }
     bool ok = x && !c->failed && !c->nomem;

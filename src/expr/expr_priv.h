@@ -199,6 +199,8 @@ bool compile_accepts(struct compiler *c, const char *what, size_t max_bytes);
 struct node *expr_parse(struct compiler *c, uint32_t from, uint32_t to);
 void expr_check(struct compiler *c, struct node *root, const struct local *locals);
 void expr_fold(struct compiler *c, struct expr *x);
+/* lint.c: warnings about a checked tree. */
+void expr_lint(struct compiler *c, const struct node *n);
 
 /* tmpl.c: where the }} of an expression that begins at i stands, not in a string and not inside a
  * map; SIZE_MAX when there is none. */

@@ -49,7 +49,7 @@ struct def_node {
 
 struct def {
     const struct yaml_node *name, *description, *inputs, *agents, *defaults, *timeout;
-    const struct yaml_node *on_failure, *concurrency, *env, *outputs;
+    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars;
     struct def_node *nodes;
     uint32_t node_count;
 };
@@ -168,6 +168,8 @@ void flow_keys_check(struct unit *u, const struct yaml_node *map, const char *wh
 void flow_key_refuse(struct unit *u, const struct yaml_node *key, const char *what,
                      const struct str *known, size_t known_count);
 void flow_later_refuse(struct unit *u, const struct yaml_node *key);
+/* A key without a value. */
+bool flow_is_empty(const struct yaml_node *n);
 /* "did you mean", else the list of what is known. */
 void flow_suggest(struct unit *u, struct diag_item *item, struct str word, const struct str *known,
                   size_t known_count);
@@ -201,6 +203,15 @@ bool flow_loops_find(struct unit *u);      /* loops.c */
 struct scope;
 bool flow_common_compile(struct scope *scope, struct draft *d);
 bool flow_fields_compile(struct scope *scope, struct draft *d);
+bool flow_foreach_read(struct unit *u, struct draft *d);       /* items.c */
+bool flow_items_compile(struct scope *scope, struct draft *d); /* items.c */
+bool flow_in_compile(struct scope *scope, struct draft *d);    /* in.c */
+bool flow_vars_read(struct unit *u);                           /* vars.c: their names */
+bool flow_vars_compile(struct scope *scope);                   /* vars.c: initial values */
+bool flow_set_compile(struct scope *scope, struct draft *d);   /* vars.c */
+/* Index of a variable or -1; all their names in scratch, NULL when out of memory. */
+int64_t flow_var_find(const struct plan *p, struct str name);
+struct str *flow_var_names(struct unit *u);
 bool flow_outputs_compile(struct scope *scope); /* top.c */
 bool flow_unit_lint(struct unit *u);            /* lint.c */
 
@@ -234,7 +245,7 @@ static inline uint32_t in_to(const struct fgraph *g, uint32_t node) {
 }
 /* Names for "did you mean": of all nodes (count of the plan), then those of FLOW_GENERAL_NAMES
  * general ones (inputs, nodes ...). NULL when out of memory. */
-#define FLOW_GENERAL_NAMES 6
+#define FLOW_GENERAL_NAMES 7
 struct str *flow_names_get(struct unit *u);
 /* "b needs a.true" and the like; c.* for any handle. */
 struct str flow_edge_text(struct unit *u, const struct plan_edge *e);
@@ -247,6 +258,9 @@ enum scope_flag {
     SCOPE_IT = 1 << 2,     /* it */
     SCOPE_SECRET = 1 << 3, /* secrets.NAME */
     SCOPE_ALL = 1 << 4,    /* every node by name: outputs */
+    SCOPE_SELF = 1 << 5,   /* the node's own name is its body: set */
+    SCOPE_GIVEN = 1 << 6,  /* nothing but inputs and env: initial values of vars */
+    SCOPE_TRIAL = 1 << 7,  /* only to see whether a text compiles: nothing is kept or warned of */
 };
 
 /* How a node's needs lead to another node. */

@@ -43,7 +43,8 @@ static struct str need_subject(struct unit *u, const struct draft *d, const stru
 
 struct str *flow_names_get(struct unit *u) {
     const struct str general[FLOW_GENERAL_NAMES] = {STR("inputs"), STR("nodes"), STR("execution"),
-                                                    STR("env"),    STR("item"),  STR("index")};
+                                                    STR("env"),    STR("item"),  STR("index"),
+                                                    STR("vars")};
     uint32_t count = u->plan->node_count;
     if (!u->names) {
         u->names = SCRATCH(u->s, count + FLOW_GENERAL_NAMES, struct str);

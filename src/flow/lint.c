@@ -79,19 +79,53 @@ static bool is_path(struct str text, struct str *out_head) {
     return out_head->len > 0 && text.ptr[text.len - 1] != '.';
 }
 
-void flow_text_lint(struct scope *scope, struct str text) {
+/* A path that begins with a name that is known here. */
+static bool is_known_path(struct scope *scope, struct str text) {
     struct unit *u = scope->u;
     struct str head;
-    if (text.len > 200 || !is_path(str_trim(text), &head) || scope->node == NONE) {
+    if (!is_path(text, &head)) {
+        return false;
+    }
+    bool dotted = head.len < text.len;
+    int64_t node = plan_node_find(u->plan, head);
+    bool known = dotted && (str_is(head, "inputs") || str_is(head, "vars"));
+    known |= dotted && (scope->flags & SCOPE_ITEM) && str_eq(head, scope->draft->node->foreach.as);
+    return known ||
+           (node >= 0 && node != scope->node &&
+            flow_graph_reaches(u, (uint32_t)node, scope->node, scope->seen, ++scope->search));
+}
+
+/* A text with an operator or a call that compiles here and reads a name: hardly a sentence. */
+static bool is_expression(struct scope *scope, struct str text) {
+    struct session *s = scope->u->s;
+    size_t signs = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        signs += text.ptr[i] && strchr("(<>=+*?[&|!", text.ptr[i]) != NULL;
+    }
+    if (!signs) {
+        return false;
+    }
+    struct diag findings;
+    const struct expr *x = NULL;
+    uint32_t slots = 0, flags = scope->flags;
+    diag_init(&findings, &s->scratch);
+    scope->flags |= SCOPE_TRIAL;
+    struct expr_scope view = flow_scope_view(scope);
+    enum err err = expr_compile(&s->scratch, text, scope->mark, &view, &x, &findings);
+    scope->flags = flags;
+    if (err == OK) {
+        expr_slots(x, &slots);
+    }
+    return slots > 0;
+}
+
+void flow_text_lint(struct scope *scope, struct str text) {
+    struct unit *u = scope->u;
+    struct str trimmed = str_trim(text);
+    if (text.len > 200 || scope->node == NONE) {
         return;
     }
-    bool dotted = head.len < str_trim(text).len;
-    int64_t node = plan_node_find(u->plan, head);
-    bool known = dotted && str_is(head, "inputs");
-    known |= dotted && (scope->flags & SCOPE_ITEM) && str_eq(head, scope->draft->node->foreach.as);
-    known |= node >= 0 && node != scope->node &&
-             flow_graph_reaches(u, (uint32_t)node, scope->node, scope->seen, ++scope->search);
-    if (known) {
+    if (is_known_path(scope, trimmed) || is_expression(scope, trimmed)) {
         struct diag *d = u->s->diag;
         struct diag_item *item = diag_add(
             d, DIAG_WARNING, scope->mark, "bare_name",

@@ -7,8 +7,8 @@
 
 static const char *const top_keys[] = {
     "cairn",      "name",  "description", "inputs", "agents",  "defaults", "timeout",
-    "on_failure", "nodes", "concurrency", "env",    "outputs", NULL};
-static const char *const later_keys[] = {"budget", "vars", NULL};
+    "on_failure", "nodes", "concurrency", "env",    "outputs", "vars",     NULL};
+static const char *const later_keys[] = {"budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {
     (void)root;
@@ -140,6 +140,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
                           .on_failure = yaml_get(root, STR("on_failure")),
                           .concurrency = yaml_get(root, STR("concurrency")),
                           .env = yaml_get(root, STR("env")),
+                          .vars = yaml_get(root, STR("vars")),
                           .outputs = yaml_get(root, STR("outputs"))};
     const struct yaml_node *nodes = yaml_get(root, STR("nodes"));
     if (!nodes) {

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "expr/expr.h"
 #include "flow/kind.h"
+#include "flow/plan_parts.h"
 #include "flow/pval.h"
 #include "schema/schema.h"
 #include "value/value.h"
@@ -25,16 +26,6 @@ struct retry_policy {
     double jitter;        /* 0..1: share of the delay that is spread by a hash */
     const struct str *on; /* classes and types; "transient" when not given */
     uint32_t on_count;
-};
-
-struct plan_in { /* one name of `in` */
-    struct str name;
-    struct pval from;
-    bool has_default;
-    struct pval default_value;
-    struct str type;                      /* empty, or a JSON Schema type to coerce to */
-    const struct expr *const *transforms; /* with the value so far as `it` */
-    uint32_t transform_count;
 };
 
 #define HANDLE_NONE UINT16_MAX
@@ -67,15 +58,6 @@ struct plan_loop { /* sorted: inner first (smaller body, then header in file ord
     uint32_t inner_count;
 };
 
-struct plan_foreach {
-    bool present;
-    struct pval items;
-    struct str as;        /* "item" when not given */
-    uint32_t concurrency; /* 0: no limit of its own */
-    bool collect;
-    uint32_t max_items;
-};
-
 struct plan_node {
     struct str name;
     uint32_t index; /* file order */
@@ -93,6 +75,8 @@ struct plan_node {
     const struct expr *guard; /* if; NULL for none */
     const struct plan_in *ins;
     uint32_t in_count;
+    const struct plan_set *sets; /* in order of the file; of a foreach: for each item */
+    uint32_t set_count;
     struct plan_foreach foreach;
     enum join_mode join;
     enum on_error_mode on_error;
@@ -124,6 +108,11 @@ struct plan_input {
     struct mark mark;
 };
 
+struct plan_var {
+    struct str name;
+    struct pval initial; /* reads inputs and env only */
+};
+
 struct plan_agent {
     struct str name, service, model, system, base_url;
     struct value settings; /* the whole map as written: replies, memory, params */
@@ -151,6 +140,8 @@ struct plan {
     uint32_t ref_count;
     const struct plan_input *inputs;
     uint32_t input_count;
+    const struct plan_var *vars;
+    uint32_t var_count;
     const struct plan_agent *agents;
     uint32_t agent_count;
     const struct str *output_names;

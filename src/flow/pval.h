@@ -24,6 +24,9 @@ enum ref_type {
     REF_SECRET, /* secrets.<name> */
     REF_IT,     /* it: the value so far, in a transform of `in` */
     REF_ERROR,  /* <node> where it is needed through its error handle: {type, message, ...} */
+    REF_VARS,   /* vars */
+    REF_VAR,    /* vars.<name> */
+    REF_SELF,   /* in `set`: the node's own name, the body it just completed with */
 };
 
 enum node_part {
@@ -40,9 +43,9 @@ extern const char *const node_part_names[PART_COUNT];
 
 struct plan_ref {
     enum ref_type type;
-    uint32_t node;       /* REF_BODY, REF_NODE, REF_NODE_PART, REF_ERROR */
+    uint32_t node;       /* REF_BODY, REF_NODE, REF_NODE_PART, REF_ERROR; REF_VAR: its index */
     enum node_part part; /* REF_NODE_PART */
-    struct str name;     /* REF_INPUT, REF_IN, REF_ENV, REF_SECRET */
+    struct str name;     /* REF_INPUT, REF_IN, REF_ENV, REF_SECRET, REF_VAR */
 };
 
 /* A compiled field or structure: a tree whose leaves are constants, expressions or templates. */

@@ -51,6 +51,10 @@ bool flow_keep_value(struct session *s, const struct yaml_node *n, struct value 
     return good;
 }
 
+bool flow_is_empty(const struct yaml_node *n) {
+    return n->type == YAML_SCALAR && n->plain && !n->text.len;
+}
+
 struct mark flow_text_mark(const struct yaml_node *n) {
     return n->type == YAML_SCALAR && n->content.line ? n->content : n->mark;
 }

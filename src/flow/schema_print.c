@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "flow/coerce.h"
 #include "flow/flow.h"
 
 #define NAME_PATTERN "^[a-z_][a-z0-9_]*$"
@@ -44,17 +45,25 @@ static const char defs_common[] =
     "\"additionalProperties\":{\"if\":{\"type\":\"object\",\"required\":[\"from\"]},"
     "\"then\":{\"additionalProperties\":false,\"properties\":{"
     "\"from\":{\"$ref\":\"#/$defs/expression\"},\"default\":{\"$ref\":\"#/$defs/expression\"},"
+    "\"type\":{\"$ref\":\"#/$defs/coercion\"},"
     "\"transform\":{\"anyOf\":[{\"type\":\"string\",\"minLength\":1},"
     "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1}}]}}},"
     "\"else\":{\"$ref\":\"#/$defs/expression\"}}},"
-    "\"foreach\":{\"if\":{\"type\":\"object\"},\"then\":{\"required\":[\"items\"],"
+    "\"list\":{\"type\":[\"string\",\"array\"],\"minLength\":1},"
+    "\"foreach\":{\"if\":{\"type\":\"object\"},\"then\":{"
+    "\"oneOf\":[{\"required\":[\"items\"]},{\"required\":[\"matrix\"]}],"
+    "\"dependentRequired\":{\"exclude\":[\"matrix\"],\"include\":[\"matrix\"]},"
     "\"additionalProperties\":false,\"properties\":{"
-    "\"items\":{\"type\":[\"string\",\"array\"],\"minLength\":1},"
+    "\"items\":{\"$ref\":\"#/$defs/list\"},"
+    "\"matrix\":{\"type\":\"object\",\"minProperties\":1,"
+    "\"propertyNames\":{\"$ref\":\"#/$defs/name\"},"
+    "\"additionalProperties\":{\"$ref\":\"#/$defs/list\"}},"
+    "\"exclude\":{\"$ref\":\"#/$defs/list\"},\"include\":{\"$ref\":\"#/$defs/list\"},"
     "\"as\":{\"anyOf\":[{\"$ref\":\"#/$defs/name\"},{\"const\":\"item\"}]},"
     "\"concurrency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000},"
     "\"on_item_error\":{\"enum\":[\"fail\",\"collect\"]},"
     "\"max_items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}}},"
-    "\"else\":{\"type\":[\"string\",\"array\"],\"minLength\":1}}";
+    "\"else\":{\"$ref\":\"#/$defs/list\"}}";
 
 /* By name of the common field. */
 static const struct {
@@ -67,6 +76,8 @@ static const struct {
     {"if", "{\"type\":[\"string\",\"boolean\"],\"minLength\":1}"},
     {"in", "{\"$ref\":\"#/$defs/in\"}"},
     {"foreach", "{\"$ref\":\"#/$defs/foreach\"}"},
+    {"set", "{\"type\":\"object\",\"propertyNames\":{\"$ref\":\"#/$defs/name\"},"
+            "\"additionalProperties\":{\"$ref\":\"#/$defs/expression\"}}"},
     {"timeout", "{\"$ref\":\"#/$defs/timeout\"}"},
     {"retry", "{\"$ref\":\"#/$defs/retry\"}"},
     {"on_error",
@@ -94,6 +105,7 @@ static const char top_properties[] =
     "\"concurrency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000},"
     "\"env\":{\"type\":[\"string\",\"array\"],\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
     "\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\"}},"
+    "\"vars\":{\"type\":\"object\",\"propertyNames\":{\"$ref\":\"#/$defs/name\"}},"
     "\"outputs\":{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/expression\"}},"
     "\"nodes\":{\"oneOf\":[{\"type\":\"object\",\"minProperties\":1,"
     "\"propertyNames\":{\"$ref\":\"#/$defs/name\"},"
@@ -258,6 +270,9 @@ enum err flow_schema(const struct kind_table *kinds, struct arena *a, struct val
     buf_append_cstr(&b, top_properties);
     buf_append_cstr(&b, "},\"$defs\":{");
     buf_append_cstr(&b, defs_common);
+    buf_append_cstr(&b, ",\"coercion\":{\"enum\":[");
+    print_words(&b, coercion_words);
+    buf_append_cstr(&b, "]}");
     for (size_t i = 0; i < kinds->count; i++) {
         print_kind(&b, kinds->kinds[i]);
     }

@@ -15,6 +15,10 @@ static const char *const execution_fields[] = {"id", "workflow", "startedAt", "n
 static enum err slot_of(struct scope *scope, struct plan_ref ref, uint32_t consumed,
                         struct expr_ref *out, struct error *e) {
     struct unit *u = scope->u;
+    if (scope->flags & SCOPE_TRIAL) {
+        *out = (struct expr_ref){.consumed = consumed};
+        return OK;
+    }
     char head[64];
     snprintf(head, sizeof head, "%d %u %d ", (int)ref.type, ref.node, (int)ref.part);
     struct str key = arena_printf(&u->s->scratch, "%s%.*s", head, STR_ARG(ref.name));
@@ -89,6 +93,26 @@ static enum err find_env(struct scope *scope, const struct str *path, uint32_t c
     struct str near = hint(scope, path[1], p->env, p->env_count);
     return error_set(e, ERR_NOT_FOUND,
                      "\"%.*s\" is not listed under \"env:\" at the top of the workflow%.*s",
+                     STR_ARG(clip(path[1])), STR_ARG(near));
+}
+
+static enum err find_var(struct scope *scope, const struct str *path, uint32_t count,
+                         struct expr_ref *out, struct error *e) {
+    const struct plan *p = scope->u->plan;
+    int64_t var = count > 1 ? flow_var_find(p, path[1]) : 0;
+    if (!p->var_count) {
+        return error_set(e, ERR_NOT_FOUND, "the workflow has no \"vars:\" at its top");
+    }
+    if (count == 1) {
+        return slot_of(scope, (struct plan_ref){.type = REF_VARS}, 1, out, e);
+    }
+    if (var >= 0) {
+        struct plan_ref ref = {.type = REF_VAR, .node = (uint32_t)var, .name = path[1]};
+        return slot_of(scope, ref, 2, out, e);
+    }
+    struct str *names = flow_var_names(scope->u);
+    struct str near = hint(scope, path[1], names, names ? p->var_count : 0);
+    return error_set(e, ERR_NOT_FOUND, "the workflow has no variable \"%.*s\"%.*s",
                      STR_ARG(clip(path[1])), STR_ARG(near));
 }
 
@@ -181,6 +205,9 @@ static enum err find_body(struct scope *scope, uint32_t node, uint32_t count, st
                           struct error *e) {
     const struct unit *u = scope->u;
     struct str name = u->plan->nodes[node].name;
+    if (node == scope->node && (scope->flags & SCOPE_SELF)) {
+        return slot_of(scope, (struct plan_ref){.type = REF_SELF}, 1, out, e);
+    }
     if (node == scope->node) {
         return error_set(e, ERR_NOT_FOUND,
                          "\"%.*s\" cannot read its own result; the one of the iteration before is "
@@ -196,7 +223,7 @@ static enum err find_body(struct scope *scope, uint32_t node, uint32_t count, st
             STR_ARG(name), STR_ARG(u->plan->nodes[scope->node].name), STR_ARG(name));
     }
     bool as_error = needed_as_error(scope, node);
-    if (count > 1 && !as_error && !doubtful) {
+    if (count > 1 && !as_error && !doubtful && !(scope->flags & SCOPE_TRIAL)) {
         flow_field_lint(scope, node);
     }
     struct plan_ref ref = {.type = as_error ? REF_ERROR : REF_BODY, .node = node};
@@ -213,7 +240,6 @@ static const char *out_of_place(struct str name) {
         {"index", "\"index\" is known only in the fields of a node with foreach"},
         {"it", "\"it\" is known only in a transform of \"in\""},
         {"iteration", "\"iteration\" is known only in nodes"},
-        {"vars", "\"vars\" is not available in this version of cairn"},
         {"step", "\"step\" is not available in this version of cairn"},
     };
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
@@ -286,13 +312,16 @@ static enum err find_name(void *ctx, const struct str *path, uint32_t count, str
         const char *name;
         enum err (*find)(struct scope *scope, const struct str *path, uint32_t count,
                          struct expr_ref *out, struct error *e);
-    } heads[] = {{"inputs", find_input},
-                 {"nodes", find_nodes},
-                 {"execution", find_execution},
-                 {"env", find_env},
-                 {"secrets", find_secret}};
+    } heads[] = {{"inputs", find_input}, {"nodes", find_nodes}, {"execution", find_execution},
+                 {"env", find_env},      {"vars", find_var},    {"secrets", find_secret}};
     struct scope *scope = ctx;
     struct plan_ref own;
+    if ((scope->flags & SCOPE_GIVEN) && !str_is(path[0], "inputs") && !str_is(path[0], "env")) {
+        return error_set(e, ERR_NOT_FOUND,
+                         "\"%.*s\" is not known here: the first values of vars read inputs and env "
+                         "only",
+                         STR_ARG(clip(path[0])));
+    }
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         if (str_is(path[0], heads[i].name)) {
             return heads[i].find(scope, path, count, out, e);

@@ -236,7 +236,7 @@ bool flow_top_read(struct unit *u) {
         p->concurrency = (uint32_t)slots;
     }
     read_env(u);
-    return !u->s->nomem && read_defaults(u) && read_inputs(u);
+    return !u->s->nomem && read_defaults(u) && read_inputs(u) && flow_vars_read(u);
 }
 
 bool flow_outputs_compile(struct scope *scope) {

@@ -68,7 +68,7 @@ static bool read_tree(struct unit *u, struct mark mark, const struct yaml_node *
 
 static bool compile_expressions(struct unit *u) {
     struct scope scope;
-    if (!flow_scope_open(u, &scope)) {
+    if (!flow_scope_open(u, &scope) || !flow_vars_compile(&scope)) {
         return false;
     }
     for (uint32_t i = 0; i < u->plan->node_count; i++) {

@@ -212,6 +212,18 @@ static bool copy(struct arena *a, struct value v, int depth, struct value *out) 
     return true;
 }
 
+static bool is_lossy(struct value v, int depth) {
+    bool nested = v.type == VALUE_LIST || v.type == VALUE_MAP;
+    for (size_t i = 0; nested && depth < VALUE_MAX_DEPTH && i < value_count(v); i++) {
+        if (is_lossy(v.type == VALUE_LIST ? v.items[i] : v.pairs[i].val, depth + 1)) {
+            return true;
+        }
+    }
+    return v.type == VALUE_DOUBLE && (v.flags & VALUE_LOSSY);
+}
+
+bool value_is_lossy(struct value v) { return is_lossy(v, 0); }
+
 bool value_copy(struct arena *a, struct value v, struct value *out) {
     if (copy(a, v, 0, out)) {
         return true;

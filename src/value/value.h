@@ -112,6 +112,8 @@ const struct value *value_get_key(struct value v, struct value key);
 bool value_equal(struct value a, struct value b);
 /* Same type and value everywhere, order of maps and the bits of doubles included. */
 bool value_identical(struct value a, struct value b);
+/* There is a lossy double in it somewhere. */
+bool value_is_lossy(struct value v);
 /* Deep copy into an arena; null value and false when out of memory. */
 MUST_USE bool value_copy(struct arena *a, struct value v, struct value *out);
 /* Bytes that value_encode would write: the measure of max_output_bytes. */

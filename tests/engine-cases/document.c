@@ -137,6 +137,22 @@ static bool is_one_of(struct str key, const char *const *names) {
     return *names != NULL;
 }
 
+/* The node's body at the end of the variable seen. */
+static struct value set(struct maker *m, struct str name) {
+    struct value_builder b;
+    value_builder_init(&b, m->a);
+    value_map_add(&b, STR("seen"),
+                  value_text(arena_printf(m->a, "vars.seen + [%.*s]", STR_ARG(name))));
+    return value_map_done(&b);
+}
+
+static struct value no_values(struct maker *m) {
+    struct value_builder b;
+    value_builder_init(&b, m->a);
+    value_map_add(&b, STR("seen"), value_list(NULL, 0));
+    return value_map_done(&b);
+}
+
 static enum err node_field(struct maker *m, struct value node, struct str key, struct value v,
                            struct value_builder *b) {
     const struct value *name = value_get(node, STR("name"));
@@ -153,6 +169,8 @@ static enum err node_field(struct maker *m, struct value node, struct str key, s
         enum err err = foreach_fields(m, v, &each);
         value_map_add(b, key, err ? value_null() : each);
         return err;
+    } else if (str_is(key, "set") && name) {
+        value_map_add(b, key, set(m, value_str(*name)));
     } else if (!str_is(key, "if")) {
         return refuse(m, "a node", key);
     }
@@ -186,6 +204,7 @@ enum err document_make(struct value workflow, struct value script, struct arena 
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("cairn"), value_int(1));
+    value_map_add(&b, STR("vars"), no_values(&m));
     for (size_t i = 0; i < value_count(workflow); i++) {
         struct str key = value_str(workflow.pairs[i].key);
         struct value v = workflow.pairs[i].val;

@@ -186,6 +186,12 @@ struct value outcome_make(const struct case_run *r, struct arena *a) {
     value_map_add(&b, STR("log"), log_list(r, a));
     value_map_add(&b, STR("bodies"), bodies_map(r, a));
     value_map_add(&b, STR("finalResult"), final_result(r, a));
+    for (uint32_t i = 0; i < r->plan->node_count; i++) {
+        if (r->plan->nodes[i].set_count) {
+            value_map_add(&b, STR("seen"), engine_var(r->engine, 0));
+            break;
+        }
+    }
     return value_map_done(&b);
 }
 

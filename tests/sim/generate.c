@@ -131,6 +131,16 @@ static void decorate(struct generator *g, const struct needs *needs, bool may_re
     }
 }
 
+/* What the node changes when it completes: sums and lengths, which no order of events changes. */
+static void set(struct generator *g, const char *name) {
+    if (chance(g, 300)) {
+        buf_printf(&g->out,
+                   ",\"set\":{\"sum\":\"vars.sum + %s.n\",\"log\":\"vars.log + 'x'\","
+                   "\"list\":\"vars.list + [%u]\"}",
+                   name, rng_below(&g->r, 2) + 1);
+    }
+}
+
 static void remember(struct generator *g, const char *name) {
     buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
 }
@@ -158,13 +168,15 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
     buf_append_cstr(&g->out, noted ? " }}\"" : "\"}");
     buf_append_cstr(&g->out, more);
     decorate(g, needs, may_read, effect && !waits, false, error_edge);
+    set(g, name);
     node_end(g);
     remember(g, name);
     needs_add(&out, name, "");
     return out;
 }
 
-static void foreach_field(struct generator *g) {
+/* True when all items end, whatever becomes of the others. */
+static bool foreach_field(struct generator *g) {
     uint32_t items = rng_below(&g->r, 6);
     buf_append_cstr(&g->out, ",\"foreach\":{\"items\":");
     if (chance(g, 300)) {
@@ -179,10 +191,9 @@ static void foreach_field(struct generator *g) {
     if (chance(g, 500)) {
         buf_printf(&g->out, ",\"concurrency\":%u", 1 + rng_below(&g->r, 3));
     }
-    if (chance(g, 500)) {
-        buf_append_cstr(&g->out, ",\"on_item_error\":\"collect\"");
-    }
-    buf_append_char(&g->out, '}');
+    bool collects = chance(g, 500);
+    buf_append_cstr(&g->out, collects ? ",\"on_item_error\":\"collect\"}" : "}");
+    return collects;
 }
 
 static struct needs block(struct generator *g, const struct needs *needs, int depth);
@@ -201,11 +212,14 @@ static struct needs each(struct generator *g, const struct needs *needs) {
     bool effect = chance(g, 700);
     node_begin(g, effect ? "foreach_work" : "foreach_calc", needs, NULL, name);
     bool may_read = join(g, needs);
-    foreach_field(g);
+    bool collects = foreach_field(g);
     buf_append_cstr(&g->out, effect ? ",\"note\":\"{{ item + " : ",\"value\":{\"n\":\"index + ");
     number(g, needs, may_read);
     buf_append_cstr(&g->out, effect ? " }}\"" : "\"}");
     decorate(g, needs, may_read, effect, false, false);
+    if (collects) {
+        set(g, name);
+    }
     node_end(g);
     buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
     needs_add(&out, name, "");
@@ -371,7 +385,7 @@ static void workflow_body(struct generator *g, int room) {
     if (chance(g, 200)) {
         buf_printf(&g->out, "\"concurrency\":%u,", 1 + rng_below(&g->r, 3));
     }
-    buf_append_cstr(&g->out, "\"nodes\":{");
+    buf_append_cstr(&g->out, "\"vars\":{\"sum\":0,\"log\":\"\",\"list\":[]},\"nodes\":{");
     do {
         struct needs from = {0};
         if (ends.count && chance(g, 800)) {
@@ -389,7 +403,8 @@ static void workflow_body(struct generator *g, int room) {
         node_end(g);
         buf_append_char(&g->out, '}');
     } else {
-        buf_printf(&g->out, "},\"outputs\":{%.*s}", STR_ARG(buf_str(&g->names)));
+        buf_printf(&g->out, "},\"outputs\":{%.*s%s\"sum\":\"vars.sum\"}",
+                   STR_ARG(buf_str(&g->names)), g->names.len ? "," : "");
     }
 }
 

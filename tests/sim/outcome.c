@@ -32,6 +32,15 @@ static void print_value(struct value v, struct buf *out) {
     arena_fini(&a);
 }
 
+/* A variable: a number, or sum and number of what was appended, whose order is a matter of time. */
+static void print_sum(struct value v, struct buf *out) {
+    int64_t sum = v.type == VALUE_INT ? v.num : 0;
+    for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
+        sum += v.items[i].num;
+    }
+    buf_printf(out, "var %lld %u\n", (long long)sum, v.type == VALUE_INT ? 0 : v.extra);
+}
+
 static uint32_t iteration_of(const struct engine *g, uint32_t node) {
     uint32_t iteration = 0;
     for (uint32_t i = 0; i < engine_track_count(g); i++) {
@@ -65,6 +74,9 @@ enum err outcome_print(struct world *w, struct buf *out, struct error *e) {
                    step_status_name(engine_node_status(v.engine, i)));
         print_value(engine_node_body(v.engine, i), out);
         buf_append_char(out, '\n');
+    }
+    for (uint32_t i = 0; whole && i < v.plan->var_count; i++) {
+        print_sum(engine_var(v.engine, i), out);
     }
     host_view_close(&v);
     return buf_ok(out) ? OK : error_nomem(e);

@@ -191,9 +191,9 @@ void people_note_answer(struct world *w, struct value meta);
 void people_check(struct world *w);
 
 /* ---- outcome.c ---- */
-/* Status, result, and for each node status, iteration and body, as far as they do not depend on
- * the order in which things happened: of an execution that failed and stopped the rest (drain,
- * cancel) only its status; attempts never, since a crash makes more. */
+/* Status, result, variables, and for each node status, iteration and body, as far as they do not
+ * depend on the order in which things happened: of an execution that failed and stopped the rest
+ * (drain, cancel) only its status; attempts never, since a crash makes more. */
 enum err outcome_print(struct world *w, struct buf *out, struct error *e) MUST_USE;
 
 #endif

@@ -46,6 +46,7 @@ class Execution:
         self.now, self.queue, self.busy, self.started_count = 0, [], 0, 0
         self.log, self.steps, self.started, self.places, self.ends = [], {}, [], {}, []
         self.error, self.phase, self.cancelled = None, "run", False  # run, drain, halt
+        self.seen = []           # the variable to which steps add their bodies
 
     # What edges and loops are worth now -----------------------------------------------------------
 
@@ -89,6 +90,8 @@ class Execution:
         state.ready = False
         if node.type == "end" and status == "completed":
             self.ends.append(node)
+        if node.sets and not node.each and status == "completed":
+            self.seen.append(body)
         self.look_at_loops()
 
     def finish_item(self, node, index, status, body=None):
@@ -96,6 +99,8 @@ class Execution:
         self.busy -= item[0] == "running"
         self.record(node, index, item[0], status)
         item[:] = [status, body]
+        if node.sets and status == "completed":
+            self.seen.append(body)
 
     def give_up_items(self, node, running_too):
         for index, (status, _) in enumerate(self.state[node].items or []):
@@ -331,7 +336,8 @@ class Execution:
             status = "partial"
         seen = set(self.started)
         rest = sorted((step for step in self.steps if step not in seen), key=self.places.get)
-        return {"status": status, "error": self.error,
+        seen_too = {"seen": self.seen} if any(node.sets for node in self.plan.nodes) else {}
+        return {"status": status, "error": self.error, **seen_too,
                 "steps": [[step, self.steps[step]] for step in self.started + rest],
                 "log": self.log,
                 "bodies": {node.name: state.body for node, state in self.state.items()},

@@ -29,6 +29,7 @@ class Node:
         self.max_laps = spec.get("max_iterations", 100)
         self.exit_at_limit = spec.get("on_limit") == "exit"
         self.each = spec.get("foreach", {})
+        self.sets = spec.get("set", False)
         self.collects = self.each.get("on_item_error") == "collect"
         self.is_choice = self.type == "condition"
         self.handles = spec.get("handles", ["true", "false"]) if self.is_choice else ["out"]

@@ -13,7 +13,7 @@ import json
 import random
 import sys
 
-from naive import Execution, Plan, PlanError
+from naive import Execution, Plan, PlanError, simulate
 
 LONGEST_LOG = 240     # longer runs are thrown away: they test nothing new and take time
 INVALID_SHARE = 0.05  # of the cases; more of them come up by themselves and are thrown away
@@ -333,7 +333,19 @@ def random_case(seed, number):
     while found is None:
         found = try_case(rng, may_be_invalid)
     keys = ("name", "workflow", "script", "expected")
-    return dict(zip(keys, (f"random {seed}/{number}", *found)))
+    return with_sets(dict(zip(keys, (f"random {seed}/{number}", *found))))
+
+
+def with_sets(case):
+    """Some nodes of every other case note in a variable what they complete with."""
+    rng = random.Random(f"sets of {case['name']}")
+    if rng.random() < 0.5:
+        return case
+    for spec in case["workflow"]["nodes"]:
+        if rng.random() < 0.5:
+            spec["set"] = True
+    case["expected"] = simulate(case["workflow"], case["script"])
+    return case
 
 
 def random_cases(count, seed):

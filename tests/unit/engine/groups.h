@@ -21,6 +21,7 @@ int run_end_tests(void);
 int run_fold_tests(void);
 int run_heap_tests(void);
 int run_step_id_tests(void);
+int run_var_tests(void);
 
 #define TEST(name) cmocka_unit_test(name)
 

@@ -11,5 +11,6 @@ int main(void) {
     failed += run_fold_tests();
     failed += run_heap_tests();
     failed += run_step_id_tests();
+    failed += run_var_tests();
     return failed != 0;
 }

@@ -7,7 +7,7 @@
 static const char *const paths[] = {
     "tests/cases/flow/top.txt",   "tests/cases/flow/nodes.txt",    "tests/cases/flow/graph.txt",
     "tests/cases/flow/names.txt", "tests/cases/flow/children.txt", "tests/cases/flow/warnings.txt",
-    "tests/cases/flow/plans.txt",
+    "tests/cases/flow/plans.txt", "tests/cases/flow/vars.txt",     "tests/cases/flow/items.txt",
 };
 
 struct row {

@@ -23,6 +23,7 @@ int run_schema_tests(void);
 int run_size_tests(void);
 int run_memory_tests(void);
 int run_document_tests(void);
+int run_coerce_tests(void);
 
 #define TEST(name) cmocka_unit_test(name)
 

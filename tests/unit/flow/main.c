@@ -12,5 +12,6 @@ int main(void) {
     failed += run_size_tests();
     failed += run_memory_tests();
     failed += run_document_tests();
+    failed += run_coerce_tests();
     return failed != 0;
 }

@@ -105,6 +105,7 @@ static bool is_deeper_reason(struct str code) {
         "workflow_cycle",
         "bad_handle",
         "unlucky",
+        "unknown_var",
         "bad_schema",
         "bad_default",
         "unknown_input",
@@ -176,6 +177,13 @@ static const char *const values[] = {
     "{items: a, as: row}",
     "{from: a}",
     "{x: {from: 1}}",
+    "{x: {from: 1, type: integer, default: y}}",
+    "{x: {from: a, type: text}}",
+    "{matrix: {os: [a, b], py: x}}",
+    "{matrix: {os: [1]}, exclude: [{os: 1}]}",
+    "{items: [1], include: []}",
+    "{a: vars.a + 1}",
+    "{b: [1, '{{ inputs.x }}']}",
     "{attempts: 2}",
     "{type: string}",
     "{type: 5}",
@@ -199,6 +207,7 @@ static const char *const node_keys[] = {
     "file",     "argv",           "function",    "method",        "count",    "ratio",
     "full",     "delay",          "answer",      "extra",         "token",    "body",
     "rows",     "agent",          "prompt",      "workflow",      "inputs",   "zzz",
+    "set",
 };
 static const char *const top_keys[] = {
     "name",       "description", "inputs", "agents",  "defaults", "timeout",
@@ -287,9 +296,10 @@ static void what_it_accepts_has_the_right_shape(void **state) {
 /* Every case that compiles is accepted, and every case that is refused for its shape is not. */
 static void agrees_with_the_cases(void **state) {
     (void)state;
-    static const char *const paths[] = {"tests/cases/flow/plans.txt", "tests/cases/flow/top.txt",
-                                        "tests/cases/flow/nodes.txt", "tests/cases/flow/graph.txt",
-                                        "tests/cases/flow/warnings.txt"};
+    static const char *const paths[] = {
+        "tests/cases/flow/plans.txt", "tests/cases/flow/top.txt",      "tests/cases/flow/nodes.txt",
+        "tests/cases/flow/graph.txt", "tests/cases/flow/warnings.txt", "tests/cases/flow/vars.txt",
+        "tests/cases/flow/items.txt"};
     struct format_schema f;
     open_schema(&f);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {

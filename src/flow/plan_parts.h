@@ -1,0 +1,43 @@
+/* Parts of a node in the plan that are made of compiled fields: its `in`, `set` and `foreach`.
+ * Immutable, in the plan's arena, like all of it.
+ */
+#ifndef CAIRN_FLOW_PLAN_PARTS_H
+#define CAIRN_FLOW_PLAN_PARTS_H
+
+#include "flow/coerce.h"
+#include "flow/pval.h"
+
+struct plan_in { /* one name of `in` */
+    struct str name;
+    struct pval from;
+    bool has_default;
+    struct pval default_value;
+    enum coercion type;                   /* what it is read as, before the transforms */
+    const struct expr *const *transforms; /* with the value so far as `it` */
+    uint32_t transform_count;
+};
+
+struct plan_axis { /* one name of a matrix: a list */
+    struct str name;
+    struct pval values;
+};
+
+/* Change of a variable by a node: the new value. */
+struct plan_set {
+    uint32_t var; /* index into plan->vars */
+    struct pval value;
+};
+
+struct plan_foreach {
+    bool present;
+    struct pval items;            /* PVAL_NONE when there is a matrix */
+    const struct plan_axis *axes; /* the first one changes slowest */
+    uint32_t axis_count;
+    struct pval exclude, include; /* lists of maps: combinations left out, added; or PVAL_NONE */
+    struct str as;                /* "item" when not given */
+    uint32_t concurrency;         /* 0: no limit of its own */
+    bool collect;
+    uint32_t max_items;
+};
+
+#endif
