@@ -6,8 +6,8 @@
 
 #include "cli/details.h"
 
-/* {id, workflow, status, since?, error?, paused?, owner, requests, steps: [{step, status, why, since,
- * until?, request?, error?, remedy?}], remedies: [text]} */
+/* {id, workflow, status, updatedAt, error?, pausedBy?, owner, requests, steps: [{step, status, why,
+ * since, until?, attempt, request?, error?, remedy?}], remedies: [text]} */
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
     MUST_USE;
 

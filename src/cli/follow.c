@@ -1,4 +1,7 @@
-/* A look at the store every now and then: what the journal has more is told in order, once. */
+/* A look at the store every now and then: what the journal has more is told in order, once.
+ *
+ * Between two looks nothing is held open: no read transaction, no row in memory.
+ */
 #include "cli/follow.h"
 
 #include <signal.h>

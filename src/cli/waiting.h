@@ -1,4 +1,7 @@
-/* What `cairn list --waiting` prints: the inbox of people. */
+/* What `cairn list --waiting` prints: the inbox of people.
+ *
+ * Only looks; what a step asks is in its journal, so it is the same for every process.
+ */
 #ifndef CAIRN_CLI_WAITING_H
 #define CAIRN_CLI_WAITING_H
 

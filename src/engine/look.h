@@ -1,0 +1,111 @@
+/* Looking at the state of an execution: status, counts, times, result, the tracker, the calls.
+ *
+ * Part of engine/engine.h, which includes it. What is returned is borrowed and holds until the next
+ * decision.
+ */
+#ifndef CAIRN_ENGINE_LOOK_H
+#define CAIRN_ENGINE_LOOK_H
+
+#include "engine/event.h"
+#include "flow/plan.h"
+
+struct engine; /* the state of one execution */
+
+enum exec_status {
+    EXEC_PENDING,
+    EXEC_RUNNING,
+    EXEC_WAITING,
+    EXEC_PAUSED,
+    EXEC_COMPLETED,
+    EXEC_PARTIAL,
+    EXEC_FAILED,
+    EXEC_CANCELLED
+};
+enum step_status {
+    STEP_PENDING,
+    STEP_RUNNING,
+    STEP_WAITING,
+    STEP_RETRYING,
+    STEP_COMPLETED,
+    STEP_FAILED,
+    STEP_SKIPPED,
+    STEP_CANCELLED
+};
+const char *exec_status_name(enum exec_status s);
+const char *step_status_name(enum step_status s);
+static inline bool exec_status_final(enum exec_status s) { return s >= EXEC_COMPLETED; }
+static inline bool step_status_final(enum step_status s) { return s >= STEP_COMPLETED; }
+
+struct engine_error {
+    struct str type, message, node;
+    uint32_t attempt;
+};
+
+enum exec_status engine_status(const struct engine *g);
+/* This attempt is the one that runs now. */
+bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt);
+const struct plan *engine_plan(const struct engine *g);
+uint64_t engine_last_seq(const struct engine *g);
+struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
+struct value engine_env(const struct engine *g);  /* recorded environment variables */
+/* Null unless completed or partial. */
+struct value engine_result(const struct engine *g);
+/* The error of a failed or failing execution, or NULL. */
+const struct engine_error *engine_error(const struct engine *g);
+struct engine_times {
+    wall_us created, started, last, ended, deadline;
+}; /* 0: not yet, none */
+struct engine_times engine_times(const struct engine *g);
+struct engine_counts {
+    uint32_t total, completed, failed, skipped, cancelled, waiting, running;
+}; /* nodes; a foreach runs as long as its items wait */
+struct engine_counts engine_counts(const struct engine *g);
+enum step_status engine_node_status(const struct engine *g, uint32_t node);
+struct value engine_node_body(const struct engine *g, uint32_t node);
+/* A variable as it is now, by its number in the plan. */
+struct value engine_var(const struct engine *g, uint32_t var);
+
+/* The tracker: one entry per step, in order of its start (never started: of its end). */
+struct track {
+    struct step_id step;
+    enum step_status status;
+    uint32_t attempt;
+    wall_us scheduled, started, ended;
+    struct str handle;       /* the path taken */
+    struct value body, meta; /* envelope */
+    struct value request;    /* waiting: what it waits for; null otherwise */
+    wall_us due;             /* waiting, retrying: until when; 0: not by time */
+    enum content_type content;
+    struct str error_type, error_message;
+    uint64_t seq;        /* of its last event */
+    uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
+    uint32_t ended_tick;
+};
+/* What all steps used so far, late results included. */
+struct engine_usage {
+    int64_t input_tokens, output_tokens, cached_tokens, llm_calls;
+};
+struct engine_usage engine_usage(const struct engine *g);
+uint32_t engine_track_count(const struct engine *g);
+const struct track *engine_track(const struct engine *g, uint32_t i);
+
+/* Calls inside steps, in order: the conversation. */
+struct call {
+    struct step_id step;
+    uint32_t number, attempt;
+    wall_us begun, done;
+    struct value request, answer;
+    uint64_t seq;
+};
+uint32_t engine_call_count(const struct engine *g);
+const struct call *engine_call(const struct engine *g, uint32_t i);
+/* For an attempt's calls: the number before its first one (what was answered under lower numbers
+ * is not to be used again), and the last answered call of the step under a number, or NULL. */
+uint32_t engine_calls_from(const struct engine *g, struct step_id step);
+const struct call *engine_call_answered(const struct engine *g, struct step_id step,
+                                        uint32_t number);
+
+/* Who paused it; empty when it is not paused. */
+struct str engine_paused_by(const struct engine *g);
+
+#endif
