@@ -210,20 +210,29 @@ static void report_inputs(struct cli *c, const struct diag *d) {
     cli_findings(c, d);
 }
 
-enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) {
+enum err load_given(struct cli *c, struct flow_input **out, size_t *out_count) {
     struct inputs in = {.c = c};
-    struct diag d;
     enum err err = OK;
     for (size_t i = 0; i < c->given_count && !err; i++) {
         if (!strcmp(c->given[i].option->name, "input")) {
             err = add_given(&in, c->given[i].value);
         }
     }
+    *out = in.items;
+    *out_count = in.count;
+    return err;
+}
+
+enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) {
+    struct flow_input *items;
+    size_t count;
+    struct diag d;
+    enum err err = load_given(c, &items, &count);
     if (err) {
         return err;
     }
     diag_init(&d, &c->arena);
-    err = flow_inputs(w->plan, in.items, in.count, &c->arena, out, &d);
+    err = flow_inputs(w->plan, items, count, &c->arena, out, &d);
     report_inputs(c, &d);
     if (err == ERR_NOMEM) {
         cli_fail(c, ERR_NOMEM, NULL, "out of memory");

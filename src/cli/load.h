@@ -26,6 +26,8 @@ enum err workflow_open(struct cli *c, const char *path, struct kind_table kinds,
                        struct workflow *out) MUST_USE;
 void workflow_close(struct workflow *w);
 
+/* The values given by -i, as they were given; mistakes are reported. ERR_USAGE, ERR_NOMEM. */
+enum err load_given(struct cli *c, struct flow_input **out, size_t *out_count) MUST_USE;
 /* The inputs given by -i, checked against the workflow; reported. ERR_INVALID, ERR_USAGE... */
 enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) MUST_USE;
 

@@ -173,6 +173,18 @@ static int sync_folder(const char *path) {
     return no;
 }
 
+/* Closes fd when all of text is on the disk, or not. An errno value, 0 for success. */
+static int write_synced(int fd, struct str text) {
+    int no = write_all(fd, text);
+    if (no == 0 && fsync(fd) != 0 && errno != EINVAL) {
+        no = errno;
+    }
+    if (close(fd) != 0 && no == 0) {
+        no = errno;
+    }
+    return no;
+}
+
 /* An errno value, 0 for success. */
 static int write_replace(const char *path, struct str text, unsigned mode) {
     char temp[PATH_MAX + 32];
@@ -183,18 +195,26 @@ static int write_replace(const char *path, struct str text, unsigned mode) {
     if (fd < 0) {
         return errno;
     }
-    int no = write_all(fd, text);
-    if (no == 0 && fsync(fd) != 0 && errno != EINVAL) {
-        no = errno;
-    }
-    if (close(fd) != 0 && no == 0) {
-        no = errno;
-    }
+    int no = write_synced(fd, text);
     if (no == 0 && rename(temp, path) != 0) {
         no = errno;
     }
     if (no != 0) {
         unlink(temp);
+        return no;
+    }
+    return sync_folder(path);
+}
+
+/* A file of this name, whoever made it and when, is left alone: O_EXCL. */
+static int write_new(const char *path, struct str text, unsigned mode) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
+    if (fd < 0) {
+        return errno;
+    }
+    int no = write_synced(fd, text);
+    if (no != 0) {
+        unlink(path);
         return no;
     }
     return sync_folder(path);
@@ -226,19 +246,35 @@ static int write_path(const char *path, struct str text, unsigned mode) {
     return write_replace(path, text, mode);
 }
 
-enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,
-                       struct error *e) {
+static enum err write_checked(const char *path, bool make_dirs, struct error *e) {
     char folder[PATH_MAX];
     if (strlen(path) >= PATH_MAX || !folder_of(path, folder)) {
         return io_error_errno(e, ENAMETOOLONG, "cannot write", path);
     }
-    if (make_dirs) {
-        enum err status = io_dir_make(folder, 0777, e);
-        if (status != OK) {
-            return error_wrap(e, status, "cannot write %s", path);
-        }
+    enum err status = make_dirs ? io_dir_make(folder, 0777, e) : OK;
+    return status == OK ? OK : error_wrap(e, status, "cannot write %s", path);
+}
+
+enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,
+                       struct error *e) {
+    enum err status = write_checked(path, make_dirs, e);
+    if (status != OK) {
+        return status;
     }
     int no = write_path(path, text, mode);
+    return no != 0 ? io_error_errno(e, no, "cannot write", path) : OK;
+}
+
+enum err io_file_create(const char *path, struct str text, unsigned mode, bool make_dirs,
+                        struct error *e) {
+    enum err status = write_checked(path, make_dirs, e);
+    if (status != OK) {
+        return status;
+    }
+    int no = write_new(path, text, mode);
+    if (no == EEXIST) {
+        return error_set(e, ERR_CONFLICT, "%s is there already and was left as it is", path);
+    }
     return no != 0 ? io_error_errno(e, no, "cannot write", path) : OK;
 }
 

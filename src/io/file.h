@@ -16,6 +16,9 @@ enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struc
  * mode e.g. 0644. make_dirs: missing parent folders are made. */
 enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,
                        struct error *e) MUST_USE;
+/* The same for a file that is not there yet; never replaces one: ERR_CONFLICT. */
+enum err io_file_create(const char *path, struct str text, unsigned mode, bool make_dirs,
+                        struct error *e) MUST_USE;
 /* mkdir -p with mode for the new ones. */
 enum err io_dir_make(const char *path, unsigned mode, struct error *e) MUST_USE;
 /* Removes a folder and all in it (no following of links); a missing one is fine. */
