@@ -72,7 +72,7 @@ endif
 
 CFLAGS  ?=
 LDFLAGS ?=
-STD      := -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude -DCAIRN_VERSION='"$(VERSION)"'
+STD      := -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude -DCAIRN_VERSION='"$(VERSION)"' -DCAIRN_BUILD='"$(BUILD)"'
 COMPILE   = $(CC) $(STD) $(WARN) $(OPT_$(BUILD)) $(PKG_CFLAGS) $(CFLAGS)
 LINK      = $(CC) $(OPT_$(BUILD)) $(LD_$(BUILD)) $(LDFLAGS) -Wl,--as-needed
 
@@ -225,6 +225,14 @@ install: binary $(OUT)/install/libcairn.a
 	install -m 644 include/cairn.h '$(DESTDIR)$(PREFIX)/include/cairn.h'
 	install -m 644 $(OUT)/install/libcairn.a '$(DESTDIR)$(PREFIX)/lib/libcairn.a'
 	install -m 644 README.md LICENSE '$(DESTDIR)$(PREFIX)/share/doc/cairn/'
+	$(Q)set -e; cd $(OUT)/install; ../cairn man > cairn.1; \
+	for shell in bash zsh fish; do ../cairn completion $$shell > cairn.$$shell; done
+	install -D -m 644 $(OUT)/install/cairn.1 '$(DESTDIR)$(PREFIX)/share/man/man1/cairn.1'
+	install -D -m 644 $(OUT)/install/cairn.bash \
+	    '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cairn'
+	install -D -m 644 $(OUT)/install/cairn.zsh '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cairn'
+	install -D -m 644 $(OUT)/install/cairn.fish \
+	    '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cairn.fish'
 
 clean:
 	rm -rf build
@@ -239,6 +247,6 @@ help:
 	@echo 'make check-all    all tests under ASan+UBSan and TSan, fuzzing, long simulation'
 	@echo 'make coverage     line coverage of the tests'
 	@echo 'make fresh-check  make run and make test in a bare Debian (root, debootstrap)'
-	@echo 'make install      DESTDIR= PREFIX=$(PREFIX): binary, header, library, documents'
+	@echo 'make install      DESTDIR= PREFIX=$(PREFIX): binary, header, library, completions, man page'
 	@echo 'make clean        remove build/'
 	@echo 'BUILD=release|debug|asan|tsan|fuzz|cov  OUT=folder  WERROR=1  CC=clang  V=1'

@@ -123,3 +123,10 @@ void sha256_hex(struct str s, char out[SHA256_HEX_BYTES]) {
     sha256_final(&h, digest);
     hex_encode(digest, SHA256_BYTES, out);
 }
+
+#define TEXT(x) #x
+#define DOTTED(major, minor, release) TEXT(major) "." TEXT(minor) "." TEXT(release)
+
+const char *hash_xxhash_version(void) {
+    return DOTTED(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+}

@@ -25,6 +25,8 @@ void sha256_update(struct sha256 *h, struct str s);
 void sha256_final(struct sha256 *h, uint8_t out[SHA256_BYTES]);
 /* Digest of s as 64 lower-case hex characters and NUL. */
 void sha256_hex(struct str s, char out[SHA256_HEX_BYTES]);
+/* Of the library behind hash_bytes, for people. */
+const char *hash_xxhash_version(void);
 void hex_encode(const uint8_t *bytes, size_t count, char *out);
 
 #endif

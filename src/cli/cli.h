@@ -92,6 +92,11 @@ void help_print_command(struct cli *c, const struct command *command);
 /* " did you mean" for a word that is no command; reported as an error. */
 void help_unknown_command(struct cli *c, struct str word);
 
+/* ---- version.c ---- */
+
+/* `cairn --version`, with --verbose also what it is made of. Returns the exit status. */
+int version_print(struct cli *c);
+
 /* ---- report.c ---- */
 
 /* A document on stdout, indented, with a newline. */

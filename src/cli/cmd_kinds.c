@@ -47,7 +47,7 @@ static const struct cli_example examples[] = {
 
 const struct command command_kinds = {
     .name = "kinds",
-    .arguments = "[NAME]",
+    .arguments = "[KIND]",
     .doc = "shows the kinds of nodes and their fields",
     .options = options,
     .option_count = ARRAY_LEN(options),

@@ -6,8 +6,6 @@
 #include <signal.h>
 
 #include "cli/cli.h"
-#include "engine/engine.h"
-#include "store/store.h"
 
 #define COMMAND(name) extern const struct command command_##name;
 #include "cli/commands.def"
@@ -29,18 +27,9 @@ const struct command *cli_command_find(struct str name) {
     return NULL;
 }
 
-static int print_version(struct cli *c) {
-    sink_printf(&c->out, "cairn %s\n", CAIRN_VERSION);
-    if (cli_has(c, "verbose")) {
-        sink_printf(&c->out, "store format %d, scheduling rules %u\n", STORE_FORMAT_VERSION,
-                    ENGINE_RULES);
-    }
-    return 0;
-}
-
 static int dispatch(struct cli *c) {
     if (!c->command && cli_has(c, "version")) {
-        return print_version(c);
+        return version_print(c);
     }
     if (!c->command) {
         help_print(c);

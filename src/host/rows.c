@@ -35,8 +35,8 @@ static struct str usage_json(struct arena *a, struct engine_usage u) {
     return any ? json_text(a, v) : STR("");
 }
 
-enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
-    const struct engine *g = r->engine;
+static enum err row_of(const struct engine *g, struct arena *a, struct store_row *out,
+                       struct error *e) {
     struct engine_counts n = engine_counts(g);
     struct engine_times t = engine_times(g);
     enum exec_status status = engine_status(g);
@@ -176,6 +176,14 @@ enum err row_messages(const struct engine *g, struct arena *a, struct store_mess
     *out = rows;
     *out_count = count;
     return ok ? OK : error_nomem(e);
+}
+
+enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
+    return row_of(r->engine, a, out, e);
+}
+
+enum err host_view_row(struct host_view *v, struct store_row *out, struct error *e) {
+    return row_of(v->engine, &v->arena, out, e);
 }
 
 /* Nodes that have a step already. */

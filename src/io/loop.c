@@ -241,3 +241,5 @@ void io_wake_close(struct io_wake *w) {
         close_handle(w->loop, &w->uv);
     }
 }
+
+const char *io_uv_version(void) { return uv_version_string(); }

@@ -48,4 +48,7 @@ struct io_wake *io_wake_open(struct io_loop *l, void (*woken)(void *ctx), void *
 void io_wake_send(struct io_wake *w);
 void io_wake_close(struct io_wake *w);
 
+/* Of the library behind it, for people. */
+const char *io_uv_version(void);
+
 #endif

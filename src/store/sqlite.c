@@ -267,6 +267,7 @@ static const struct store_ops ops = {
     .host_renew = sqlite_host_renew,
     .kinds_put = sqlite_kinds_put,
     .idle = sqlite_idle,
+    .check = sqlite_check,
 };
 
 enum err store_sqlite_open(const char *path, bool make, const struct io_clock *clock,
@@ -289,3 +290,5 @@ enum err store_sqlite_open(const char *path, bool make, const struct io_clock *c
     *out = &s->base;
     return OK;
 }
+
+const char *store_sqlite_version(void) { return sqlite3_libversion(); }

@@ -149,6 +149,10 @@ enum err sqlite_inbox_open(struct store *base, int64_t execution, struct arena *
 enum err sqlite_inbox_get(struct store *base, int64_t id, struct arena *a, struct store_inbox *out,
                           struct error *e);
 
+/* sqlite_check.c */
+void sqlite_check(struct store *base, void (*tell)(void *ctx, const struct store_finding *f),
+                  void *ctx);
+
 /* --- binding and reading columns --- */
 
 static inline struct sqlite_store *sqlite_of(struct store *s) { return (struct sqlite_store *)s; }

@@ -202,6 +202,15 @@ enum err store_kinds_put(struct store *s, const struct store_kind_name *kinds, s
 
 void store_idle(struct store *s) { s->ops->idle(s); }
 
+enum err store_check(struct store *s, void (*tell)(void *ctx, const struct store_finding *f),
+                     void *ctx, struct error *e) {
+    if (!s->ops->check) {
+        return error_set(e, ERR_UNSUPPORTED, "a store of this kind cannot be checked");
+    }
+    s->ops->check(s, tell, ctx);
+    return OK;
+}
+
 void store_stats_get(const struct store *s, struct store_stats *out) { *out = s->stats; }
 
 void *store_array_grow(struct arena *a, void *items, uint32_t count, uint32_t *cap,

@@ -95,6 +95,18 @@ void store_idle(struct store *s);
 
 void store_stats_get(const struct store *s, struct store_stats *out);
 
+/* One thing that was looked at: what it is ("journals"), how it stands, and why. */
+enum store_health { STORE_SOUND, STORE_WARNING, STORE_DAMAGED };
+struct store_finding {
+    const char *check;
+    enum store_health health;
+    struct str text;
+};
+/* Looks at everything that is stored, changes nothing, and tells one finding for each check; what
+ * cannot be read is a finding, too. ERR_UNSUPPORTED: this kind of store cannot be checked. */
+enum err store_check(struct store *s, void (*tell)(void *ctx, const struct store_finding *f),
+                     void *ctx, struct error *e) MUST_USE;
+
 /* The backends: one file and one row of backends.def each. */
 struct store_backend {
     const char *scheme;
@@ -103,5 +115,9 @@ struct store_backend {
                      struct error *e);
 };
 const struct store_backend *store_backends(size_t *out_count);
+
+/* Of the libraries behind it, for people. */
+const char *store_sqlite_version(void);
+const char *store_zstd_version(void);
 
 #endif

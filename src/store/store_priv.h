@@ -75,6 +75,9 @@ struct store_ops {
     enum err (*kinds_put)(struct store *s, const struct store_kind_name *kinds, size_t count,
                           struct error *e);
     void (*idle)(struct store *s);
+    /* NULL: cannot be checked. */
+    void (*check)(struct store *s, void (*tell)(void *ctx, const struct store_finding *f),
+                  void *ctx);
 };
 
 struct store {

@@ -45,3 +45,5 @@ enum err store_unzip(struct str packed, size_t size_bytes, struct arena *a, stru
     *out = (struct str){bytes, len};
     return OK;
 }
+
+const char *store_zstd_version(void) { return ZSTD_versionString(); }

@@ -339,3 +339,5 @@ enum err value_parse_json(struct arena *a, struct str in, struct value *out, str
     free(s.longs);
     return err;
 }
+
+const char *value_jansson_version(void) { return JANSSON_VERSION; }

@@ -142,4 +142,7 @@ void value_print_short(struct value v, size_t max_bytes, struct buf *out);
 /* Shortest text that reads back as the same double; always with '.', 'e' or a name like NaN. */
 size_t value_print_double(double d, char out[32]);
 
+/* Of the library behind JSON, for people. */
+const char *value_jansson_version(void);
+
 #endif

@@ -243,3 +243,5 @@ bool yaml_scalar_resolve(struct str text, bool plain, enum yaml_tag tag, struct 
     }
     return false;
 }
+
+const char *yaml_library_version(void) { return yaml_get_version_string(); }

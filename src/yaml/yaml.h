@@ -52,4 +52,7 @@ bool yaml_to_value(struct arena *a, const struct yaml_node *n, struct value *out
 /* "a list", "a map", "text", "an integer" ...: for messages. */
 const char *yaml_describe(const struct yaml_node *n);
 
+/* Of the library behind it, for people. */
+const char *yaml_library_version(void);
+
 #endif

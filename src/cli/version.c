@@ -1,0 +1,50 @@
+/* What this binary is: its version, how it was built, and the libraries behind it, the linked ones
+ * with the version that runs, the others with whether they could be loaded now.
+ */
+#include <dlfcn.h>
+
+#include "cli/cli.h"
+#include "engine/engine.h"
+#include "io/loop.h"
+#include "store/store.h"
+#include "yaml/yaml.h"
+
+static const struct {
+    const char *name;
+    const char *(*version)(void);
+} libraries[] = {
+    {"libuv", io_uv_version},          {"jansson", value_jansson_version},
+    {"libyaml", yaml_library_version}, {"sqlite", store_sqlite_version},
+    {"zstd", store_zstd_version},      {"xxhash", hash_xxhash_version},
+};
+
+#if __has_include("net/lazy.def")
+/* The libraries that are loaded with their first use. */
+static void put_late(struct cli *c, const char *soname, const char *package, const char *use) {
+    void *handle = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
+    sink_printf(&c->out, "%s for %s: %s%s\n", soname, use, handle ? "present" : "missing, install ",
+                handle ? "" : package);
+    if (handle) {
+        dlclose(handle);
+    }
+}
+#endif
+
+int version_print(struct cli *c) {
+    sink_printf(&c->out, "cairn %s\n", CAIRN_VERSION);
+    if (!cli_has(c, "verbose")) {
+        return 0;
+    }
+    sink_printf(&c->out, "store format %d, scheduling rules %u\n", STORE_FORMAT_VERSION,
+                ENGINE_RULES);
+    sink_printf(&c->out, "build %s, compiler %s\n", CAIRN_BUILD, __VERSION__);
+    for (size_t i = 0; i < ARRAY_LEN(libraries); i++) {
+        sink_printf(&c->out, "%s %s\n", libraries[i].name, libraries[i].version());
+    }
+#if __has_include("net/lazy.def")
+#define LAZY(id, soname, package, use) put_late(c, soname, package, use);
+#include "net/lazy.def"
+#undef LAZY
+#endif
+    return 0;
+}
