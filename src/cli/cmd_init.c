@@ -25,6 +25,7 @@ static int tell(struct cli *c, struct str path) {
     static const struct cli_example next[] = {
         {"cairn run %.*s", "run it"},
         {"cairn run %.*s -i place=Rome -i limit=200", "with other inputs"},
+        {"cairn run %.*s -i approve=true", "it asks you; Ctrl-C, and it can go on later"},
         {"cairn graph %.*s", "see it as a picture"},
         {"cairn results @last --verbose", "what the last run did, step by step"},
     };
