@@ -83,14 +83,14 @@ static bool must_wait(struct drawing *d, uint32_t rank, const struct net *n) {
     return other && !own;
 }
 
-/* The first row below those that it waited for where nothing else is in the way. */
+/* The first row below those that it waited for, with one between, where nothing else is in the way. */
 static uint32_t free_track(const struct gap *gap, const struct net *n, uint32_t from) {
     for (uint32_t track = from;; track++) {
         bool taken = false;
         for (uint32_t i = 0; i < gap->count; i++) {
             const struct net *o = &gap->nets[i];
             taken = taken || (o != n && o->bent && o->done && o->track == track &&
-                              o->left <= n->right + 1 && n->left <= o->right + 1);
+                              o->left <= n->right + 2 && n->left <= o->right + 2);
         }
         if (!taken) {
             return track;
@@ -106,7 +106,7 @@ static uint32_t lowest_above(const struct drawing *d, uint32_t rank, const struc
         for (uint32_t k = 0; k < d->gap.count; k++) {
             const struct net *o = &d->gap.nets[k];
             bool above = o != n && o->port == p->lower_port && layout_upper_x(l, p) == n->entry;
-            from = above && o->bent && o->done && o->track + 1 > from ? o->track + 1 : from;
+            from = above && o->bent && o->done && o->track + 2 > from ? o->track + 2 : from;
         }
     }
     return from;

@@ -1,5 +1,8 @@
 /* Where lines leave and enter a box: places on its borders, in the order of where they lead, wide
  * enough apart for the labels beside them. Boxes grow to hold them.
+ *
+ * Invariant: lines that part below a box never meet others before they end. So what joins can be
+ * told from what parts, and a picture can be read in one way only.
  */
 #include <stdlib.h>
 
@@ -37,8 +40,8 @@ static int by_pull(const void *a, const void *b) {
     return x->first_edge < y->first_edge ? -1 : x->first_edge > y->first_edge;
 }
 
-/* The first edge of the same source and handle stands for all of them; of those that enter a box,
- * none: they share one place. */
+/* Lines that enter a box share one place; of those that leave it the first stands for all of the
+ * same handle, unless it has to be alone. */
 static uint32_t key_of(const struct graph *g, const uint32_t *stands, uint32_t edge, bool below) {
     if (g->edges[edge].back) {
         return edge + 1;
@@ -46,11 +49,34 @@ static uint32_t key_of(const struct graph *g, const uint32_t *stands, uint32_t e
     return below ? stands[edge] + 1 : 0;
 }
 
-/* [edge]: the first edge with its source and label. */
-static enum err find_first(const struct graph *g, uint32_t *stands) {
+/* Others enter the box right below, which it leads to. */
+static bool joins(const struct layout *l, const struct layout_piece *p, const uint32_t *entering) {
+    return p->starts_upper_node && p->ends_lower_node && entering[l->points[p->lower].node] > 1;
+}
+
+/* [edge]: it leads into a box that others enter, too. */
+static enum err find_joining(struct layout *l, bool *joining) {
+    const struct graph *g = l->graph;
+    uint32_t *entering = ARENA_ARRAY(g->arena, g->node_count + 1u, uint32_t);
+    if (!entering) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < g->edge_count; i++) {
+        entering[g->edges[i].target] += !g->edges[i].back;
+    }
+    for (uint32_t i = 0; i < l->piece_count; i++) {
+        joining[l->pieces[i].edge] |= joins(l, &l->pieces[i], entering);
+    }
+    return OK;
+}
+
+/* [edge]: the first edge with its source and label; itself when it joins others. */
+static enum err find_first(struct layout *l, uint32_t *stands) {
+    const struct graph *g = l->graph;
     uint32_t *sources = ARENA_ARRAY(g->arena, g->edge_count + 1u, uint32_t);
+    bool *joining = ARENA_ARRAY(g->arena, g->edge_count + 1u, bool);
     struct layout_groups groups;
-    if (!sources) {
+    if (!sources || !joining || find_joining(l, joining)) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < g->edge_count; i++) {
@@ -62,7 +88,7 @@ static enum err find_first(const struct graph *g, uint32_t *stands) {
     for (uint32_t i = 0; i < g->edge_count; i++) {
         uint32_t first = groups.first[sources[i]];
         while (groups.items[first] != i &&
-               (g->edges[groups.items[first]].back ||
+               (g->edges[groups.items[first]].back || joining[groups.items[first]] || joining[i] ||
                 !str_eq(g->edges[groups.items[first]].label, g->edges[i].label))) {
             first++;
         }
@@ -168,7 +194,7 @@ enum err layout_ports(struct layout *l, const struct layout_sizes *sizes) {
     struct end *ends = ARENA_ARRAY(a, l->piece_count * 2u + 1, struct end);
     uint32_t *stands = ARENA_ARRAY(a, l->graph->edge_count + 1u, uint32_t);
     l->ports = ARENA_ARRAY(a, l->piece_count * 2u + 1, struct layout_port);
-    if (!ends || !stands || !l->ports || find_first(l->graph, stands)) {
+    if (!ends || !stands || !l->ports || find_first(l, stands)) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < l->piece_count; i++) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "cli/cli.h"
+#include "io/file.h"
 
 #define COMMAND(name) extern const struct command command_##name;
 #include "cli/commands.def"
@@ -45,6 +46,7 @@ static int dispatch(struct cli *c) {
 int main(int argc, char **argv) {
     struct cli c = {0};
     signal(SIGPIPE, SIG_IGN);
+    io_streams_hold();
     arena_init(&c.arena, 0);
     sink_init(&c.out, 1);
     sink_init(&c.err, 2);

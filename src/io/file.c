@@ -278,6 +278,19 @@ enum err io_file_create(const char *path, struct str text, unsigned mode, bool m
     return no != 0 ? io_error_errno(e, no, "cannot write", path) : OK;
 }
 
+void io_streams_hold(void) {
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) {
+            continue;
+        }
+        /* The lowest free number is fd itself. */
+        int got = open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_NOCTTY);
+        if (got != fd && got >= 0) {
+            close(got);
+        }
+    }
+}
+
 static bool is_folder(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);

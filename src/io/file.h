@@ -26,6 +26,9 @@ enum err io_dir_remove(const char *path, struct error *e) MUST_USE;
 /* A new private folder (0700) under parent (NULL: the system's temporary folder). */
 enum err io_dir_temp(const char *parent, char *out, size_t out_bytes, struct error *e) MUST_USE;
 bool io_path_exists(const char *path);
+/* Descriptors 0 to 2 that were closed are taken, so that no file opened later gets one of them and
+ * then what is meant for the standard streams. Reading from and writing to them fails as before. */
+void io_streams_hold(void);
 
 /* OFD byte locks on a side file (never on a database file). They fall with the descriptor. */
 struct io_lock {

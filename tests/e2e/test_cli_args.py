@@ -1,11 +1,16 @@
 """How a command line is read, what help says, and what a mistake is told."""
 
+import ctypes
 import os
+import re
+import subprocess
 
 import pytest
+from conftest import BIN, TOP
 
 FLOW = '  a: {type: end, value: "\'fine\'"}\n'
-COMMANDS = ["run", "results", "list", "validate", "kinds", "schema", "help"]
+with open(os.path.join(TOP, "src/cli/commands.def"), encoding="utf-8") as rows:
+    COMMANDS = re.findall(r"^COMMAND\((\w+)\)", rows.read(), re.M)
 
 
 def test_cairn_alone_shows_help(cairn):
@@ -31,15 +36,34 @@ def test_every_command_has_help_with_examples(cairn, command):
     assert done.out == cairn("help", command).out
 
 
+def sqlite_of(cairn):
+    """The version of the SQLite library that the binary is linked with."""
+    libraries = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=True).stdout
+    path = re.search(r"libsqlite3\S* => (\S+)", libraries).group(1)
+    library = ctypes.CDLL(path)
+    library.sqlite3_libversion.restype = ctypes.c_char_p
+    return library.sqlite3_libversion().decode()
+
+
 def test_version(cairn):
     top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with open(os.path.join(top, "VERSION"), encoding="utf-8") as handle:
         version = handle.read().strip()
     done = cairn("--version")
     assert (done.status, done.out, done.err) == (0, f"cairn {version}\n", "")
-    assert cairn("--version", "-v").out == (
-        f"cairn {version}\nstore format 1, scheduling rules 1\n"
-    )
+    more = cairn("--version", "-v").out.splitlines()
+    assert more[:2] == [f"cairn {version}", "store format 1, scheduling rules 1"]
+    assert re.fullmatch(r"build \w+, compiler .+", more[2])
+    libraries = dict(line.split(" ", 1) for line in more[3:9])
+    assert list(libraries) == ["libuv", "jansson", "libyaml", "sqlite", "zstd", "xxhash"]
+    assert all(re.match(r"\d+\.\d+", number) for number in libraries.values())
+    assert libraries["sqlite"] == sqlite_of(cairn)
+    late = os.path.join(TOP, "src/net/lazy.def")
+    if os.path.exists(late):
+        with open(late, encoding="utf-8") as rows:
+            sonames = re.findall(r'^LAZY\(\w+, "([^"]+)"', rows.read(), re.M)
+        assert [line.split()[0] for line in more[9:]] == sonames
+        assert all(re.search(": (present|missing, install )", line) for line in more[9:])
 
 
 @pytest.mark.parametrize(
@@ -232,18 +256,83 @@ def test_a_reader_that_leaves_early_is_no_error(cairn):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_full_disk_is_an_error(cairn):
-    import subprocess
+PRINTING = [
+    ["help"], ["--version"], ["kinds"], ["schema"], ["man"], ["completion", "zsh"],
+    ["expr", "1"], ["graph", "flow.yaml"], ["validate", "flow.yaml"], ["init", "new"],
+    ["run", "-q", "flow.yaml"], ["run", "-q", "flow.yaml", "--json"],
+    ["run", "-q", "flow.yaml", "--json-lines"], ["list"], ["list", "--json"],
+    ["results", "@last"], ["results", "@last", "--json"], ["db", "check"],
+]
 
-    from conftest import BIN
 
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_full_disk_is_an_error(cairn, arguments):
+    cairn.flow(FLOW)
+    cairn("run", "-q", "flow.yaml")
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [BIN, "kinds"], cwd=cairn.folder, env=cairn.env, stdout=full, stderr=subprocess.PIPE,
-            timeout=60,
+            [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdout=full,
+            stderr=subprocess.PIPE, timeout=60,
         )
     assert done.returncode == 4
     assert done.stderr == b"error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_closed_output_is_an_error_and_no_file_takes_its_place(cairn, arguments):
+    cairn.flow(FLOW)
+    cairn("run", "-q", "flow.yaml")
+    quoted = " ".join(f"'{word}'" for word in [BIN, *arguments])
+    done = subprocess.run(
+        ["sh", "-c", f"{quoted} <&- >&-"], cwd=cairn.folder, env=cairn.env, capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    assert done.stderr == b"error: cannot write the output: Bad file descriptor\n"
+    subprocess.run(["sh", "-c", f"{quoted} <&- >&- 2>&-"], cwd=cairn.folder, env=cairn.env,
+                   timeout=60)
+    assert cairn("db", "check").status == 0
+    assert re.fullmatch(r"\d+\s*", (cairn.folder / "state/cairn.db-lock").read_text())
+
+
+def test_head_of_a_list(cairn):
+    cairn.flow(FLOW)
+    for _ in range(3):
+        cairn("run", "-q", "flow.yaml")
+    done = subprocess.run(
+        ["bash", "-c", f"'{BIN}' list | head -1; echo ${{PIPESTATUS[0]}}"], cwd=cairn.folder,
+        env=cairn.env, capture_output=True, text=True, timeout=60,
+    )
+    assert done.stdout.splitlines()[0].startswith("ID ")
+    assert (done.stdout.splitlines()[1], done.stderr) == ("0", "")
+
+
+def test_ids_may_be_shortened(cairn):
+    cairn.flow(FLOW)
+    ids = [cairn.run_id("flow.yaml") for _ in range(2)]
+    assert cairn("results", ids[0]).out == cairn("results", ids[0][5:]).out
+    common = os.path.commonprefix(ids)
+    for i in (0, 1):
+        unique = ids[i][:len(common) + 1]
+        assert ids[i] in cairn("results", unique).out
+        assert ids[i] in cairn("results", unique[5:]).out
+    assert ids[1] in cairn("results", "@last").out
+    several = cairn("results", common)
+    assert several.status == 2
+    assert several.err.startswith(f'error: "{common}" is the beginning of several ids\n')
+    assert all(one in several.err for one in ids)
+    for word in ["exec_zzz", "zzz", ids[0] + "0", "@first", "exec_%", "*"]:
+        none = cairn("results", word)
+        assert none.status == 2 and none.err.startswith(f'error: no execution "{word}"'), word
+    assert cairn("results", "").status == 2
+
+
+def test_colours_only_where_they_are_wanted(cairn):
+    cairn.flow(FLOW)
+    cairn("run", "-q", "flow.yaml")
+    for arguments in (["list"], ["results", "@last"], ["db", "check"], ["run", "none.yaml"]):
+        done = cairn(*arguments)
+        assert "\x1b" not in done.out + done.err
 
 
 def test_control_characters_of_arguments_do_not_reach_the_terminal(cairn):

@@ -50,8 +50,11 @@ def make_install(folder):
 
 def test_a_program_links_against_the_installed_library(tmp_path):
     make_install(tmp_path)
-    for name in ("bin/cairn", "include/cairn.h", "lib/libcairn.a", "share/doc/cairn/README.md"):
-        assert (tmp_path / "usr" / name).is_file(), name
+    for name in ("bin/cairn", "include/cairn.h", "lib/libcairn.a", "share/doc/cairn/README.md",
+                 "share/man/man1/cairn.1", "share/bash-completion/completions/cairn",
+                 "share/zsh/site-functions/_cairn",
+                 "share/fish/vendor_completions.d/cairn.fish"):
+        assert (tmp_path / "usr" / name).stat().st_size > 0, name
     (tmp_path / "main.c").write_text(PROGRAM)
     libraries = subprocess.run(
         ["pkg-config", "--libs", "libuv", "jansson", "yaml-0.1", "sqlite3", "libzstd", "libxxhash"],
