@@ -1,4 +1,6 @@
-/* From the names that help uses to what may stand there.
+/* From the names that help uses to what may stand there. The one table of such names: a new kind of
+ * argument that shells should complete is a row of `places`, and the scripts of all shells know it.
+ * Must never look at a store: scripts are made once and ask for ids when they run.
  */
 #include "cli/completion.h"
 

@@ -1,5 +1,5 @@
-/* bash: three functions that look up what the tables say, and one that reads the line. It walks over
- * the words before the cursor as the command itself does: options may stand anywhere.
+/* bash: three functions that look up what the tables say, and one that reads the line. It walks
+ * over the words before the cursor as the command itself does: options may stand anywhere.
  */
 #include "cli/completion.h"
 

@@ -1,4 +1,5 @@
-/* fish: a line for every command, option and argument.
+/* fish: a line for every command, option and argument. fish offers files of its own accord; that is
+ * turned off, so that only what fits is offered.
  */
 #include <stdio.h>
 

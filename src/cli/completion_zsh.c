@@ -1,4 +1,5 @@
-/* zsh: one `_arguments` per command, with the one-line docs of the descriptors.
+/* zsh: one `_arguments` per command, with the one-line docs of the descriptors. The script works
+ * both from a folder of $fpath and when it is sourced.
  */
 #include "cli/completion.h"
 

@@ -1,4 +1,5 @@
-/* The plan as something to draw: texts, handles and marks. Only reads the plan.
+/* The plan as something to draw: texts, handles and marks, cleaned once for all formats. Only reads
+ * the plan; what it makes borrows names from it.
  */
 #include "cli/graph.h"
 

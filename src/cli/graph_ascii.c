@@ -83,7 +83,7 @@ static bool must_wait(struct drawing *d, uint32_t rank, const struct net *n) {
     return other && !own;
 }
 
-/* The first row below those that it waited for, with one between, where nothing else is in the way. */
+/* The first row from there on, where nothing else is in the way. */
 static uint32_t free_track(const struct gap *gap, const struct net *n, uint32_t from) {
     for (uint32_t track = from;; track++) {
         bool taken = false;
@@ -98,6 +98,7 @@ static uint32_t free_track(const struct gap *gap, const struct net *n, uint32_t 
     }
 }
 
+/* Below those that it waited for, with one between: no corner right below another's. */
 static uint32_t lowest_above(const struct drawing *d, uint32_t rank, const struct net *n) {
     const struct layout *l = &d->l;
     uint32_t from = 0;

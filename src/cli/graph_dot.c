@@ -1,4 +1,5 @@
-/* Graphviz: nodes by their names, which are identifiers. Back edges do not count for the ranks.
+/* Graphviz: nodes by their names, which are identifiers. Back edges do not count for the ranks, so
+ * that dot puts the header of a loop above its body, as the other formats do.
  */
 #include "cli/graph.h"
 

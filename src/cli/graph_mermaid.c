@@ -1,4 +1,5 @@
 /* Mermaid flowcharts. Nodes are numbered, because names like `end` are words of the language.
+ * Labels always stand in quotes, the only place where any text may.
  */
 #include "cli/graph.h"
 

@@ -1,4 +1,5 @@
-/* Ranks, grouping, and the order of the steps of a layout.
+/* Ranks, grouping, and the order of the steps of a layout. Everything takes time in proportion to
+ * nodes, edges and the pieces that they are cut into.
  */
 #include "cli/layout.h"
 

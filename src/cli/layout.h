@@ -1,9 +1,9 @@
 /* Layered layout of a graph: ranks by the longest path, long edges cut into pieces from rank to
  * rank, an order within each rank that saves crossings, then places.
  *
- * Whole numbers only, no hash and no chance: the same graph gives the same layout everywhere. A back
- * edge is laid out from its target down to its source, so that it passes the boxes between them
- * like any other line; only the arrow says where it leads.
+ * Whole numbers only, no hash and no chance: the same graph gives the same layout everywhere. A
+ * back edge is laid out from its target down to its source, so that it passes the boxes between
+ * them like any other line; only the arrow says where it leads.
  */
 #ifndef CAIRN_CLI_LAYOUT_H
 #define CAIRN_CLI_LAYOUT_H

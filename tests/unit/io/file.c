@@ -119,6 +119,24 @@ static void failed_write_leaves_the_old_file(void **state) {
     assert_int_equal(io_file_write(path, STR("new"), 0600, true, &error), ERR_IO);
 }
 
+static void a_new_file_replaces_nothing(void **state) {
+    (void)state;
+    struct str text;
+    struct stat st;
+    const char *path = in_folder("new/file");
+    assert_int_equal(io_file_create(path, STR("1"), 0600, false, &error), ERR_NOT_FOUND);
+    assert_int_equal(io_file_create(path, STR("1"), 0600, true, &error), OK);
+    assert_int_equal(io_file_create(path, STR("22"), 0600, true, &error), ERR_CONFLICT);
+    assert_non_null(strstr(error.message, "left as it was"));
+    assert_int_equal(io_file_read(path, 10, &arena, &text, &error), OK);
+    assert_true(str_eq(text, STR("1")));
+    assert_int_equal(symlink("nowhere", in_folder("new/link")), 0);
+    assert_int_equal(io_file_create(in_folder("new/link"), STR("3"), 0600, false, &error),
+                     ERR_CONFLICT);
+    assert_int_equal(lstat(in_folder("new/nowhere"), &st), -1);
+    assert_int_equal(count_entries(in_folder("new")), 2);
+}
+
 static void link_stays_a_link(void **state) {
     (void)state;
     struct str text;
@@ -169,6 +187,7 @@ int run_file_tests(void) {
         cmocka_unit_test_setup_teardown(only_files_are_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_device_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failed_write_leaves_the_old_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_file_replaces_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(link_stays_a_link, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folders_are_made_and_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(temporary_folder_is_private, set_up, tear_down),
