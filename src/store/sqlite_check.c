@@ -242,9 +242,10 @@ static void check_hosts(struct audit *a) {
     }
     st = stmt(a, STMT_CHECK_LIVE);
     while (next_row(a, st)) {
+        bool missed = sqlite3_column_int(st, 3); /* others may wait without a process */
         bool owned = sqlite3_column_type(st, 1) != SQLITE_NULL &&
                      sqlite_host_alive(s, sqlite3_column_int64(st, 1), column_time(st, 2));
-        if (!owned && !gone++) {
+        if (missed && !owned && !gone++) {
             snprintf(first, sizeof first, "%s", text_at(st, 0));
         }
         live++;
@@ -253,7 +254,7 @@ static void check_hosts(struct audit *a) {
                alive == 1 ? "" : "es", live, live == 1 ? "" : "s");
     if (gone) {
         a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
-        buf_printf(&a->text, ", %u of them without a process: %s%s", gone, first,
+        buf_printf(&a->text, ", %u interrupted, to be resumed: %s%s", gone, first,
                    gone > 1 ? " ..." : "");
     }
 }

@@ -1,6 +1,7 @@
 """cairn db check: finds what is broken, says where, and leaves everything as it was."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -88,8 +89,33 @@ def test_an_interrupted_execution_is_a_warning(cairn):
     states, texts, done = check(cairn)
     assert done.status == 0
     assert states["hosts"] == "warning"
-    assert "1 of them without a process: exec_" in texts["hosts"]
+    assert "1 execution not ended, 1 interrupted, to be resumed: exec_" in texts["hosts"]
     assert states["read model"] == "ok"
+
+
+def test_one_that_waits_or_is_paused_is_sound(cairn):
+    cairn.flow("  a: {type: ask, prompt: 'Well?', choices: [go, stop]}\n")
+    assert cairn("run", "-q", "flow.yaml").status == 3
+    states, texts, done = check(cairn)
+    assert set(states.values()) == {"ok"}, done.out
+    assert texts["hosts"] == "0 processes at work, 1 execution not ended"
+    cairn("cancel", "@last")
+    states, texts, done = check(cairn)
+    assert set(states.values()) == {"ok"}, done.out
+    assert texts["hosts"] == "0 processes at work, 0 executions not ended"
+
+
+def test_a_paused_one_is_sound(cairn):
+    cairn.flow("  a: {type: ask, prompt: 'Well?', choices: [go, stop], timeout: 1h}\n")
+    started = cairn.start("run", "flow.yaml")
+    started.wait_for("cairn answer")
+    states, texts, done = check(cairn)
+    assert set(states.values()) == {"ok"}, done.out
+    started.send(signal.SIGINT)
+    assert started.finish().status == 3
+    states, texts, done = check(cairn)
+    assert set(states.values()) == {"ok"}, done.out
+    assert json.loads(cairn("list", "--json").out)["items"][0]["status"] == "paused"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """cairn init: the workflow it writes runs, so does everything it prints, and nothing is replaced."""
 
-import json
 import os
 import re
 import subprocess
@@ -57,15 +56,14 @@ def test_the_workflow_is_valid_and_does_what_it_says(cairn):
 
 def test_its_question_waits_for_a_person(cairn):
     cairn("init")
-    started = cairn.start("run", "flow.yaml", "-i", "approve=true", "-q")
-    # Only what was recorded counts: read until the step waits.
-    while True:
-        listed = json.loads(cairn("list", "--json").out)["items"]
-        if listed and listed[0]["status"] == "waiting":
-            break
-        assert started.child.poll() in (None, 3)
+    started = cairn.start("run", "flow.yaml", "-i", "approve=true")
+    started.wait_for("cairn answer")  # as it says when nobody can be asked here
     steps = cairn("results", "@last", "--json").json["subSteps"]
     assert {step["node"]: step["status"] for step in steps}["approve"] == "waiting"
+    assert cairn("answer", "@last", "yes").status == 0
+    done = started.finish()
+    assert done.status == 0
+    assert done.json["approved"] == "yes"
 
 
 def test_nothing_is_replaced(cairn):
