@@ -112,7 +112,7 @@ def test_a_paused_one_is_sound(cairn):
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out
     started.send(signal.SIGINT)
-    assert started.finish().status == 3
+    assert started.finish().status == 130
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out
     assert json.loads(cairn("list", "--json").out)["items"][0]["status"] == "paused"
