@@ -68,6 +68,16 @@ static uint32_t attempt_now(const struct engine *g, struct step_id step) {
     return item ? item->attempt : g->nodes[step.node].attempt;
 }
 
+/* What woken makes lies in the arena of the flight, which the step lets go when it ends: held until
+ * then. */
+static enum err complete_held(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_result *result, struct error *e) {
+    struct flight *f = flight_ref(flight_of(g, step));
+    enum err err = engine_complete_step(g, step, attempt, result, (wall_us){0}, e);
+    flight_unref(f);
+    return err;
+}
+
 /* Deadlines of people run on during a pause and fire after it: resume tells them again. */
 enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, struct error *e) {
     if (g->paused || status_now(g, in->step) != STEP_WAITING ||
@@ -84,7 +94,7 @@ enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, str
         return err == ERR_NOMEM ? error_nomem(e)
                                 : engine_attempt_failed(g, in->step, in->attempt, &failure, e);
     }
-    return engine_complete_step(g, in->step, in->attempt, &result, (wall_us){0}, e);
+    return complete_held(g, in->step, in->attempt, &result, e);
 }
 
 /* ---- answers ---- */
@@ -215,7 +225,7 @@ static enum err take_answer(struct engine *g, const struct engine_input *in, str
         return engine_verdict(g, in, why.message, e);
     }
     err = engine_verdict(g, in, NULL, e);
-    return err ? err : engine_complete_step(g, step, attempt, &result, (wall_us){0}, e);
+    return err ? err : complete_held(g, step, attempt, &result, e);
 }
 
 enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e) {
