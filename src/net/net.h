@@ -32,6 +32,7 @@ struct net_header {
 struct net_request {
     struct str method; /* GET when empty */
     struct str url;    /* http or https; spaces and the like in path and query are encoded */
+    struct str base;   /* url is relative to it and may not leave its origin; or empty */
     const struct net_header *headers;
     size_t header_count;
     struct str body;         /* sent when not empty or method has one; its type is a header's */
@@ -62,7 +63,7 @@ struct net_listener {
     /* A piece of the body as it comes; NULL: it is gathered for done. */
     void (*data)(void *ctx, struct str bytes);
     /* response: NULL with a failure. ERR_CANCELLED after net_cancel; ERR_DENIED: the policy
-     * refused an address; ERR_TRANSIENT: not resolved, not connected, broken off, timed out;
+     * refused an address, or url leaves the origin of base; ERR_TRANSIENT: not resolved, not connected, broken off, timed out;
      * ERR_INVALID: no such URL, header or method, a certificate that is not trusted, redirects
      * without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot be used. Messages name host
      * and port, never what may hold a secret: path, query, headers. */

@@ -163,6 +163,23 @@ static bool set_time(const struct net_transfer *t, const struct net_curl *k) {
                            left_ms > INT32_MAX ? (long)INT32_MAX : (long)left_ms);
 }
 
+static enum err read_target(struct net_transfer *t, struct error *e) {
+    const struct net_curl *k = net_client_curl(t->client);
+    struct net_target base;
+    if (!t->request.base.len) {
+        return net_target_parse(k, &t->arena, NULL, t->request.url, &t->target, e);
+    }
+    enum err err = net_target_parse(k, &t->arena, NULL, t->request.base, &base, e);
+    err = err ? err : net_target_parse(k, &t->arena, &base, t->request.url, &t->target, e);
+    if (!err && !net_target_same_origin(&base, &t->target)) {
+        err = error_set(e, ERR_DENIED,
+                        "a request meant for %.*s://%.*s:%u may not go on to %.*s://%.*s:%u",
+                        STR_ARG(base.scheme), STR_ARG(base.host), base.port,
+                        STR_ARG(t->target.scheme), STR_ARG(t->target.host), t->target.port);
+    }
+    return err;
+}
+
 /* What is found out once, with the first hop. */
 static enum err read_request(struct net_transfer *t, struct error *e) {
     const struct net_request *r = &t->request;
@@ -180,7 +197,7 @@ static enum err read_request(struct net_transfer *t, struct error *e) {
     if (r->timeout_us > 0) {
         t->deadline_ns = net_client_now_ns(t->client) + r->timeout_us * 1000;
     }
-    return net_target_parse(net_client_curl(t->client), &t->arena, NULL, r->url, &t->target, e);
+    return read_target(t, e);
 }
 
 enum err net_transfer_begin(struct net_transfer *t, struct error *e) {

@@ -1,5 +1,5 @@
 /* The client: what is sent and what comes back, many at once, and closing it at any time. */
-#include "server.h"
+#include "rig.h"
 
 #include <stdio.h>
 
@@ -11,10 +11,10 @@ static void keep(const struct asked *a) {
     snprintf(asked_body, sizeof asked_body, "%.*s", STR_ARG(a->body));
 }
 
-static void echo(struct server *s, struct connection *c, const struct asked *a) {
+static void echo(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     keep(a);
-    server_answer(c, "200 OK", "Content-Type: text/plain\r\n", STR("hello"));
+    http_server_answer(c, "200 OK", "Content-Type: text/plain\r\n", STR("hello"));
 }
 
 static void assert_asked(const char *line) {
@@ -32,7 +32,7 @@ static void assert_not_asked(const char *word) {
 static void a_request_is_answered(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, echo);
+    http_server_open(&r->server, r->loop, echo);
     rig_ask(r, &(struct net_request){.url = rig_url(r, "/a b?q=\xC3\xBC#part")}, &t);
     assert_int_equal(t.err, OK);
     assert_int_equal(t.status, 200);
@@ -52,7 +52,7 @@ static void a_body_is_sent_as_it_is(void **state) {
     struct net_header headers[] = {{STR("Content-Type"), STR("application/json")},
                                    {STR("X-Empty"), STR("")},
                                    {STR("X-Key"), STR(" k ")}};
-    server_open(&r->server, r->loop, echo);
+    http_server_open(&r->server, r->loop, echo);
     struct net_request q = {.method = STR("PATCH"),
                             .url = rig_url(r, "/"),
                             .headers = headers,
@@ -83,7 +83,7 @@ static void a_body_is_sent_as_it_is(void **state) {
 static void of_head_there_is_no_body(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, echo);
+    http_server_open(&r->server, r->loop, echo);
     /* The server sends one all the same; it is not taken for the answer. */
     rig_ask(r, &(struct net_request){.method = STR("HEAD"), .url = rig_url(r, "/")}, &t);
     assert_int_equal(t.err, OK);
@@ -94,18 +94,18 @@ static void of_head_there_is_no_body(void **state) {
     told_fini(&t);
 }
 
-static void say_chunks(struct server *s, struct connection *c, const struct asked *a) {
+static void say_chunks(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_say(c, STR("HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"));
-    server_say(c, STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                      "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Trailer: 1\r\n\r\n"));
+    http_server_say(c, STR("HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"));
+    http_server_say(c, STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-Trailer: 1\r\n\r\n"));
 }
 
 static void chunks_are_joined(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, say_chunks);
+    http_server_open(&r->server, r->loop, say_chunks);
     rig_ask(r, &(struct net_request){.url = rig_url(r, "/")}, &t);
     assert_true(str_is(buf_str(&t.body), "abcdefg"));
     assert_int_equal(t.heads, 1);
@@ -117,17 +117,17 @@ static const unsigned char zipped[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00,
                                        0xab, 0xca, 0x2c, 0x28, 0x48, 0x4d, 0x51, 0xa8, 0x42, 0xa6,
                                        0x00, 0x0a, 0x34, 0xfc, 0x2a, 0x14, 0x00, 0x00, 0x00};
 
-static void say_zipped(struct server *s, struct connection *c, const struct asked *a) {
+static void say_zipped(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_answer(c, "200 OK", "Content-Encoding: gzip\r\n",
-                  (struct str){(const char *)zipped, sizeof zipped});
+    http_server_answer(c, "200 OK", "Content-Encoding: gzip\r\n",
+                       (struct str){(const char *)zipped, sizeof zipped});
 }
 
 static void gzip_is_undone(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, say_zipped);
+    http_server_open(&r->server, r->loop, say_zipped);
     rig_ask(r, &(struct net_request){.url = rig_url(r, "/")}, &t);
     assert_true(str_is(buf_str(&t.body), "zipped zipped zipped"));
     told_fini(&t);
@@ -141,11 +141,11 @@ static void gzip_is_undone(void **state) {
 
 static struct connection *open_stream;
 
-static void begin_stream(struct server *s, struct connection *c, const struct asked *a) {
+static void begin_stream(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
     open_stream = c;
-    server_say(c, STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"));
+    http_server_say(c, STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"));
 }
 
 static void on_piece(void *ctx, struct str bytes) {
@@ -154,14 +154,14 @@ static void on_piece(void *ctx, struct str bytes) {
     assert_int_equal(t->done, 0);
     buf_append(&t->data, bytes);
     if (t->data.len == 5) { /* only now the rest is sent */
-        server_say(open_stream, STR("other"));
+        http_server_say(open_stream, STR("other"));
     }
 }
 
 static void pieces_are_told_as_they_come(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, begin_stream);
+    http_server_open(&r->server, r->loop, begin_stream);
     struct net_listener l = rig_listener(&t);
     l.data = on_piece;
     net_send(r->client, &(struct net_request){.url = rig_url(r, "/")}, &l);
@@ -175,16 +175,16 @@ static void pieces_are_told_as_they_come(void **state) {
 
 enum { MANY = 100 };
 
-static void answer_path(struct server *s, struct connection *c, const struct asked *a) {
+static void answer_path(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
-    server_answer(c, "200 OK", "", a->path);
+    http_server_answer(c, "200 OK", "", a->path);
 }
 
 static void a_hundred_at_once(void **state) {
     struct rig *r = *state;
     static struct told told[MANY];
     static char urls[MANY][64];
-    server_open(&r->server, r->loop, answer_path);
+    http_server_open(&r->server, r->loop, answer_path);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < MANY; i++) {
             snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%u/%d/%d", r->server.port, round,
@@ -205,7 +205,7 @@ static void a_hundred_at_once(void **state) {
 static void connections_are_kept_unless_once_is_asked(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, echo);
+    http_server_open(&r->server, r->loop, echo);
     for (int i = 0; i < 3; i++) {
         rig_ask(r, &(struct net_request){.url = rig_url(r, "/")}, &t);
         told_fini(&t);
@@ -240,7 +240,7 @@ static void ask_again(void *ctx, const struct net_response *response, const stru
 static void a_listener_may_send(void **state) {
     struct rig *r = *state;
     struct chain c = {.rig = r, .left = 3};
-    server_open(&r->server, r->loop, echo);
+    http_server_open(&r->server, r->loop, echo);
     snprintf(c.url, sizeof c.url, "%.*s", STR_ARG(rig_url(r, "/")));
     struct net_request q = {.url = str_from(c.url)};
     net_send(r->client, &q, &(struct net_listener){.ctx = &c, .done = ask_again});
@@ -251,7 +251,7 @@ static void a_listener_may_send(void **state) {
 
 /* ---- the end ---- */
 
-static void hold(struct server *s, struct connection *c, const struct asked *a) {
+static void hold(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)c;
     (void)a;
@@ -260,7 +260,7 @@ static void hold(struct server *s, struct connection *c, const struct asked *a) 
 static void closing_breaks_off_what_is_under_way(void **state) {
     struct rig *r = *state;
     struct told queued, running, streaming, over;
-    server_open(&r->server, r->loop, hold);
+    http_server_open(&r->server, r->loop, hold);
     rig_send(r, &(struct net_request){.url = rig_url(r, "/a")}, &running);
     rig_run(r, &r->server.requests, 1);
     r->server.handler = begin_stream;
@@ -271,7 +271,7 @@ static void closing_breaks_off_what_is_under_way(void **state) {
     rig_send(r, &(struct net_request){.url = rig_url(r, "/d")}, &queued);
     net_client_close(r->client);
     r->client = NULL;
-    while (!server_gone(open_stream)) {
+    while (!http_server_gone(open_stream)) {
         assert_true(io_loop_turn(r->loop, true));
     }
     assert_int_equal(queued.done + running.done + streaming.done + over.done, 0);

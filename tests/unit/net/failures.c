@@ -1,6 +1,6 @@
 /* What goes wrong: refused, unresolved, denied, broken off, too long, too late, cancelled, and what
  * may not be sent at all. Each is told once. */
-#include "server.h"
+#include "rig.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -8,16 +8,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void hold(struct server *s, struct connection *c, const struct asked *a) {
+static void hold(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)c;
     (void)a;
 }
 
-static void answer(struct server *s, struct connection *c, const struct asked *a) {
+static void answer(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_answer(c, "200 OK", "", STR("0123456789"));
+    http_server_answer(c, "200 OK", "", STR("0123456789"));
 }
 
 static void expect_failure(struct rig *r, const struct net_request *q, enum err err,
@@ -63,7 +63,7 @@ static void the_policy_refuses(void **state) {
     struct net_policy strict = {.allow_hint = "ask"};
     net_client_close(r->client);
     assert_int_equal(net_client_open(r->loop, &strict, &r->client, NULL), OK);
-    server_open(&r->server, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
     expect_failure(r, &(struct net_request){.url = rig_url(r, "/")}, ERR_DENIED,
                    "requests may not go to 127.0.0.1, a loopback address; ask");
     expect_failure(r, &(struct net_request){.url = STR("http://2130706433/")}, ERR_DENIED,
@@ -81,7 +81,7 @@ static void the_policy_refuses(void **state) {
 static void a_listed_host_is_reached(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
     char entry[64];
     snprintf(entry, sizeof entry, "127.0.0.1:%u", r->server.port);
     const char *hosts[] = {entry, NULL};
@@ -94,31 +94,31 @@ static void a_listed_host_is_reached(void **state) {
     told_fini(&t);
 }
 
-static void break_off(struct server *s, struct connection *c, const struct asked *a) {
+static void break_off(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_say(c, STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123"));
-    server_hang_up(c);
+    http_server_say(c, STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123"));
+    http_server_hang_up(c);
 }
 
-static void hang_up(struct server *s, struct connection *c, const struct asked *a) {
+static void hang_up(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_hang_up(c);
+    http_server_hang_up(c);
 }
 
-static void say_nonsense(struct server *s, struct connection *c, const struct asked *a) {
+static void say_nonsense(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_say(c, STR("SSH-2.0-OpenSSH_9.2\r\n"));
-    server_hang_up(c);
+    http_server_say(c, STR("SSH-2.0-OpenSSH_9.2\r\n"));
+    http_server_hang_up(c);
 }
 
 static void broken_answers_are_transient(void **state) {
     struct rig *r = *state;
-    void (*const handlers[])(struct server *, struct connection *,
+    void (*const handlers[])(struct http_server *, struct connection *,
                              const struct asked *) = {break_off, hang_up, say_nonsense};
-    server_open(&r->server, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
     for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
         struct told t;
         r->server.handler = handlers[i];
@@ -132,7 +132,7 @@ static void broken_answers_are_transient(void **state) {
 static void answers_have_a_limit(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
     rig_ask(r, &(struct net_request){.url = rig_url(r, "/"), .max_body_bytes = 10}, &t);
     assert_int_equal(t.err, OK);
     told_fini(&t);
@@ -140,22 +140,22 @@ static void answers_have_a_limit(void **state) {
                    "the answer of 127.0.0.1 is longer than 9 bytes");
 }
 
-static void say_a_long_head(struct server *s, struct connection *c, const struct asked *a) {
+static void say_a_long_head(struct http_server *s, struct connection *c, const struct asked *a) {
     char line[1002];
     (void)s;
     (void)a;
     memset(line, 'x', sizeof line);
     memcpy(line, "X: ", 3);
     memcpy(line + sizeof line - 2, "\r\n", 2);
-    server_say(c, STR("HTTP/1.1 200 OK\r\n"));
+    http_server_say(c, STR("HTTP/1.1 200 OK\r\n"));
     for (int i = 0; i < 300; i++) {
-        server_say(c, (struct str){line, sizeof line});
+        http_server_say(c, (struct str){line, sizeof line});
     }
 }
 
 static void heads_have_a_limit(void **state) {
     struct rig *r = *state;
-    server_open(&r->server, r->loop, say_a_long_head);
+    http_server_open(&r->server, r->loop, say_a_long_head);
     expect_failure(r, &(struct net_request){.url = rig_url(r, "/")}, ERR_LIMIT,
                    "the head of the answer is longer than 262144 bytes");
 }
@@ -163,7 +163,7 @@ static void heads_have_a_limit(void **state) {
 static void time_runs_out(void **state) {
     struct rig *r = *state;
     char message[100];
-    server_open(&r->server, r->loop, hold);
+    http_server_open(&r->server, r->loop, hold);
     snprintf(message, sizeof message, "127.0.0.1:%u timed out: it had not answered after 50ms",
              r->server.port);
     expect_failure(r, &(struct net_request){.url = rig_url(r, "/"), .timeout_us = 50000},
@@ -199,12 +199,31 @@ static void what_cannot_be_sent_is_refused(void **state) {
     }
 }
 
+static void a_base_binds_the_origin(void **state) {
+    struct rig *r = *state;
+    struct told t;
+    http_server_open(&r->server, r->loop, answer);
+    struct net_request q = {.base = rig_url(r, "/a/b?c"), .url = STR("?page=2")};
+    rig_ask(r, &q, &t);
+    assert_int_equal(t.err, OK);
+    assert_string_equal(t.url, rig_url(r, "/a/b?page=2").ptr);
+    told_fini(&t);
+    char message[200];
+    snprintf(message, sizeof message,
+             "a request meant for http://127.0.0.1:%u may not go on to http://localhost:%u",
+             r->server.port, r->server.port);
+    char url[64];
+    snprintf(url, sizeof url, "http://localhost:%u/", r->server.port);
+    q.url = str_from(url);
+    expect_failure(r, &q, ERR_DENIED, message);
+}
+
 /* ---- cancelled ---- */
 
 static void cancelled_before_it_began(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
     struct net_transfer *x = rig_send(r, &(struct net_request){.url = rig_url(r, "/")}, &t);
     net_cancel(x);
     net_cancel(x);
@@ -217,7 +236,7 @@ static void cancelled_before_it_began(void **state) {
 
 static struct connection *held;
 
-static void hold_it(struct server *s, struct connection *c, const struct asked *a) {
+static void hold_it(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
     held = c;
@@ -226,13 +245,13 @@ static void hold_it(struct server *s, struct connection *c, const struct asked *
 static void cancelled_while_it_waits(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, hold_it);
+    http_server_open(&r->server, r->loop, hold_it);
     struct net_transfer *x = rig_send(r, &(struct net_request){.url = rig_url(r, "/")}, &t);
     rig_run(r, &r->server.requests, 1);
     net_cancel(x);
     rig_run(r, &t.done, 1);
     assert_int_equal(t.err, ERR_CANCELLED);
-    while (!server_gone(held)) { /* the connection is closed at once */
+    while (!http_server_gone(held)) { /* the connection is closed at once */
         assert_true(io_loop_turn(r->loop, true));
     }
     told_fini(&t);
@@ -247,19 +266,19 @@ static void cancel_it(void *ctx, struct str bytes) {
     net_cancel(streaming);
 }
 
-static void say_much(struct server *s, struct connection *c, const struct asked *a) {
+static void say_much(struct http_server *s, struct connection *c, const struct asked *a) {
     (void)s;
     (void)a;
-    server_say(c, STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    http_server_say(c, STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
     for (int i = 0; i < 100000; i++) {
-        server_say(c, STR("8\r\n01234567\r\n"));
+        http_server_say(c, STR("8\r\n01234567\r\n"));
     }
 }
 
 static void cancelled_by_its_own_listener(void **state) {
     struct rig *r = *state;
     struct told t;
-    server_open(&r->server, r->loop, say_much);
+    http_server_open(&r->server, r->loop, say_much);
     struct net_listener l = rig_listener(&t);
     l.data = cancel_it;
     streaming = net_send(r->client, &(struct net_request){.url = rig_url(r, "/")}, &l);
@@ -293,6 +312,7 @@ int run_failure_tests(void) {
         TEST(heads_have_a_limit),
         TEST(time_runs_out),
         TEST(what_cannot_be_sent_is_refused),
+        TEST(a_base_binds_the_origin),
         TEST(cancelled_before_it_began),
         TEST(cancelled_while_it_waits),
         TEST(cancelled_by_its_own_listener),

@@ -1,9 +1,9 @@
 /* Redirects: how far they are followed, with which method, and what is never sent along. */
-#include "server.h"
+#include "rig.h"
 
 #include <stdio.h>
 
-static struct server other;
+static struct http_server other;
 static char location[300], back[300]; /* of the rig's server and of the other */
 static const char *status_line;
 static char last_text[8000];
@@ -19,12 +19,13 @@ static void keep(const struct asked *a) {
     last_body = (struct str){last_text + head + 1, (size_t)body};
 }
 
-static void answer(struct server *s, struct connection *c, const struct asked *a) {
+static void answer(struct http_server *s, struct connection *c, const struct asked *a) {
     if (str_starts(a->path, STR("/from"))) {
-        server_answer(c, status_line, s == &other ? back : location, STR("a redirect's own body"));
+        http_server_answer(c, status_line, s == &other ? back : location,
+                           STR("a redirect's own body"));
     } else {
         keep(a);
-        server_answer(c, "200 OK", "", STR("there"));
+        http_server_answer(c, "200 OK", "", STR("there"));
     }
 }
 
@@ -36,13 +37,13 @@ static void redirect_to(const char *status, struct str to) {
 static int set_up(void **state) {
     int failed = rig_set_up(state);
     struct rig *r = *state;
-    server_open(&r->server, r->loop, answer);
-    server_open(&other, r->loop, answer);
+    http_server_open(&r->server, r->loop, answer);
+    http_server_open(&other, r->loop, answer);
     return failed;
 }
 
 static int tear_down(void **state) {
-    server_close(&other);
+    http_server_close(&other);
     return rig_tear_down(state);
 }
 

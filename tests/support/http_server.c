@@ -1,5 +1,5 @@
-/* The server of the tests: reads whole requests, lets the test answer. */
-#include "server.h"
+/* The server of the tests. Whatever fails in setting it up ends the test by an assertion. */
+#include "support/http_server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct connection {
-    struct server *server;
+    struct http_server *server;
     struct connection *next;
     int fd;
     struct io_poll *poll;
@@ -50,26 +50,26 @@ static void flush(struct connection *c) {
     }
 }
 
-void server_say(struct connection *c, struct str bytes) {
+void http_server_say(struct connection *c, struct str bytes) {
     buf_append(&c->out, bytes);
     flush(c);
 }
 
-void server_answer(struct connection *c, const char *status, const char *more_head,
-                   struct str body) {
+void http_server_answer(struct connection *c, const char *status, const char *more_head,
+                        struct str body) {
     char head[1000];
     snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n", status, body.len,
              more_head);
-    server_say(c, str_from(head));
-    server_say(c, body);
+    http_server_say(c, str_from(head));
+    http_server_say(c, body);
 }
 
-void server_hang_up(struct connection *c) {
+void http_server_hang_up(struct connection *c) {
     c->closing = true;
     flush(c);
 }
 
-bool server_gone(const struct connection *c) { return c->gone; }
+bool http_server_gone(const struct connection *c) { return c->gone; }
 
 static size_t body_length(struct str head) {
     for (size_t i = 0; i + 15 < head.len; i++) {
@@ -122,7 +122,7 @@ static void on_ready(void *ctx, int events) {
 }
 
 static void on_accept(void *ctx, int events) {
-    struct server *s = ctx;
+    struct http_server *s = ctx;
     (void)events;
     int fd;
     while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
@@ -136,20 +136,21 @@ static void on_accept(void *ctx, int events) {
     }
 }
 
-void server_open(struct server *s, struct io_loop *loop,
-                 void (*handler)(struct server *s, struct connection *c, const struct asked *a)) {
+void http_server_open(struct http_server *s, struct io_loop *loop,
+                      void (*handler)(struct http_server *s, struct connection *c,
+                                      const struct asked *a)) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof at;
-    *s = (struct server){.loop = loop, .handler = handler};
+    *s = (struct http_server){.loop = loop, .handler = handler};
     s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(s->fd, 256), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&at, &length), 0);
+    ASSERT(bind(s->fd, (struct sockaddr *)&at, sizeof at) == 0);
+    ASSERT(listen(s->fd, 256) == 0);
+    ASSERT(getsockname(s->fd, (struct sockaddr *)&at, &length) == 0);
     s->port = ntohs(at.sin_port);
     s->poll = io_poll_open(loop, s->fd, IO_READABLE, on_accept, s);
 }
 
-void server_close(struct server *s) {
+void http_server_close(struct http_server *s) {
     struct connection *next;
     for (struct connection *c = s->connections; c; c = next) {
         next = c->next;
@@ -162,83 +163,5 @@ void server_close(struct server *s) {
         io_poll_close(s->poll);
         close(s->fd);
     }
-    *s = (struct server){0};
-}
-
-/* ---- the rig ---- */
-
-int rig_set_up(void **state) {
-    static struct rig rig;
-    struct net_policy policy = {.allow_loopback = true, .allow_hint = "no"};
-    rig = (struct rig){0};
-    *state = &rig;
-    return io_loop_open(&io_clock_system, &rig.loop, NULL) ||
-           net_client_open(rig.loop, &policy, &rig.client, NULL);
-}
-
-int rig_tear_down(void **state) {
-    struct rig *r = *state;
-    net_client_close(r->client);
-    server_close(&r->server);
-    int left = (int)io_loop_open_count(r->loop);
-    io_loop_close(r->loop);
-    return left;
-}
-
-static void on_head(void *ctx, const struct net_response *head) {
-    struct told *t = ctx;
-    t->heads++;
-    t->status = head->status;
-}
-
-static void on_done(void *ctx, const struct net_response *r, const struct error *failure) {
-    struct told *t = ctx;
-    t->done++;
-    if (failure) {
-        t->failure = *failure;
-        t->err = failure->code;
-        return;
-    }
-    t->status = r->status;
-    buf_append(&t->body, r->body);
-    snprintf(t->url, sizeof t->url, "%.*s", STR_ARG(r->url));
-    const struct str *type = net_header_find(r, "content-type");
-    snprintf(t->type, sizeof t->type, "%.*s", STR_ARG(type ? *type : STR("")));
-}
-
-struct net_listener rig_listener(struct told *t) {
-    *t = (struct told){0};
-    buf_init(&t->body, 0);
-    buf_init(&t->data, 0);
-    return (struct net_listener){.ctx = t, .head = on_head, .done = on_done};
-}
-
-struct str rig_url(struct rig *r, const char *path) {
-    static char ring[8][300];
-    static int at;
-    char *text = ring[at++ % 8];
-    int n = snprintf(text, sizeof ring[0], "http://127.0.0.1:%u%s", r->server.port, path);
-    return (struct str){text, (size_t)n};
-}
-
-struct net_transfer *rig_send(struct rig *r, const struct net_request *q, struct told *t) {
-    struct net_listener l = rig_listener(t);
-    return net_send(r->client, q, &l);
-}
-
-void rig_run(struct rig *r, const int *until, int count) {
-    while (*until < count) {
-        bool more = io_loop_turn(r->loop, true);
-        assert_true(more || *until >= count);
-    }
-}
-
-void rig_ask(struct rig *r, const struct net_request *q, struct told *t) {
-    rig_send(r, q, t);
-    rig_run(r, &t->done, 1);
-}
-
-void told_fini(struct told *t) {
-    buf_fini(&t->body);
-    buf_fini(&t->data);
+    *s = (struct http_server){0};
 }
