@@ -63,9 +63,9 @@ struct net_listener {
     /* A piece of the body as it comes; NULL: it is gathered for done. */
     void (*data)(void *ctx, struct str bytes);
     /* response: NULL with a failure. ERR_CANCELLED after net_cancel; ERR_DENIED: the policy
-     * refused an address, or url leaves the origin of base; ERR_TRANSIENT: not resolved, not connected, broken off, timed out;
-     * ERR_INVALID: no such URL, header or method, a certificate that is not trusted, redirects
-     * without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot be used. Messages name host
+     * refused an address, or url leaves the origin of base; ERR_TRANSIENT: not resolved, not
+     * connected, broken off, timed out; ERR_INVALID: no such URL, header or method, a certificate
+     * that is not trusted, redirects without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot be used. Messages name host
      * and port, never what may hold a secret: path, query, headers. */
     void (*done)(void *ctx, const struct net_response *response, const struct error *failure);
 };
@@ -73,7 +73,8 @@ struct net_listener {
 /* What the policy points to is copied. */
 enum err net_client_open(struct io_loop *l, const struct net_policy *p, struct net_client **out,
                          struct error *e) MUST_USE;
-/* Breaks off what is under way without telling its listeners; not from inside one. NULL is fine. */
+/* Breaks off what is under way without telling its listeners, never from inside one. NULL is
+ * fine. */
 void net_client_close(struct net_client *c);
 /* Never NULL: what goes wrong at once is told by done too. The listener is copied. Redirects to
  * another origin keep of the headers only those that describe the body or what is accepted, so

@@ -88,8 +88,8 @@ static struct value make_meta(const struct http_run *x) {
     return value_map_done(&b);
 }
 
-void http_fail(struct http_run *x, enum failure_class class, const char *type, struct str message,
-               int64_t retry_after_us) {
+static void fail(struct http_run *x, enum failure_class class, const char *type, struct str message,
+                 int64_t retry_after_us) {
     struct step_failure f = {.class = class,
                              .type = str_from(type),
                              .message = message,
@@ -105,8 +105,8 @@ void http_fail_error(struct http_run *x, const struct error *e) {
     struct str message =
         arena_printf(x->port->in->arena, "%.*s %.*s: %s", STR_ARG(x->ask.net.method),
                      STR_ARG(x->ask.shown), e->message);
-    http_fail(x, e->code == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT, type,
-              x->ask.shown.len && message.ptr ? message : str_from(e->message), 0);
+    fail(x, e->code == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT, type,
+         x->ask.shown.len && message.ptr ? message : str_from(e->message), 0);
 }
 
 void http_done(struct http_run *x, struct value body) {
@@ -128,9 +128,9 @@ static void fail_status(struct http_run *x, const struct net_response *r) {
     struct str message =
         arena_printf(a, "%.*s %.*s answered %d%s%.*s", STR_ARG(x->ask.net.method),
                      STR_ARG(x->ask.shown), r->status, begin.len ? ": " : "", STR_ARG(begin));
-    http_fail(x, may_pass(r->status) ? FAILURE_TRANSIENT : FAILURE_PERMANENT, "http_status",
-              message.ptr ? message : STR("the server answered with another status"),
-              net_retry_after_us(r, clock->wall(clock->ctx)));
+    fail(x, may_pass(r->status) ? FAILURE_TRANSIENT : FAILURE_PERMANENT, "http_status",
+         message.ptr ? message : STR("the server answered with another status"),
+         net_retry_after_us(r, clock->wall(clock->ctx)));
 }
 
 static void tell_full(struct http_run *x, const struct net_response *r, struct value body) {
@@ -152,10 +152,10 @@ static void take(struct http_run *x, const struct net_response *r) {
     }
     enum err err = http_body_read(x->port->in, r, &body, &e);
     if (err == ERR_INVALID) {
-        http_fail(x, FAILURE_PERMANENT, "invalid_response",
-                  arena_printf(x->port->in->arena, "%.*s %.*s: %s", STR_ARG(x->ask.net.method),
-                               STR_ARG(x->ask.shown), e.message),
-                  0);
+        fail(x, FAILURE_PERMANENT, "invalid_response",
+             arena_printf(x->port->in->arena, "%.*s %.*s: %s", STR_ARG(x->ask.net.method),
+                          STR_ARG(x->ask.shown), e.message),
+             0);
     } else if (err) {
         http_fail_error(x, &e);
     } else if (x->data->paginate) {

@@ -99,8 +99,6 @@ struct http_run {
 
 /* Sends x->ask; its end is x's. */
 void http_send(struct http_run *x);
-void http_fail(struct http_run *x, enum failure_class class, const char *type, struct str message,
-               int64_t retry_after_us);
 void http_fail_error(struct http_run *x, const struct error *e);
 void http_done(struct http_run *x, struct value body);
 
