@@ -65,8 +65,8 @@ struct net_listener {
     /* response: NULL with a failure. ERR_CANCELLED after net_cancel; ERR_DENIED: the policy
      * refused an address, or url leaves the origin of base; ERR_TRANSIENT: not resolved, not
      * connected, broken off, timed out; ERR_INVALID: no such URL, header or method, a certificate
-     * that is not trusted, redirects without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot be used. Messages name host
-     * and port, never what may hold a secret: path, query, headers. */
+     * that is not trusted, redirects without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot
+     * be used. Messages name host and port, never what may hold a secret: path, query, headers. */
     void (*done)(void *ctx, const struct net_response *response, const struct error *failure);
 };
 

@@ -5,8 +5,10 @@ notes what it was asked.
 import base64
 import gzip
 import json
+import os
 import pathlib
 import re
+import ssl
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -274,6 +276,26 @@ def test_no_such_host(cairn):
     assert error["message"] == (
         "GET http://nowhere.invalid/: the host nowhere.invalid cannot be found: its name does not "
         "resolve")
+
+
+# A key made for this test alone, and its certificate for localhost, which nobody else trusts.
+CERTIFICATE = os.path.join(TOP, "tests/cases/net/localhost.pem")
+
+
+def test_certificates_are_checked(cairn, server):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    server.http.socket = context.wrap_socket(
+        server.http.socket, server_side=True, do_handshake_on_connect=False)
+    server.routes["/"] = (200, {}, {"n": 1})
+    fields = f'url: "https://localhost:{server.http.server_port}/"\nretry: {{attempts: 3}}'
+    error = failure(cairn, fields)
+    assert error["type"] == "invalid" and error["attempt"] == 1
+    assert f"the certificate of localhost:{server.http.server_port} is not trusted" in (
+        error["message"])
+    assert server.asked == []
+    done = run(cairn, fields, {"SSL_CERT_FILE": CERTIFICATE})
+    assert done["finalResult"]["body"] == {"n": 1}
 
 
 def test_a_timeout_stops_the_request(cairn, server):
