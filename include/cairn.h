@@ -40,6 +40,11 @@ void cairn_close(struct cairn *c);
 /* Steps performed at once, over all executions. Before the first submission. */
 void cairn_set_slots(struct cairn *c, uint32_t slots);
 
+/* Requests of workflows reach public addresses only, redirects included, unless more is allowed
+ * before the first submission: loopback and private networks, or a host ("name", "name:port"). */
+void cairn_allow_local(struct cairn *c);
+int cairn_allow_host(struct cairn *c, const char *host, char *why);
+
 /* A kind of node that the program implements. Its nodes have one field, `with`: any YAML, text
  * leaves are templates. start is called once per attempt, after the step's schedule is durable; it,
  * or something later, calls cairn_step_done or cairn_step_fail exactly once. */

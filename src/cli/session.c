@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "node/node.h"
 
 #define INBOX_POLL_MS 50 /* how soon what another process asks is seen */
@@ -67,12 +68,14 @@ enum err session_open_loop(struct session *s) {
 
 enum err session_open_host(struct session *s, const struct host_observer *observer) {
     struct error e = {0};
+    enum err err = session_open_net(s, &e);
     struct host_options o = {.store = s->store,
                              .loop = s->loop,
                              .kinds = s->kinds,
+                             .net = s->net,
                              .observer = *observer,
                              .inbox_poll_ms = INBOX_POLL_MS};
-    enum err err = host_open(&o, &s->host, &e);
+    err = err ? err : host_open(&o, &s->host, &e);
     if (err) {
         s->host = NULL;
         cli_fail_error(s->cli, &e, NULL);
@@ -82,6 +85,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
 
 void session_close(struct session *s) {
     host_close(s->host);
+    net_client_close(s->net);
     store_close(s->store);
     io_loop_close(s->loop);
     *s = (struct session){0};

@@ -13,6 +13,7 @@ struct session {
     struct kind_table kinds;
     struct store *store;  /* NULL: it does not exist (and was not to be made) */
     struct io_loop *loop; /* with a host only */
+    struct net_client *net;
     struct host *host;
 };
 
@@ -22,6 +23,8 @@ enum err session_open(struct session *s, struct cli *c, bool make) MUST_USE;
 /* The loop, then (once its observer exists) a host on it. Reported. */
 enum err session_open_loop(struct session *s) MUST_USE;
 enum err session_open_host(struct session *s, const struct host_observer *observer) MUST_USE;
+/* The network that the host hands to its kinds (network.c). */
+enum err session_open_net(struct session *s, struct error *e) MUST_USE;
 void session_close(struct session *s);
 
 /* " --store URL" when the command line named one, so that what is suggested works; else "". */

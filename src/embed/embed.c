@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "net/net.h"
+
 /* Puts an error into why and gives the number a function returns. */
 int embed_fail(char *why, enum err err, const struct error *e) {
     if (why) {
@@ -42,6 +44,7 @@ void cairn_close(struct cairn *c) {
         return;
     }
     host_close(c->host);
+    net_client_close(c->net);
     embed_kinds_close(c);
     for (struct cairn_workflow *w = c->workflows; w; w = w->next) {
         plan_free(w->plan);
@@ -55,6 +58,22 @@ void cairn_close(struct cairn *c) {
 }
 
 void cairn_set_slots(struct cairn *c, uint32_t slots) { c->slots = slots; }
+
+void cairn_allow_local(struct cairn *c) { c->allow_local = true; }
+
+int cairn_allow_host(struct cairn *c, const char *host, char *why) {
+    struct str kept = arena_str(&c->arena, str_from(host));
+    const char **hosts = ARENA_ARRAY(&c->arena, c->allow_count + 2, const char *);
+    if (!kept.ptr || !hosts) {
+        return no_memory(why);
+    }
+    for (uint32_t i = 0; i < c->allow_count; i++) {
+        hosts[i] = c->allow_hosts[i];
+    }
+    hosts[c->allow_count++] = kept.ptr;
+    c->allow_hosts = hosts;
+    return 0;
+}
 
 static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
     struct cairn *c = ctx;
@@ -83,17 +102,27 @@ void cairn_subscribe(struct cairn *c, void (*event)(void *ctx, const struct cair
     c->event_ctx = ctx;
 }
 
-/* The host is opened late, so that kinds and slots can be set first. */
+static enum err need_net(struct cairn *c, struct error *e) {
+    struct net_policy policy = {.allow_loopback = c->allow_local,
+                                .allow_private = c->allow_local,
+                                .allow_hosts = c->allow_hosts,
+                                .allow_hint = "the program allows it by cairn_allow_host"};
+    return c->net ? OK : net_client_open(c->loop, &policy, &c->net, e);
+}
+
+/* The host is opened late, so that kinds, slots and hosts can be set first. */
 static enum err need_host(struct cairn *c, struct error *e) {
     if (c->host) {
         return OK;
     }
+    enum err err = need_net(c, e);
     struct host_options o = {.store = c->store,
                              .loop = c->loop,
+                             .net = c->net,
                              .kinds = embed_kinds(c),
                              .slots = c->slots,
                              .observer = {.ctx = c, .event = on_event, .lost = on_lost}};
-    return host_open(&o, &c->host, e);
+    return err ? err : host_open(&o, &c->host, e);
 }
 
 /* ---- workflows ---- */

@@ -17,6 +17,10 @@ struct cairn {
     struct store *store;
     struct io_loop *loop;
     struct host *host;
+    struct net_client *net;
+    bool allow_local;
+    const char **allow_hosts; /* NULL-terminated, or NULL */
+    uint32_t allow_count;
     uint32_t slots;
     struct cairn_workflow *workflows;
     struct embed_kind *kinds; /* registered, newest first */

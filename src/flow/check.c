@@ -82,6 +82,31 @@ struct value check_literal(const struct node_check *c, const char *field) {
     return v;
 }
 
+struct value check_written(const struct node_check *c, const char *field) {
+    const struct yaml_node *n = given(c, field);
+    struct value v = value_null();
+    if (n) {
+        flow_keep_value(c->u->s, n, &v);
+    }
+    return v;
+}
+
+/* ---- expressions of the kind's own ---- */
+
+const struct expr *check_expression(struct node_check *c, const char *field, const char *key,
+                                    const char *const *names) {
+    const struct yaml_node *map = given(c, field);
+    const struct yaml_node *n = map && map->type == YAML_MAP ? yaml_get(map, str_from(key)) : NULL;
+    struct scope scope = {.u = c->u, .own = names};
+    const struct expr *x = NULL;
+    if (n && (n->type != YAML_SCALAR || n->value.type != VALUE_TEXT)) {
+        flow_type_refuse(c->u, n, key, "an expression");
+    } else if (n) {
+        flow_expression_compile(&scope, n, &x);
+    }
+    return x;
+}
+
 /* ---- handles ---- */
 
 /* Where name stands in the fields, as a key or a text, so that the finding points at it. */

@@ -276,8 +276,9 @@ struct scope {
     uint32_t *seen;    /* by node: stamp of the last search */
     uint32_t stamp;
     uint32_t search;
-    uint32_t linted; /* node that got the last warning about fields */
-    uint8_t *sure;   /* by node: it surely runs and has a body */
+    const char *const *own; /* the only names there are, a kind's; else NULL */
+    uint32_t linted;        /* node that got the last warning about fields */
+    uint8_t *sure;          /* by node: it surely runs and has a body */
 };
 
 bool flow_scope_open(struct unit *u, struct scope *scope);

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "value/value.h"
 
+struct expr;
 struct node_check;
 struct plan_agent;
 
@@ -17,6 +18,12 @@ struct plan_agent;
 bool check_has(const struct node_check *c, const char *field);
 /* Literal value of a field (null when not given or not a constant). */
 struct value check_literal(const struct node_check *c, const char *field);
+/* A field as it is written, the text of templates and expressions included. */
+struct value check_written(const struct node_check *c, const char *field);
+/* Compiles the text under a key of a FIELD_VALUE field as an expression that knows only these names
+ * (NULL-terminated; a name's slot is its index). NULL when it is not given or was reported. */
+const struct expr *check_expression(struct node_check *c, const char *field, const char *key,
+                                    const char *const *names);
 /* Where the field's value stands (the node's mark when absent). */
 struct mark check_mark(const struct node_check *c, const char *field);
 /* First character of a text field's content: for block scalars the first line's. */

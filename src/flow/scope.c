@@ -306,6 +306,24 @@ static enum err refuse_name(struct scope *scope, struct str name, struct error *
                      STR_ARG(near));
 }
 
+/* In an expression that a kind evaluates by itself only the kind's names are known. */
+static enum err find_kind_name(struct scope *scope, struct str name, struct expr_ref *out,
+                               struct error *e) {
+    struct str names[16];
+    uint32_t count = 0;
+    for (; scope->own[count] && count < ARRAY_LEN(names); count++) {
+        names[count] = str_from(scope->own[count]);
+        if (str_eq(name, names[count])) {
+            *out = (struct expr_ref){.slot = count, .consumed = 1};
+            return OK;
+        }
+    }
+    struct str near = hint(scope, name, names, count);
+    struct str all = flow_words_join(scope->u->s, names, count);
+    return error_set(e, ERR_NOT_FOUND, "unknown name \"%.*s\": known here are %.*s%.*s",
+                     STR_ARG(clip(name)), STR_ARG(all), STR_ARG(near));
+}
+
 static enum err find_name(void *ctx, const struct str *path, uint32_t count, struct expr_ref *out,
                           struct error *e) {
     static const struct {
@@ -316,6 +334,9 @@ static enum err find_name(void *ctx, const struct str *path, uint32_t count, str
                  {"env", find_env},      {"vars", find_var},    {"secrets", find_secret}};
     struct scope *scope = ctx;
     struct plan_ref own;
+    if (scope->own) {
+        return find_kind_name(scope, path[0], out, e);
+    }
     if ((scope->flags & SCOPE_GIVEN) && !str_is(path[0], "inputs") && !str_is(path[0], "env")) {
         return error_set(e, ERR_NOT_FOUND,
                          "\"%.*s\" is not known here: the first values of vars read inputs and env "

@@ -20,6 +20,8 @@ struct net_policy {
     bool allow_loopback;            /* 127.0.0.0/8, ::1 */
     bool allow_private;             /* RFC 1918, RFC 4193, carrier-grade NAT */
     const char *const *allow_hosts; /* "name" or "name:port", NULL-terminated, or NULL */
+    const char *allow_hint; /* ends the message of a refusal: how a host is listed; or NULL */
+    const char *ca_file;    /* certificates trusted for https; NULL: the system's */
 };
 
 struct net_header {
@@ -29,13 +31,16 @@ struct net_header {
 /* Must stay unchanged until done. */
 struct net_request {
     struct str method; /* GET when empty */
-    struct str url;    /* http or https */
+    struct str url;    /* http or https; spaces and the like in path and query are encoded */
+    struct str base;   /* url is relative to it and may not leave its origin; or empty */
     const struct net_header *headers;
     size_t header_count;
-    struct str body;         /* sent when not empty or method has one */
+    struct str body;         /* sent when not empty or method has one; its type is a header's */
     int64_t timeout_us;      /* of the whole transfer, 0: none */
     uint64_t max_body_bytes; /* of the answer; more: ERR_LIMIT. 0: NET_MAX_BODY_BYTES */
     bool keep_redirects;     /* a 3xx is the answer; else at most NET_MAX_REDIRECTS are followed */
+    bool once;               /* on a connection of its own, so that it is never sent a second time
+                                because a kept one turned out to be closed */
 };
 
 #define NET_MAX_BODY_BYTES (64u << 20)
@@ -58,19 +63,25 @@ struct net_listener {
     /* A piece of the body as it comes; NULL: it is gathered for done. */
     void (*data)(void *ctx, struct str bytes);
     /* response: NULL with a failure. ERR_CANCELLED after net_cancel; ERR_DENIED: the policy
-     * refused an address; ERR_TRANSIENT: not resolved, not connected, broken off, timed out;
-     * ERR_INVALID: no such URL; ERR_LIMIT: too long. */
+     * refused an address, or url leaves the origin of base; ERR_TRANSIENT: not resolved, not
+     * connected, broken off, timed out; ERR_INVALID: no such URL, header or method, a certificate
+     * that is not trusted, redirects without end; ERR_LIMIT: too long; ERR_UNSUPPORTED: curl cannot
+     * be used. Messages name host and port, never what may hold a secret: path, query, headers. */
     void (*done)(void *ctx, const struct net_response *response, const struct error *failure);
 };
 
+/* What the policy points to is copied. */
 enum err net_client_open(struct io_loop *l, const struct net_policy *p, struct net_client **out,
                          struct error *e) MUST_USE;
-/* Breaks off what is under way without telling its listeners. NULL is fine. */
+/* Breaks off what is under way without telling its listeners, never from inside one. NULL is
+ * fine. */
 void net_client_close(struct net_client *c);
-/* Never NULL: what goes wrong at once is told by done too. */
+/* Never NULL: what goes wrong at once is told by done too. The listener is copied. Redirects to
+ * another origin keep of the headers only those that describe the body or what is accepted, so
+ * credentials stay where they were meant for. */
 struct net_transfer *net_send(struct net_client *c, const struct net_request *r,
                               const struct net_listener *l);
-/* done still comes, from a later turn. */
+/* done still comes, from a later turn; data no more. */
 void net_cancel(struct net_transfer *t);
 /* Value of a header by name, whatever its case; NULL when there is none. */
 const struct str *net_header_find(const struct net_response *r, const char *name);

@@ -139,6 +139,8 @@ void value_print_canonical(struct value v, struct buf *out);
 void value_print_text(struct value v, struct buf *out);
 /* "null", 12, "some te..." for error messages: at most max_bytes. */
 void value_print_short(struct value v, size_t max_bytes, struct buf *out);
+/* RFC 4648 section 4, with padding. */
+void value_print_base64(struct str s, struct buf *out);
 /* Shortest text that reads back as the same double; always with '.', 'e' or a name like NaN. */
 size_t value_print_double(double d, char out[32]);
 

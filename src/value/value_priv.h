@@ -25,7 +25,6 @@ static inline struct value value_map_of(const struct value_pair *pairs, size_t c
 void value_print_int64(int64_t n, struct buf *out);
 void value_print_uint64(uint64_t n, struct buf *out);
 void value_print_real(double d, struct buf *out);
-void value_print_base64(struct str s, struct buf *out);
 void value_print_timestamp(struct value v, struct buf *out);
 void value_print_duration(struct value v, struct buf *out);
 /* A JSON string of s; ill-formed UTF-8 becomes U+FFFD. */

@@ -158,6 +158,38 @@ static void the_example_of_the_header(void **state) {
     fail_msg("%s", why);
 }
 
+/* ---- the network ---- */
+
+/* Port 1 of this machine, where nobody listens: what is said tells whether it was tried. */
+static const char *error_of_a_request(void) {
+    struct cairn_execution *x = submit("{cairn: 1, nodes: {a: {type: http, url: "
+                                       "\"http://127.0.0.1:1/\"}}}",
+                                       NULL);
+    run();
+    return cairn_error(x);
+}
+
+static void private_networks_are_denied(void **state) {
+    (void)state;
+    const char *error = error_of_a_request();
+    assert_non_null(strstr(error, "\"denied\""));
+    assert_non_null(strstr(error, "127.0.0.1, a loopback address; the program allows it by "
+                                  "cairn_allow_host"));
+}
+
+static void private_networks_can_be_allowed(void **state) {
+    (void)state;
+    cairn_allow_local(c);
+    assert_non_null(strstr(error_of_a_request(), "\"network\""));
+}
+
+static void hosts_can_be_allowed(void **state) {
+    (void)state;
+    assert_int_equal(cairn_allow_host(c, "example.com", why), 0);
+    assert_int_equal(cairn_allow_host(c, "127.0.0.1:1", why), 0);
+    assert_non_null(strstr(error_of_a_request(), "\"network\""));
+}
+
 /* ---- kinds ---- */
 
 static void done_inside_start(void **state) {
@@ -414,6 +446,9 @@ static void the_header_is_fine_for_cpp(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+        T(private_networks_are_denied),
+        T(private_networks_can_be_allowed),
+        T(hosts_can_be_allowed),
         T(the_example_of_the_header),
         T(done_inside_start),
         T(done_after_start),

@@ -8,6 +8,7 @@
 #include "groups.h"
 #include "io/launcher.h"
 #include "io/loop.h"
+#include "net/net.h"
 #include "node/node.h"
 
 struct world_file {
@@ -21,8 +22,9 @@ struct world {
     struct plan *plan;
     struct io_loop *loop;
     struct io_launcher *launcher;
-    char folder[200];   /* a temporary one: the port's base_dir */
-    struct value names; /* map: what stands for node bodies, inputs (a map), item ... */
+    struct net_client *net; /* may reach loopback */
+    char folder[200];       /* a temporary one: the port's base_dir */
+    struct value names;     /* map: what stands for node bodies, inputs (a map), item ... */
 };
 
 /* Opens the world with one workflow, "flow.yaml", and other files (ended by a NULL path, or NULL).
@@ -45,6 +47,8 @@ struct attempt {
     bool done;
     struct step_result result; /* copied into the world's arena */
     struct step_failure failure;
+    const struct value *known_answers; /* of an earlier attempt, for the first calls */
+    uint32_t known_count;
     uint32_t calls_begun, calls_done, children;
     struct value request, answer, child_inputs;
     struct io_timer *child_timer;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "harness.h"
+#include "support/http_server.h"
 
 static bool one_line(const char *text) {
     size_t len = text ? strlen(text) : 0;
@@ -79,7 +80,9 @@ static const char *workflow_of(const struct node_kind *k, char *out, size_t size
     struct buf b;
     buf_init(&b, size);
     buf_append_cstr(&b, "cairn: 1\n"
-                        "inputs: {topic: {type: string, default: rivers}}\n"
+                        "inputs:\n"
+                        "  topic: {type: string, default: rivers}\n"
+                        "  api: {type: string, default: 'http://127.0.0.1:1'}\n"
                         "agents:\n"
                         "  writer: {service: offline, replies: [A river runs.]}\n"
                         "nodes:\n"
@@ -97,14 +100,33 @@ static const char *workflow_of(const struct node_kind *k, char *out, size_t size
     return out;
 }
 
+/* What examples that send requests ask. */
+static struct http_server server;
+
+static void answer(struct http_server *s, struct connection *c, const struct asked *a) {
+    (void)s;
+    (void)a;
+    http_server_answer(c, "200 OK", "Content-Type: application/json\r\n", STR("[]"));
+}
+
 static void open_example(struct world *w, struct attempt *a, const struct node_kind *k) {
     char text[8000];
     world_open(w, workflow_of(k, text, sizeof text), NULL);
     if (!w->plan || w->diag.count) {
         fail_msg("example of %s:\n%s\n%s", k->name, text, world_findings(w));
     }
-    w->names = world_value(w, "{\"inputs\": {\"topic\": \"rivers\"}}");
+    char names[200];
+    http_server_open(&server, w->loop, answer);
+    snprintf(names, sizeof names,
+             "{\"inputs\": {\"topic\": \"rivers\", \"api\": \"http://127.0.0.1:%u\"}}",
+             server.port);
+    w->names = world_value(w, names);
     attempt_init(a, w, "subject");
+}
+
+static void close_example(struct world *w) {
+    http_server_close(&server);
+    world_close(w);
 }
 
 /* A kind that waits says the same twice, and is woken by its time. */
@@ -140,7 +162,7 @@ static void examples_compile_and_run(void **state) {
                 fail_msg("example of %s: %.*s", t.kinds[i]->name, STR_ARG(a.failure.message));
             }
         }
-        world_close(&w);
+        close_example(&w);
     }
 }
 
@@ -161,7 +183,7 @@ static void cancelled_attempts_end_once(void **state) {
                 attempt_cancel(&a);
                 attempt_finish(&a);
             }
-            world_close(&w);
+            close_example(&w);
         }
     }
 }
@@ -182,7 +204,7 @@ static void pure_kinds_repeat_themselves(void **state) {
             assert_true(value_identical(first.body, a.result.body));
             assert_true(str_eq(first.handle, a.result.handle));
         }
-        world_close(&w);
+        close_example(&w);
     }
 }
 
