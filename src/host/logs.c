@@ -72,11 +72,10 @@ static void keep(struct port *p, const char *stream, struct str text) {
     }
 }
 
-void port_log(struct step_port *sp, const char *stream, struct str text) {
-    struct port *p = (struct port *)(void *)sp;
+static void tell(struct port *p, const char *stream, struct str text) {
     struct host *h = p->run->host;
     const struct host_observer *o = &h->options.observer;
-    if (p->state == PORT_CANCELLING) {
+    if (p->state == PORT_CANCELLING || !text.len) {
         return;
     }
     if (o->log) {
@@ -93,4 +92,15 @@ void port_log(struct step_port *sp, const char *stream, struct str text) {
         keep(p, "note", STR("the log is longer than 1 MiB; what follows is not kept\n"));
     }
     arm(h);
+}
+
+void port_log(struct step_port *sp, const char *stream, struct str text) {
+    struct port *p = (struct port *)(void *)sp;
+    tell(p, stream, secrets_stream(p, stream, text, false));
+}
+
+void port_log_end(struct port *p) {
+    tell(p, "stdout", secrets_stream(p, "stdout", STR(""), true));
+    tell(p, "stderr", secrets_stream(p, "stderr", STR(""), true));
+    port_log_flush(p);
 }

@@ -384,15 +384,15 @@ static const struct field code_fields[] = {
                               "node sees that it takes"},
     [CODE_COMMAND] = {.name = "command",
                       .type = FIELD_STRUCTURE,
-                      .secret_ok = true,
                       .one_of = "what to run",
-                      .doc = "a program and its arguments, as a list; no shell is involved"},
+                      .doc = "a program and its arguments, as a list; no shell is involved. Any "
+                             "user of the machine can see arguments: secrets go into env"},
     [CODE_ENV] = {.name = "env",
                   .type = FIELD_STRUCTURE,
                   .secret_ok = true,
                   .doc = "variables for its environment, beside PATH, HOME, LANG, TMPDIR and "
                          "those of cairn (CAIRN_EXECUTION, CAIRN_STEP, CAIRN_IDEMPOTENCY_KEY, "
-                         "CAIRN_ATTEMPT_NUMBER)"},
+                         "CAIRN_ATTEMPT_NUMBER). May hold {{ secrets.NAME }}"},
 };
 
 static const char *const code_aliases[] = {"code_job", NULL};

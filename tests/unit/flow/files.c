@@ -120,7 +120,7 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
         [REF_INPUTS] = "inputs", [REF_INPUT] = "input", [REF_EXECUTION] = "execution",
         [REF_ITEM] = "item",     [REF_INDEX] = "index", [REF_ITERATION] = "iteration",
         [REF_VARS] = "vars",     [REF_VAR] = "var",     [REF_SELF] = "self",
-        [REF_IN] = "in",         [REF_ENV] = "env",     [REF_SECRET] = "secret",
+        [REF_IN] = "in",         [REF_ENV] = "env",
         [REF_IT] = "it",         [REF_ERROR] = "error",
     };
     buf_printf(out, "ref %s", names[r->type]);
