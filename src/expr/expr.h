@@ -92,6 +92,7 @@ bool tmpl_has_secrets(const struct tmpl *t);
 /* Who knows the secrets when sealed text is opened. */
 struct secret_source {
     void *ctx;
+    /* What it gives stays as it is until the text is made. */
     enum err (*get)(void *ctx, struct str name, struct str *out, struct error *e);
 };
 /* Sealed text with the secrets in it; all memory comes from a. ERR_CORRUPT: it is not sealed. */

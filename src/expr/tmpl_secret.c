@@ -76,10 +76,10 @@ static enum err next_part(struct str s, size_t *at, struct str *out_text, struct
                      *at);
 }
 
-/* Copies to out unless that is NULL; either way counts. */
-static enum err expand(struct str s, const struct secret_source *source, char *out, size_t *len,
-                       struct error *e) {
-    *len = 0;
+/* Each part once: a secret may be another one when it is asked for again. */
+static enum err read_parts(struct str s, const struct secret_source *source, struct str *parts,
+                           size_t *count, struct error *e) {
+    *count = 0;
     for (size_t at = 0; at < s.len;) {
         struct str text = {0}, name;
         enum err err = next_part(s, &at, &text, &name, e);
@@ -89,20 +89,30 @@ static enum err expand(struct str s, const struct secret_source *source, char *o
         if (err) {
             return err;
         }
-        if (out && text.len) {
-            memcpy(out + *len, text.ptr, text.len);
-        }
-        *len += text.len;
+        parts[(*count)++] = text;
     }
     return OK;
 }
 
+/* No fewer than it has: each but the last ends with a '[', a secret, or before one of them. */
+static size_t most_parts(struct str s) {
+    size_t count = 1;
+    for (size_t i = 0; i < s.len; i++) {
+        count += s.ptr[i] == '[' ? 2 : 0;
+    }
+    return count;
+}
+
 enum err secret_text_open(struct str sealed, const struct secret_source *source, struct arena *a,
                           struct str *out, struct error *e) {
-    size_t len = 0;
-    enum err err = expand(sealed, source, NULL, &len, e);
+    size_t count = 0, len = 0;
+    struct str *parts = ARENA_ARRAY(a, most_parts(sealed), struct str);
+    enum err err = parts ? read_parts(sealed, source, parts, &count, e) : error_nomem(e);
     if (err) {
         return err;
+    }
+    for (size_t i = 0; i < count; i++) {
+        len += parts[i].len;
     }
     if (len > VALUE_MAX_TEXT) {
         return error_set(e, ERR_LIMIT, "a text with its secrets has more than %u bytes",
@@ -112,9 +122,10 @@ enum err secret_text_open(struct str sealed, const struct secret_source *source,
     if (!text) {
         return error_nomem(e);
     }
-    size_t written = 0;
-    err = expand(sealed, source, text, &written, e);
-    ASSERT(err || written == len);
-    *out = (struct str){text, len};
-    return err;
+    *out = (struct str){text, 0};
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text + out->len, parts[i].ptr, parts[i].len);
+        out->len += parts[i].len;
+    }
+    return OK;
 }

@@ -154,6 +154,9 @@ void print_plan(const struct plan *p, struct buf *out) {
     for (uint32_t i = 0; i < p->ref_count; i++) {
         print_ref(p, &p->refs[i], out);
     }
+    for (uint32_t i = 0; i < p->secret_count; i++) {
+        buf_printf(out, "secret %.*s\n", STR_ARG(p->secrets[i]));
+    }
     for (uint32_t i = 0; i < p->node_count; i++) {
         if (p->nodes[i].child) {
             print_plan(p->nodes[i].child, out);
