@@ -43,8 +43,8 @@ static bool read_silently(struct cli *c, struct str name, char *out, size_t max,
     }
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    sink_printf(&c->err, "value of %.*s (not shown): ", STR_ARG(name));
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    sink_printf(&c->err, "value of %.*s (not shown): ", STR_ARG(name));
     bool ok = read_input(out, max, true, len);
     int why = errno;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);

@@ -116,7 +116,7 @@ enum err keys_open(struct keys *k, struct error *e) {
 
 void keys_close(struct keys *k) { arena_wipe(&k->arena); }
 
-int64_t keys_find(const struct keys *k, struct str name) {
+static int64_t find(const struct keys *k, struct str name) {
     for (size_t i = 0; i < k->count; i++) {
         if (str_eq(k->items[i].name, name)) {
             return (int64_t)i;
@@ -152,7 +152,7 @@ static enum err write_keys(struct keys *k, struct error *e) {
 
 static enum err change(struct keys *k, struct str name, struct str value, struct error *e) {
     enum err err = read_keys(k, e);
-    int64_t at = err ? -1 : keys_find(k, name);
+    int64_t at = err ? -1 : find(k, name);
     if (err || (at < 0 && !value.ptr)) {
         return err ? err
                    : error_set(e, ERR_NOT_FOUND, "there is no key \"%.*s\" in %s", STR_ARG(name),
@@ -215,7 +215,7 @@ static const char *from_variable(struct arena *a, const char *prefix, struct str
 static enum err from_file(struct str name, struct arena *a, struct str *out, struct error *e) {
     struct keys k;
     enum err err = keys_open(&k, e);
-    int64_t at = err ? -1 : keys_find(&k, name);
+    int64_t at = err ? -1 : find(&k, name);
     if (at >= 0) {
         *out = arena_str(a, k.items[at].value);
         err = out->ptr ? OK : error_nomem(e);

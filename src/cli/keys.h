@@ -22,8 +22,6 @@ struct keys {
 enum err keys_open(struct keys *k, struct error *e) MUST_USE;
 /* Overwrites what was read. */
 void keys_close(struct keys *k);
-/* Index, or -1. */
-int64_t keys_find(const struct keys *k, struct str name);
 
 /* Sets (or, with a value without ptr, removes) a key in the file, whoever else changes it at the
  * same time. ERR_NOT_FOUND: there is none to remove. */

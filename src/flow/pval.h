@@ -74,9 +74,8 @@ struct pval {
 enum err pval_eval(const struct pval *v, struct expr_env *env, struct value *out, struct error *e)
     MUST_USE;
 
-/* A template in it has a secret: what pval_eval gives for that leaf is sealed text (expr.h). */
-bool pval_has_secrets(const struct pval *v);
-/* What pval_eval gave, now or earlier, with its sealed texts opened. What is made here comes from
+/* What pval_eval gave, now or earlier, with the sealed texts (expr.h) of templates that have a
+ * secret opened. What is made here comes from
  * a, the rest is borrowed from evaluated. */
 enum err pval_open(const struct pval *v, struct value evaluated, const struct secret_source *source,
                    struct arena *a, struct value *out, struct error *e) MUST_USE;

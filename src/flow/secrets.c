@@ -25,10 +25,19 @@ bool flow_secret_note(struct unit *u, struct str name) {
     return true;
 }
 
-static bool has_secrets(const struct plan_node *n) {
+static bool has_secret(const struct pval *v) {
+    bool any = (v->type == PVAL_TEXT || v->type == PVAL_TMPL) && tmpl_has_secrets(v->tmpl);
+    bool branch = v->type == PVAL_LIST || v->type == PVAL_MAP;
+    for (uint32_t i = 0; branch && !any && i < v->count; i++) {
+        any = has_secret(&v->items[i]);
+    }
+    return any;
+}
+
+static bool node_has_secret(const struct plan_node *n) {
     bool any = false;
     for (size_t i = 0; n->kind && i < n->kind->field_count; i++) {
-        any = any || pval_has_secrets(&n->fields[i]);
+        any = any || has_secret(&n->fields[i]);
     }
     return any;
 }
@@ -36,7 +45,7 @@ static bool has_secrets(const struct plan_node *n) {
 bool flow_secrets_collect(struct unit *u) {
     for (uint32_t i = 0; i < u->plan->node_count; i++) {
         struct plan_node *n = &u->plan->nodes[i];
-        n->secrets = has_secrets(n);
+        n->secrets = node_has_secret(n);
         for (uint32_t k = 0; n->child && k < n->child->secret_count; k++) {
             if (!flow_secret_note(u, n->child->secrets[k])) {
                 return false;
@@ -44,15 +53,6 @@ bool flow_secrets_collect(struct unit *u) {
         }
     }
     return true;
-}
-
-bool pval_has_secrets(const struct pval *v) {
-    bool any = (v->type == PVAL_TEXT || v->type == PVAL_TMPL) && tmpl_has_secrets(v->tmpl);
-    bool branch = v->type == PVAL_LIST || v->type == PVAL_MAP;
-    for (uint32_t i = 0; branch && !any && i < v->count; i++) {
-        any = pval_has_secrets(&v->items[i]);
-    }
-    return any;
 }
 
 static enum err not_as_written(const struct pval *v, struct error *e) {
@@ -112,7 +112,7 @@ static enum err open_branch(const struct pval *v, struct value evaluated,
 
 enum err pval_open(const struct pval *v, struct value evaluated, const struct secret_source *source,
                    struct arena *a, struct value *out, struct error *e) {
-    if (!pval_has_secrets(v)) {
+    if (!has_secret(v)) {
         *out = evaluated;
         return OK;
     }

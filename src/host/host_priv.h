@@ -200,8 +200,6 @@ void ports_cancel_stale(struct run *r);
 void port_log(struct step_port *sp, const char *stream, struct str text);
 /* Before the port ends: tells what was held back as it might have become a secret. */
 void port_log_end(struct port *p);
-/* Hands what the port printed so far to the run, to be recorded. */
-void port_log_flush(struct port *p);
 void port_log_free(struct port *p);
 void logs_due(void *host);
 
@@ -211,7 +209,8 @@ enum err inbox_take(struct host *h, bool always, struct error *e) MUST_USE;
 enum err inbox_open(struct host *h, struct error *e) MUST_USE;
 
 /* ---- secrets.c ---- */
-/* Before the kind's start: puts the secrets into port.in. An error says how to set a missing one. */
+/* Before the kind's start: puts the secrets into port.in. An error says how to set a missing
+ * one. */
 enum err secrets_begin(struct port *p, struct error *e) MUST_USE;
 /* Overwrites what was opened for the attempt. */
 void secrets_end(struct port *p);

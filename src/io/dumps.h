@@ -1,4 +1,6 @@
-/* Keeping the memory of this process out of core dumps.
+/* Keeping the memory of this process out of core dumps, for those who hold secrets.
+ *
+ * Nothing else changes for the process, and nothing is ever allowed again.
  */
 #ifndef CAIRN_IO_DUMPS_H
 #define CAIRN_IO_DUMPS_H

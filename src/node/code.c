@@ -392,7 +392,7 @@ static const struct field code_fields[] = {
                   .secret_ok = true,
                   .doc = "variables for its environment, beside PATH, HOME, LANG, TMPDIR and "
                          "those of cairn (CAIRN_EXECUTION, CAIRN_STEP, CAIRN_IDEMPOTENCY_KEY, "
-                         "CAIRN_ATTEMPT_NUMBER). May hold {{ secrets.NAME }}"},
+                         "CAIRN_ATTEMPT_NUMBER)"},
 };
 
 static const char *const code_aliases[] = {"code_job", NULL};

@@ -1,4 +1,4 @@
-/* Taking secrets out of what the outside tells: wherever one stands, "[secret NAME]" stands instead.
+/* Taking secrets out of what the outside tells: "[secret NAME]" stands wherever one stood.
  *
  * A secret is also found as JSON, a URL and base64 write it (redact_forms.c). What overlaps is
  * taken out as a whole, under the name of the longest secret in it. The time is linear in the text,
