@@ -1,4 +1,6 @@
 /* Secrets on this machine: the key file of `cairn keys`, and where a secret is looked for.
+ *
+ * Values are borrowed by nobody longer than a call: what was read is overwritten.
  */
 #ifndef CAIRN_CLI_KEYS_H
 #define CAIRN_CLI_KEYS_H
@@ -17,8 +19,8 @@ struct keys {
     size_t count;
 };
 
-/* Reads it; one that does not exist is empty. Call keys_close in either case. ERR_DENIED: others may
- * read it. */
+/* Reads it; one that does not exist is empty. Call keys_close in either case. ERR_DENIED: others
+ * may read it. */
 enum err keys_open(struct keys *k, struct error *e) MUST_USE;
 /* Overwrites what was read. */
 void keys_close(struct keys *k);

@@ -131,9 +131,9 @@ static void without_the_secret_the_step_fails(void **state) {
 static void a_tree_shares_what_it_knows(void **state) {
     (void)state;
     struct run *r = rig_run(
-        "{cairn: 1, nodes: {b: {type: work}, k: {type: kid, workflow: {nodes: {c: {type: post, value: "
-        "'{{ secrets.K }}'}, d: {type: work, needs: [c]}}, outputs: {x: d}}}, e: {type: work, needs: "
-        "[k]}}, outputs: {b: b, k: k, e: e}}");
+        "{cairn: 1, nodes: {b: {type: work}, k: {type: kid, workflow: {nodes: {c: {type: post, "
+        "value: '{{ secrets.K }}'}, d: {type: work, needs: [c]}}, outputs: {x: d}}}, "
+        "e: {type: work, needs: [k]}}, outputs: {b: b, k: k, e: e}}");
     rig_done("b", "\"s3cret-value\""); /* before it was opened: its workflow mentions it */
     rig_done("c", NULL);
     rig_done("d", "\"s3cret-value\"");
@@ -186,8 +186,8 @@ static void a_later_attempt_reads_it_anew(void **state) {
 static void a_secret_that_changes(void **state) {
     (void)state;
     struct run *r = rig_run(
-        "{cairn: 1, nodes: {a: {type: post, foreach: ['1', '2', '3'], value: '{{ secrets.K }}'}, b: "
-        "{type: post, needs: [a], value: '{{ secrets.K }}'}}, outputs: {b: b}}");
+        "{cairn: 1, nodes: {a: {type: post, foreach: ['1', '2', '3'], value: '{{ secrets.K }}'}, "
+        "b: {type: post, needs: [a], value: '{{ secrets.K }}'}}, outputs: {b: b}}");
     assert_int_equal(source.asked, 4); /* of the workflow once, then of each item */
     source.value = "another-value";
     rig_done("a[0]", NULL);
