@@ -120,6 +120,8 @@ def test_the_canary(cairn, kind):
     for row in cairn("list", "--all", "--json").json["items"]:
         for form in (["--verbose"], ["--verbose", "--json"]):
             shown.append(cairn("results", row["id"], *form).out)
+        for command in ("logs", "watch", "explain"):
+            shown.append(cairn(command, row["id"]).out)
     shown.append(cairn("list").out)
     text = "\n".join(shown)
     assert text.count("[secret CANARY]") > 20
