@@ -5,6 +5,7 @@
  * a way to see a value again.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <termios.h>
 #include <unistd.h>
@@ -16,13 +17,18 @@
 
 /* ---- reading a value ---- */
 
-/* Without SA_RESTART: read ends, the terminal is put right, then the program leaves. */
 static void on_signal(int signo) { (void)signo; }
 
-static bool read_input(char *out, size_t max, bool line, size_t *out_len) {
+/* Until the end of the input, or with a mask of one line from a terminal. Signals come in only while
+ * it waits there, so none is missed: it fails with EINTR then. */
+static bool read_input(char *out, size_t max, const sigset_t *waiting, size_t *out_len) {
     size_t len = 0;
     ssize_t got = 1;
-    while (got > 0 && len < max && !(line && len && out[len - 1] == '\n')) {
+    while (got > 0 && len < max && !(waiting && len && out[len - 1] == '\n')) {
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+        if (waiting && ppoll(&input, 1, NULL, waiting) < 0) {
+            return false;
+        }
         got = read(STDIN_FILENO, out + len, max - len);
         len += got > 0 ? (size_t)got : 0;
     }
@@ -30,25 +36,31 @@ static bool read_input(char *out, size_t max, bool line, size_t *out_len) {
     return got >= 0;
 }
 
+/* The terminal is put right before the program leaves, whatever ends it. */
 static bool read_silently(struct cli *c, struct str name, char *out, size_t max, size_t *len) {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
     struct sigaction before[ARRAY_LEN(signals)];
     const struct sigaction leave = {.sa_handler = on_signal};
     struct termios shown, hidden;
+    sigset_t held, waiting;
     if (tcgetattr(STDIN_FILENO, &shown)) {
         return false;
     }
+    sigemptyset(&held);
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        sigaddset(&held, signals[i]);
         sigaction(signals[i], &leave, &before[i]);
     }
+    sigprocmask(SIG_BLOCK, &held, &waiting);
     hidden = shown;
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     sink_printf(&c->err, "value of %.*s (not shown): ", STR_ARG(name));
-    bool ok = read_input(out, max, true, len);
+    bool ok = read_input(out, max, &waiting, len);
     int why = errno;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     sink_printf(&c->err, "\n");
+    sigprocmask(SIG_SETMASK, &waiting, NULL);
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         sigaction(signals[i], &before[i], NULL);
     }
@@ -92,7 +104,7 @@ static int set(struct cli *c, struct str name) {
     size_t len = 0;
     io_dumps_forbid();
     bool read = isatty(STDIN_FILENO) ? read_silently(c, name, input, sizeof input, &len)
-                                     : read_input(input, sizeof input, false, &len);
+                                     : read_input(input, sizeof input, NULL, &len);
     struct str value = without_newline((struct str){input, len});
     int status = EXIT_INTERRUPT;
     if (read) {

@@ -223,7 +223,8 @@ bool secrets_hide(const struct port *p, struct arena *a, struct value v, struct 
 /* The same, always a copy. */
 bool secrets_copy(const struct port *p, struct arena *a, struct value v, struct value *out)
     MUST_USE;
-bool secrets_copy_text(const struct port *p, struct arena *a, struct str *s) MUST_USE;
+/* Of a failure: a message may quote a secret and cut it off. */
+bool secrets_copy_message(const struct port *p, struct arena *a, struct str *s) MUST_USE;
 /* What of a stream ("stdout", "stderr", "chunk"; "note" comes whole) can be told now; with flush
  * all. Valid until the next call for p. */
 struct str secrets_stream(struct port *p, const char *name, struct str piece, bool flush);

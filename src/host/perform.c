@@ -145,8 +145,8 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
         x->failure = *failure;
         x->in.failure = &x->failure;
         if (!secrets_copy(p, &x->arena, failure->meta, &x->failure.meta) ||
-            !secrets_copy_text(p, &x->arena, &x->failure.type) ||
-            !secrets_copy_text(p, &x->arena, &x->failure.message)) {
+            !secrets_copy_message(p, &x->arena, &x->failure.type) ||
+            !secrets_copy_message(p, &x->arena, &x->failure.message)) {
             happened_free(x);
             end_without_memory(p);
         } else {

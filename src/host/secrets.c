@@ -227,10 +227,10 @@ bool secrets_copy(const struct port *p, struct arena *a, struct value v, struct 
     return r ? redact_value(r, a, v, out) : value_copy(a, v, out);
 }
 
-bool secrets_copy_text(const struct port *p, struct arena *a, struct str *s) {
+bool secrets_copy_message(const struct port *p, struct arena *a, struct str *s) {
     const struct redactor *r = redactor_of(p);
     if (r) {
-        return redact_text(r, a, *s, s);
+        return redact_message(r, a, *s, s);
     }
     if (s->len) {
         *s = arena_str(a, *s);

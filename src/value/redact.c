@@ -72,31 +72,43 @@ static void append_covered(const struct redactor *r, struct str text, const stru
 }
 
 /* *out is text itself when there is nothing to take out, else in a. */
-static bool redact(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
-    struct covers c = {0};
+static bool take_out(const struct redactor *r, struct arena *a, struct str text,
+                     struct covers *found, struct str *out) {
     struct buf b;
-    uint32_t state = 0;
     *out = text;
-    redact_match(r, &state, text, 0, &c);
-    if (!c.count && !c.failed) {
+    if (!found->count && !found->failed) {
         return true;
     }
     buf_init(&b, VALUE_MAX_TEXT);
-    append_covered(r, text, &c, &b);
-    *out = buf_ok(&b) && !c.failed ? arena_str(a, buf_str(&b)) : (struct str){0};
-    covers_fini(&c);
+    append_covered(r, text, found, &b);
+    *out = buf_ok(&b) && !found->failed ? arena_str(a, buf_str(&b)) : (struct str){0};
+    covers_fini(found);
     buf_fini(&b);
     return out->ptr != NULL;
 }
 
-bool redact_text(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
-    if (!redact(r, a, text, out)) {
-        return false;
-    }
+static bool redact(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
+    struct covers found = {0};
+    uint32_t state = 0;
+    redact_match(r, &state, text, 0, &found);
+    return take_out(r, a, text, &found, out);
+}
+
+static bool keep_copy(struct arena *a, struct str text, struct str *out) {
     if (out->ptr == text.ptr && text.len) {
         *out = arena_str(a, text);
     }
     return out->ptr || !text.len;
+}
+
+bool redact_text(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
+    return redact(r, a, text, out) && keep_copy(a, text, out);
+}
+
+bool redact_message(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
+    struct covers found = {0};
+    redact_match_halves(r, text, &found);
+    return take_out(r, a, text, &found, out) && keep_copy(a, text, out);
 }
 
 /* ---- values ---- */

@@ -60,6 +60,9 @@ bool redact_insert(struct redactor *r, struct str form, uint16_t secret) {
         if (!node) {
             return false;
         }
+        struct redact_node *n = &r->nodes[node];
+        n->owner = n->whole ? n->owner : secret;
+        n->whole = n->whole && n->whole < form.len ? n->whole : (uint32_t)form.len;
     }
     if (r->nodes[node].found != form.len) {
         r->nodes[node].found = (uint32_t)form.len;
@@ -104,7 +107,7 @@ bool redact_link(struct redactor *r) {
     return true;
 }
 
-static void add_cover(const struct redactor *r, struct covers *c, struct cover new) {
+static void covers_add(const struct redactor *r, struct covers *c, struct cover new) {
     while (c->count && c->items[c->count - 1].to > new.from) {
         const struct cover *old = &c->items[--c->count];
         if (r->secrets[old->secret].len >= r->secrets[new.secret].len) {
@@ -134,10 +137,23 @@ void redact_match(const struct redactor *r, uint32_t *state, struct str text, si
         const struct redact_node *n = &r->nodes[s];
         if (n->found) {
             size_t to = at + i + 1;
-            add_cover(r, out, (struct cover){to - n->found, to, n->secret});
+            covers_add(r, out, (struct cover){to - n->found, to, n->secret});
         }
     }
     *state = s;
+}
+
+void redact_match_halves(const struct redactor *r, struct str text, struct covers *out) {
+    uint32_t s = 0;
+    for (size_t i = 0; i < text.len && r->count; i++) {
+        s = step(r, s, (uint8_t)text.ptr[i]);
+        const struct redact_node *n = &r->nodes[s];
+        if (n->depth >= SECRET_MIN_BYTES && n->depth * 2 >= n->whole) {
+            covers_add(r, out, (struct cover){i + 1 - n->depth, i + 1, n->owner});
+        } else if (n->found) {
+            covers_add(r, out, (struct cover){i + 1 - n->found, i + 1, n->secret});
+        }
+    }
 }
 
 void covers_fini(struct covers *c) {

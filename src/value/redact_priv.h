@@ -13,7 +13,9 @@ struct redact_node {
     uint32_t fail;
     uint32_t depth;
     uint32_t found;  /* longest form that ends here: its length, 0 for none */
-    uint16_t secret; /* whose form that is */
+    uint32_t whole;  /* length of the shortest form that begins like this */
+    uint16_t secret; /* whose form ends here */
+    uint16_t owner;  /* whose form made this node */
     uint8_t byte;
 };
 
@@ -52,6 +54,8 @@ bool redact_link(struct redactor *r);
 /* Reads text, which begins `at` bytes into the whole, from *state on, and adds what it finds. */
 void redact_match(const struct redactor *r, uint32_t *state, struct str text, size_t at,
                   struct covers *out);
+/* Likewise in a text that comes whole; half a form is enough if it is its beginning. */
+void redact_match_halves(const struct redactor *r, struct str text, struct covers *out);
 void covers_fini(struct covers *c);
 void redact_mark(const struct redactor *r, uint16_t secret, struct buf *out);
 

@@ -5,11 +5,14 @@ the secret again in every way it has. A new kind of that sort must be put there.
 """
 
 import base64
+import hashlib
+import http.server
 import json
 import os
 import re
 import stat
 import subprocess
+import threading
 import urllib.parse
 
 import pytest
@@ -69,7 +72,100 @@ CODE_PYTHON = """
     on_error: continue
     command: [sh, -c, 'echo "$TOKEN" >&2; exit 3']
 """
-CANARIES = {"code": ({"env"}, CODE_BASH + CODE_PYTHON)}
+HTTP = """
+  tell:
+    type: http
+    url: "{{ inputs.base }}/echo/{{ secrets.CANARY }}"
+    method: POST
+    params: {p: "{{ secrets.CANARY }}", list: ["{{ secrets.CANARY }}", "{{ inputs.text }}"]}
+    headers: {X-Key: "{{ secrets.CANARY }}", Authorization: "Own {{ secrets.CANARY }}"}
+    body: {token: "{{ secrets.CANARY }}", many: ["{{ secrets.CANARY }} {{ inputs.text }}"]}
+    full: true
+  basic:
+    type: http
+    url: "{{ inputs.base }}/echo"
+    auth: {type: basic, username: user, password: "{{ secrets.CANARY }}"}
+  bearer:
+    type: http
+    url: "{{ inputs.base }}/status/500"
+    auth: {type: bearer, token: "{{ secrets.CANARY }}"}
+    retry: {attempts: 2, backoff: 1ms}
+    on_error: continue
+  query:
+    type: http
+    url: "{{ inputs.base }}/redirect"
+    auth: {type: api_key, key: "{{ secrets.CANARY }}", name: key, in: query}
+  form:
+    type: http
+    url: "{{ inputs.base }}/echo"
+    headers: {Content-Type: application/x-www-form-urlencoded}
+    body: {field: "{{ secrets.CANARY }}"}
+  pages:
+    type: http
+    url: "{{ inputs.base }}/pages"
+    params: {key: "{{ secrets.CANARY }}"}
+    paginate: {items: "page.items", next: "page.next"}
+  nobody:
+    type: http
+    url: "http://127.0.0.1:1/{{ secrets.CANARY }}"
+    params: {p: "{{ secrets.CANARY }}"}
+    on_error: continue
+  noplace:
+    type: http
+    url: "{{ secrets.CANARY }}"
+    on_error: continue
+"""
+CANARIES = {
+    "code": ({"env"}, CODE_BASH + CODE_PYTHON),
+    "http": ({"url", "headers", "params", "body", "auth"}, HTTP),
+}
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Says back all it was told: in the status line, headers and body."""
+
+    seen = []
+
+    def answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length).decode()
+        url = urllib.parse.urlsplit(self.path)
+        Echo.seen.append(self.path + str(self.headers) + body)
+        raw = urllib.parse.unquote_plus(self.path)
+        said = {"path": self.path, "raw": raw, "headers": dict(self.headers), "body": body,
+                "query": urllib.parse.parse_qs(url.query)}
+        status = int(url.path.split("/")[-1]) if url.path.startswith("/status/") else 200
+        if url.path == "/redirect":
+            status = 302
+        if url.path == "/pages":
+            page = int(said["query"].get("page", ["1"])[0])
+            said = {"items": [raw, said], "next": {"page": page + 1} if page < 3 else None}
+        text = json.dumps(said).encode()
+        self.send_response(status, "said " + raw)
+        if status == 302:
+            self.send_header("Location", "/echo?" + url.query)
+        self.send_header("X-Said", raw)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def base():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Echo.seen.clear()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def kinds_with_secrets(cairn):
@@ -107,15 +203,16 @@ def all_bytes(folder, without):
 
 
 @pytest.mark.parametrize("kind", sorted(CANARIES))
-def test_the_canary(cairn, kind):
+def test_the_canary(cairn, base, kind):
     set_key(cairn, "CANARY", SECRET)
     cairn.write(
         "flow.yaml",
-        "cairn: 1\nname: canary\ninputs: {text: {type: string, default: '[secret CANARY] [x'}}\nnodes:"
-        + CANARIES[kind][1],
+        "cairn: 1\nname: canary\ninputs:\n  text: {type: string, default: '[secret CANARY] [x'}\n"
+        "  base: {type: string}\non_failure: continue\nnodes:" + CANARIES[kind][1],
     )
-    live = cairn("run", "flow.yaml", "--json-lines")
-    plain = cairn("run", "flow.yaml")
+    live = cairn("run", "flow.yaml", "--json-lines", "-i", f"base={base}")
+    plain = cairn("run", "flow.yaml", "-i", f"base={base}")
+    assert (live.status, plain.status) == (1, 1), live.err  # partial: some are to fail
     shown = [live.out, live.err, plain.out, plain.err]
     for row in cairn("list", "--all", "--json").json["items"]:
         for form in (["--verbose"], ["--verbose", "--json"]):
@@ -134,7 +231,9 @@ def test_the_canary(cairn, kind):
         if line["type"] in ("log", "step_log"):
             key = (line["type"], line["step"], line["stream"])
             streams[key] = streams.get(key, "") + line["text"]
-    assert streams, "the canary says nothing on its way"
+    if kind == "http":
+        assert len(Echo.seen) >= 20 and any(SECRET in seen for seen in Echo.seen)
+    assert streams or kind == "http", "the canary says nothing on its way"
     for said in streams.values():
         assert "[secret CANARY]" in said
         for bad in forms(SECRET):
@@ -156,8 +255,6 @@ outputs: {a: a}
 inputs: {text: {type: string, default: "[secret CANARY]["}}
 """
     )
-    import hashlib
-
     done = cairn("run", "flow.yaml", "--json")
     expected = hashlib.sha256(f"[[{SECRET}][secret CANARY][".encode()).hexdigest()
     assert done.json["finalResult"] == {"a": expected}, done.err

@@ -132,6 +132,30 @@ static void values_of_every_type(void **state) {
     redactor_free(r);
 }
 
+static void messages_that_cut_it_off(void **state) {
+    (void)state;
+    static const char *const secrets[] = {"K", "s3cret-value", "SHORT", "abc-de"};
+    static const char *const rows[][2] = {
+        {"it said s3cret-v...", "it said [secret K]..."},
+        {"it said s3cret", "it said [secret K]"},
+        {"it said s3cre...", "it said s3cre..."},
+        {"s3cret-value s3cret-xvalue abc-d abc-de",
+         "[secret K] [secret K]xvalue abc-d [secret SHORT]"},
+        {"{\"a\":\"czNjcmV0LX", "{\"a\":\"[secret K]"},
+        {"s3crs3cret-v abc-de", "s3cr[secret K] [secret SHORT]"},
+    };
+    struct redactor *r = made(secrets, 4);
+    struct arena a;
+    struct str out;
+    arena_init(&a, 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(redact_message(r, &a, str_from(rows[i][0]), &out));
+        assert_str(out, rows[i][1]);
+    }
+    arena_fini(&a);
+    redactor_free(r);
+}
+
 /* What is held back when another secret comes is read with it. */
 static void secrets_added_on_the_way(void **state) {
     (void)state;
@@ -184,10 +208,10 @@ static void hard_texts_take_linear_time(void **state) {
 
 int run_redact_tests(void) {
     const struct CMUnitTest tests[] = {
-        TEST(texts_at_every_border),       TEST(secrets_that_overlap),
-        TEST(other_ways_to_write_it),      TEST(base64_around_it),
-        TEST(values_of_every_type),        TEST(secrets_added_on_the_way),
-        TEST(hard_texts_take_linear_time),
+        TEST(texts_at_every_border),    TEST(secrets_that_overlap),
+        TEST(other_ways_to_write_it),   TEST(base64_around_it),
+        TEST(messages_that_cut_it_off), TEST(values_of_every_type),
+        TEST(secrets_added_on_the_way), TEST(hard_texts_take_linear_time),
     };
     return cmocka_run_group_tests_name("redacting", tests, NULL, NULL);
 }
