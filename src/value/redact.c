@@ -101,7 +101,8 @@ static bool keep_copy(struct arena *a, struct str text, struct str *out) {
     return out->ptr || !text.len;
 }
 
-bool redact_text(const struct redactor *r, struct arena *a, struct str text, struct str *out) {
+static bool redact_text(const struct redactor *r, struct arena *a, struct str text,
+                        struct str *out) {
     return redact(r, a, text, out) && keep_copy(a, text, out);
 }
 

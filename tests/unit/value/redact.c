@@ -15,10 +15,10 @@ static struct redactor *made(const char *const *pairs, size_t count) {
 
 static void check(const struct redactor *r, const char *text, const char *expected) {
     struct arena a;
-    struct str out;
+    struct value out;
     arena_init(&a, 0);
-    assert_true(redact_text(r, &a, str_from(text), &out));
-    assert_str(out, expected);
+    assert_true(redact_value(r, &a, value_text(str_from(text)), &out));
+    assert_str(value_str(out), expected);
     arena_fini(&a);
 }
 
