@@ -19,13 +19,13 @@ enum ref_type {
     REF_ITEM,      /* item, or the name given by `as` */
     REF_INDEX,
     REF_ITERATION,
-    REF_IN,     /* a name of the node's own `in` */
-    REF_ENV,    /* env.<name>, listed in the workflow's env */
-    REF_IT,     /* it: the value so far, in a transform of `in` */
-    REF_ERROR,  /* <node> where it is needed through its error handle: {type, message, ...} */
-    REF_VARS,   /* vars */
-    REF_VAR,    /* vars.<name> */
-    REF_SELF,   /* in `set`: the node's own name, the body it just completed with */
+    REF_IN,    /* a name of the node's own `in` */
+    REF_ENV,   /* env.<name>, listed in the workflow's env */
+    REF_IT,    /* it: the value so far, in a transform of `in` */
+    REF_ERROR, /* <node> where it is needed through its error handle: {type, message, ...} */
+    REF_VARS,  /* vars */
+    REF_VAR,   /* vars.<name> */
+    REF_SELF,  /* in `set`: the node's own name, the body it just completed with */
 };
 
 enum node_part {

@@ -120,8 +120,8 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
         [REF_INPUTS] = "inputs", [REF_INPUT] = "input", [REF_EXECUTION] = "execution",
         [REF_ITEM] = "item",     [REF_INDEX] = "index", [REF_ITERATION] = "iteration",
         [REF_VARS] = "vars",     [REF_VAR] = "var",     [REF_SELF] = "self",
-        [REF_IN] = "in",         [REF_ENV] = "env",
-        [REF_IT] = "it",         [REF_ERROR] = "error",
+        [REF_IN] = "in",         [REF_ENV] = "env",     [REF_IT] = "it",
+        [REF_ERROR] = "error",
     };
     buf_printf(out, "ref %s", names[r->type]);
     if (r->type == REF_BODY || r->type == REF_NODE || r->type == REF_NODE_PART ||
