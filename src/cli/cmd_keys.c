@@ -19,8 +19,8 @@
 
 static void on_signal(int signo) { (void)signo; }
 
-/* Until the end of the input, or with a mask of one line from a terminal. Signals come in only while
- * it waits there, so none is missed: it fails with EINTR then. */
+/* Until the end of the input, or with a mask of one line from a terminal. Signals come in only
+ * while it waits there, so none is missed: it fails with EINTR then. */
 static bool read_input(char *out, size_t max, const sigset_t *waiting, size_t *out_len) {
     size_t len = 0;
     ssize_t got = 1;
