@@ -24,7 +24,8 @@ void redactor_free(struct redactor *r);
 bool redactor_add(struct redactor *r, struct str name, struct str secret) MUST_USE;
 
 /* A copy in a, redacted, of a text that may quote what came from outside and cut it off (as a
- * message does): the first half of a secret, or more of it, counts as the secret. False when out of memory. */
+ * message does): the first half of a secret, or more of it, counts as the secret. False when out of
+ * memory. */
 bool redact_message(const struct redactor *r, struct arena *a, struct str text, struct str *out)
     MUST_USE;
 /* A deep copy of v in a: texts, bytes and keys redacted; a number that reads like a secret becomes
