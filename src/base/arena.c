@@ -68,6 +68,14 @@ void arena_fini(struct arena *a) {
     a->next_block_bytes = FIRST_BLOCK_BYTES;
 }
 
+void arena_wipe(struct arena *a) {
+    for (struct arena_block *b = a ? a->head : NULL; b; b = b->next) {
+        UNPOISON(b->data, b->bytes);
+        explicit_bzero(b->data, (size_t)(b->pos - b->data));
+    }
+    arena_fini(a);
+}
+
 void arena_reset(struct arena *a) {
     struct arena_block *keep = a->head;
     if (keep && keep->bytes > LARGEST_BLOCK_BYTES) {

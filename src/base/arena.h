@@ -20,6 +20,8 @@ struct arena {
 void arena_init(struct arena *a, size_t cap_bytes);
 /* Frees everything; a may be used again. NULL and zeroed arenas are fine. */
 void arena_fini(struct arena *a);
+/* arena_fini after overwriting all that was handed out: for secrets. */
+void arena_wipe(struct arena *a);
 /* Forgets all objects, keeps one block for reuse. */
 void arena_reset(struct arena *a);
 /* Zeroed memory aligned to 16 bytes, or NULL when the cap or the system's memory is exhausted. */

@@ -147,7 +147,7 @@ static int put_value(struct cli *c, struct value v) {
 static enum err evaluate(struct names *n, struct str text, struct value *out, struct diag *d,
                          struct error *e) {
     struct arena *a = &n->c->arena;
-    struct expr_scope scope = {n, find_name};
+    struct expr_scope scope = {.ctx = n, .find = find_name};
     struct expr_env env = {.ctx = n, .get = get_name, .arena = a};
     struct mark start = {.line = 1, .column = 1};
     const struct tmpl *tmpl;

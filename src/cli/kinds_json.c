@@ -22,6 +22,7 @@ static struct value field_json(struct arena *a, const struct field *f) {
     add(&b, "name", f->name);
     add(&b, "type", kinds_type_name(f));
     value_map_add(&b, STR("required"), value_bool(f->required));
+    value_map_add(&b, STR("secrets"), value_bool(f->secret_ok));
     add(&b, "default", f->default_text);
     add_words(&b, "choices", f->choices);
     add(&b, "oneOf", f->one_of);

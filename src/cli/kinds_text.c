@@ -45,6 +45,10 @@ void kinds_put_rules(struct buf *b, const struct node_kind *kind, const struct f
         buf_printf(b, "%sonly with %s", gap, f->needs);
         gap = "; ";
     }
+    if (f->secret_ok) {
+        buf_printf(b, "%smay hold secrets", gap);
+        gap = "; ";
+    }
     for (size_t i = 0; f->choices && f->choices[i]; i++) {
         buf_printf(b, "%s%s", i ? ", " : gap, f->choices[i]);
         gap = i || f->choices[i + 1] ? gap : "; ";

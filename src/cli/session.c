@@ -8,24 +8,28 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/keys.h"
 #include "net/net.h"
 #include "node/node.h"
 
 #define INBOX_POLL_MS 50 /* how soon what another process asks is seen */
 
-/* $XDG_STATE_HOME when it is absolute (the XDG base directory rules ignore it otherwise), else
- * ~/.local/state. */
-static struct str default_store(struct arena *a) {
-    const char *state = getenv("XDG_STATE_HOME");
+struct str session_user_path(struct arena *a, const char *variable, const char *below_home,
+                             const char *file) {
+    const char *folder = getenv(variable);
     const char *home = getenv("HOME");
-    if (state && state[0] == '/') {
-        return arena_printf(a, "%s/cairn/cairn.db", state);
+    if (folder && folder[0] == '/') {
+        return arena_printf(a, "%s/cairn/%s", folder, file);
     }
     if (!home || home[0] != '/') {
         const struct passwd *user = getpwuid(getuid());
         home = user ? user->pw_dir : NULL;
     }
-    return home ? arena_printf(a, "%s/.local/state/cairn/cairn.db", home) : (struct str){0};
+    return home ? arena_printf(a, "%s/%s/cairn/%s", home, below_home, file) : (struct str){0};
+}
+
+static struct str default_store(struct arena *a) {
+    return session_user_path(a, "XDG_STATE_HOME", ".local/state", "cairn.db");
 }
 
 static struct str store_url(struct cli *c) {
@@ -74,6 +78,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .kinds = s->kinds,
                              .net = s->net,
                              .observer = *observer,
+                             .secrets = {NULL, keys_secret},
                              .inbox_poll_ms = INBOX_POLL_MS};
     err = err ? err : host_open(&o, &s->host, &e);
     if (err) {

@@ -27,6 +27,11 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
 enum err session_open_net(struct session *s, struct error *e) MUST_USE;
 void session_close(struct session *s);
 
+/* A file of the user's: below $variable when that is absolute (the XDG base directory rules ignore
+ * it otherwise), else below the home. Its ptr is NULL when there is no home. */
+struct str session_user_path(struct arena *a, const char *variable, const char *below_home,
+                             const char *file);
+
 /* " --store URL" when the command line named one, so that what is suggested works; else "". */
 struct str session_store_option(const struct session *s);
 wall_us session_now(void);

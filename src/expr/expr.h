@@ -29,6 +29,9 @@ struct expr_scope {
     void *ctx;
     enum err (*find)(void *ctx, const struct str *path, uint32_t count, struct expr_ref *out,
                      struct error *e);
+    /* A template says {{ secrets.<name> }}: OK when that secret may stand there. NULL: none may.
+     * What else is said of "secrets" is a name like any other and goes to find. */
+    enum err (*secret)(void *ctx, struct str name, struct error *e);
 };
 
 /* One evaluation. get returns the value of a slot; it stays valid while the results are used. */
@@ -80,6 +83,21 @@ enum err tmpl_eval_value(const struct tmpl *t, struct expr_env *env, struct valu
 const uint32_t *tmpl_slots(const struct tmpl *t, uint32_t *out_count);
 /* True, and the text, when t has no expression in it. */
 bool tmpl_constant(const struct tmpl *t, struct value *out);
+
+/* A template with a {{ secrets.NAME }} in it never sees the secret. It gives sealed text: every '['
+ * of its own text and of its values is doubled, and [secret NAME] stands where the secret belongs.
+ * So what a value holds can never be taken for a secret. */
+bool tmpl_has_secrets(const struct tmpl *t);
+
+/* Who knows the secrets when sealed text is opened. */
+struct secret_source {
+    void *ctx;
+    /* What it gives stays as it is until the text is made. */
+    enum err (*get)(void *ctx, struct str name, struct str *out, struct error *e);
+};
+/* Sealed text with the secrets in it; all memory comes from a. ERR_CORRUPT: it is not sealed. */
+enum err secret_text_open(struct str sealed, const struct secret_source *source, struct arena *a,
+                          struct str *out, struct error *e) MUST_USE;
 
 /* The functions, for documentation and completion: rows of functions.def. */
 struct expr_function {

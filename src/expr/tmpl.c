@@ -14,6 +14,7 @@ struct reader {
     size_t pos;
     size_t text_from; /* literal text not yet put into a piece */
     uint32_t depth;
+    bool secrets; /* one was read */
 };
 
 /* One {{ ... }}. */
@@ -299,6 +300,34 @@ static enum stop read_else(struct reader *rd, const struct tag *t, const char *o
     return STOP_ELSE;
 }
 
+/* "secrets" is no variable of an {{#each}} here. */
+static bool is_secret(const struct reader *rd, const struct tag *t) {
+    for (const struct local *l = rd->locals; l; l = l->outer) {
+        if (str_is(l->name, "secrets")) {
+            return false;
+        }
+    }
+    return secret_tag_name(t->body).len > 0;
+}
+
+static void read_secret(struct reader *rd, struct block *b, const struct tag *t) {
+    struct str name = secret_tag_name(t->body);
+    const struct expr_scope *scope = rd->c->scope;
+    struct error e;
+    if (!scope || !scope->secret) {
+        error_set(&e, ERR_NOT_FOUND, "there are no secrets here");
+    }
+    if (!scope || !scope->secret || scope->secret(scope->ctx, name, &e)) {
+        compile_error(rd->c, offset_of(rd, t->body), "%s", e.message);
+        return;
+    }
+    struct piece *p = add_piece(rd, b, PIECE_SECRET);
+    if (p) {
+        p->text = name;
+        rd->secrets = true;
+    }
+}
+
 static void read_value(struct reader *rd, struct block *b, const struct tag *t) {
     flush_text(rd, b, t->from);
     rd->text_from = t->end;
@@ -307,6 +336,10 @@ static void read_value(struct reader *rd, struct block *b, const struct tag *t) 
         struct diag_item *item =
             compile_error(rd->c, (uint32_t)t->from, "this tag is written {{#else}}");
         diag_help(rd->c->diag, item, "for a further condition put an {{#if}} after {{#else}}");
+        return;
+    }
+    if (is_secret(rd, t)) {
+        read_secret(rd, b, t);
         return;
     }
     struct piece *p = add_piece(rd, b, PIECE_VALUE);
@@ -411,6 +444,7 @@ enum err tmpl_compile(struct arena *a, struct str text, struct mark at,
     }
     if (t && !c.failed && !c.nomem) {
         find_constant(&c, t);
+        t->sealed = rd.secrets;
         t->at = at;
         t->slots = c.slots;
         t->slot_count = c.slot_count;

@@ -6,6 +6,8 @@
 struct render {
     struct run run;
     struct buf out;
+    struct buf value; /* sealed: one value, before it is sealed */
+    bool sealed;
 };
 
 static enum err render_block(struct render *d, const struct block *b);
@@ -24,7 +26,14 @@ static enum err render_value(struct render *d, const struct piece *p) {
         return err;
     }
     size_t before = d->out.len;
-    value_print_text(v, &d->out);
+    if (d->sealed) {
+        buf_reset(&d->value);
+        value_print_text(v, &d->value);
+        secret_text_seal(buf_str(&d->value), &d->out);
+        d->out.failed |= d->value.failed;
+    } else {
+        value_print_text(v, &d->out);
+    }
     return run_charge_bytes(&d->run, d->out.len - before);
 }
 
@@ -58,14 +67,24 @@ static enum err render_each(struct render *d, const struct piece *p) {
 }
 
 static enum err render_text(struct render *d, struct str text) {
-    buf_append(&d->out, text);
+    if (d->sealed) {
+        secret_text_seal(text, &d->out);
+    } else {
+        buf_append(&d->out, text);
+    }
     return run_charge_bytes(&d->run, text.len);
+}
+
+static enum err render_secret(struct render *d, struct str name) {
+    secret_mark_append(name, &d->out);
+    return run_charge_bytes(&d->run, name.len);
 }
 
 static enum err render_piece(struct render *d, const struct piece *p) {
     switch (p->kind) {
     case PIECE_TEXT: return render_text(d, p->text);
     case PIECE_VALUE: return render_value(d, p);
+    case PIECE_SECRET: return render_secret(d, p->text);
     case PIECE_IF: return render_if(d, p);
     default: return render_each(d, p);
     }
@@ -90,13 +109,15 @@ enum err tmpl_eval_text(const struct tmpl *t, struct expr_env *env, struct value
         return OK;
     }
     struct expr nowhere = {.text = STR(""), .at = t->at};
-    struct render d = {.run = run_start(env, e, &nowhere)};
+    struct render d = {.run = run_start(env, e, &nowhere), .sealed = t->sealed};
     enum err err = run_locals(&d.run, t->local_count);
     if (err) {
         return err;
     }
     text_start(&d.run, &d.out);
+    text_start(&d.run, &d.value);
     err = render_block(&d, &t->root);
+    buf_fini(&d.value);
     if (err) {
         buf_fini(&d.out);
         return err;
@@ -116,6 +137,8 @@ const uint32_t *tmpl_slots(const struct tmpl *t, uint32_t *out_count) {
     *out_count = t->slot_count;
     return t->slots;
 }
+
+bool tmpl_has_secrets(const struct tmpl *t) { return t->sealed; }
 
 bool tmpl_constant(const struct tmpl *t, struct value *out) {
     if (t->constant) {

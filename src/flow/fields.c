@@ -227,7 +227,7 @@ bool flow_fields_compile(struct scope *scope, struct draft *d) {
             continue;
         }
         scope->flags = (d->node->foreach.present ? SCOPE_ITEM : 0u) | SCOPE_IN |
-                       (f->secret_ok ? SCOPE_SECRET : 0u);
+                       (f->secret_ok && !d->node->pure ? SCOPE_SECRET : 0u);
         if (!flow_pval_compile(scope, d->fields[i], leaf, &d->node->fields[i])) {
             return false;
         }

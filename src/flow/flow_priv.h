@@ -14,7 +14,8 @@
 #define FLOW_MAX_MEMBERS 67108864u /* nodes in loop bodies, each counted once per loop */
 #define FLOW_MAX_ITEMS 100000      /* default of foreach.max_items */
 #define FLOW_MAX_ITERATIONS 100    /* default of max_iterations */
-#define FLOW_ANY_DOUBLE 1e300      /* a range without a limit */
+#define FLOW_MAX_SECRET_NAME 128
+#define FLOW_ANY_DOUBLE 1e300 /* a range without a limit */
 #define NONE UINT32_MAX
 
 enum common_id {
@@ -126,6 +127,9 @@ struct unit {
     struct map ref_slots;
     struct plan_ref *refs;
     uint32_t ref_cap;
+    struct map secret_names; /* those in plan->secrets */
+    struct str *secrets;
+    uint32_t secret_cap;
     struct plan_file *files;
     uint32_t file_cap;
     struct map noted;  /* paths of files */
@@ -288,6 +292,10 @@ void flow_field_lint(struct scope *scope, uint32_t node);
 void flow_text_lint(struct scope *scope, struct str text);
 void flow_scope_enter(struct scope *scope, uint32_t node);
 struct expr_scope flow_scope_view(struct scope *scope);
+/* Notes that the workflow mentions a secret; false when out of memory. */
+bool flow_secret_note(struct unit *u, struct str name);
+/* Marks nodes with secrets, and notes those of sub-workflows. */
+bool flow_secrets_collect(struct unit *u);
 /* Which nodes surely complete by their one normal handle (lint.c). */
 bool flow_sure_lint(struct unit *u, uint8_t *sure);
 

@@ -69,6 +69,7 @@ struct plan_node {
     uint16_t handle_count;
     struct pval *fields;      /* by index of kind->fields */
     struct mark *field_marks; /* where each value stands; line 0 when absent */
+    bool secrets;             /* some field has a secret in it */
     const void *data;         /* the kind's own, set by check_set_data */
     struct plan *child;       /* workflow nodes: the compiled sub-workflow */
     int agent;                /* index into plan->agents or -1 */
@@ -150,6 +151,8 @@ struct plan {
     bool has_outputs;
     const struct str *env;
     uint32_t env_count;
+    const struct str *secrets; /* names of all that it and its sub-workflows mention */
+    uint32_t secret_count;
     int64_t timeout_us; /* whole execution, 0 for none */
     enum on_failure_mode on_failure;
     uint32_t concurrency; /* slots of one execution, 0 for no limit */

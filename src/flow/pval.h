@@ -19,14 +19,13 @@ enum ref_type {
     REF_ITEM,      /* item, or the name given by `as` */
     REF_INDEX,
     REF_ITERATION,
-    REF_IN,     /* a name of the node's own `in` */
-    REF_ENV,    /* env.<name>, listed in the workflow's env */
-    REF_SECRET, /* secrets.<name> */
-    REF_IT,     /* it: the value so far, in a transform of `in` */
-    REF_ERROR,  /* <node> where it is needed through its error handle: {type, message, ...} */
-    REF_VARS,   /* vars */
-    REF_VAR,    /* vars.<name> */
-    REF_SELF,   /* in `set`: the node's own name, the body it just completed with */
+    REF_IN,    /* a name of the node's own `in` */
+    REF_ENV,   /* env.<name>, listed in the workflow's env */
+    REF_IT,    /* it: the value so far, in a transform of `in` */
+    REF_ERROR, /* <node> where it is needed through its error handle: {type, message, ...} */
+    REF_VARS,  /* vars */
+    REF_VAR,   /* vars.<name> */
+    REF_SELF,  /* in `set`: the node's own name, the body it just completed with */
 };
 
 enum node_part {
@@ -45,7 +44,7 @@ struct plan_ref {
     enum ref_type type;
     uint32_t node;       /* REF_BODY, REF_NODE, REF_NODE_PART, REF_ERROR; REF_VAR: its index */
     enum node_part part; /* REF_NODE_PART */
-    struct str name;     /* REF_INPUT, REF_IN, REF_ENV, REF_SECRET, REF_VAR */
+    struct str name;     /* REF_INPUT, REF_IN, REF_ENV, REF_VAR */
 };
 
 /* A compiled field or structure: a tree whose leaves are constants, expressions or templates. */
@@ -74,5 +73,11 @@ struct pval {
 /* Evaluates a compiled field. */
 enum err pval_eval(const struct pval *v, struct expr_env *env, struct value *out, struct error *e)
     MUST_USE;
+
+/* What pval_eval gave, now or earlier, with the sealed texts (expr.h) of templates that have a
+ * secret opened. What is made here comes from
+ * a, the rest is borrowed from evaluated. */
+enum err pval_open(const struct pval *v, struct value evaluated, const struct secret_source *source,
+                   struct arena *a, struct value *out, struct error *e) MUST_USE;
 
 #endif

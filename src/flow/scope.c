@@ -116,8 +116,10 @@ static enum err find_var(struct scope *scope, const struct str *path, uint32_t c
                      STR_ARG(clip(path[1])), STR_ARG(near));
 }
 
+/* Only says why not: where a secret may stand, allow_secret is asked. */
 static enum err find_secret(struct scope *scope, const struct str *path, uint32_t count,
                             struct expr_ref *out, struct error *e) {
+    (void)out;
     if (!(scope->flags & SCOPE_SECRET)) {
         return error_set(e, ERR_NOT_FOUND,
                          "secrets are known only in fields of an effect that may hold one");
@@ -125,7 +127,22 @@ static enum err find_secret(struct scope *scope, const struct str *path, uint32_
     if (count == 1) {
         return error_set(e, ERR_NOT_FOUND, "\"secrets\" must be followed by a name: secrets.TOKEN");
     }
-    return slot_of(scope, (struct plan_ref){.type = REF_SECRET, .name = path[1]}, 2, out, e);
+    return error_set(e, ERR_NOT_FOUND,
+                     "no expression sees a secret: it stands alone, as {{ secrets.%.*s }}, in a "
+                     "template",
+                     STR_ARG(clip(path[1])));
+}
+
+static enum err allow_secret(void *ctx, struct str name, struct error *e) {
+    struct scope *scope = ctx;
+    if (!(scope->flags & SCOPE_SECRET)) {
+        return find_secret(scope, &name, 1, NULL, e);
+    }
+    if (name.len > FLOW_MAX_SECRET_NAME) {
+        return error_set(e, ERR_INVALID, "the name of a secret has at most %d characters",
+                         FLOW_MAX_SECRET_NAME);
+    }
+    return flow_secret_note(scope->u, name) ? OK : error_nomem(e);
 }
 
 static enum err find_execution(struct scope *scope, const struct str *path, uint32_t count,
@@ -359,7 +376,7 @@ static enum err find_name(void *ctx, const struct str *path, uint32_t count, str
 }
 
 struct expr_scope flow_scope_view(struct scope *scope) {
-    return (struct expr_scope){.ctx = scope, .find = find_name};
+    return (struct expr_scope){.ctx = scope, .find = find_name, .secret = allow_secret};
 }
 
 /* ---- entering a node ---- */
@@ -370,6 +387,7 @@ bool flow_scope_open(struct unit *u, struct scope *scope) {
     scope->seen = SCRATCH(u->s, u->graph.n * 2u, uint32_t);
     scope->sure = SCRATCH(u->s, u->graph.n, uint8_t);
     map_init(&u->ref_slots, &u->s->scratch);
+    map_init(&u->secret_names, &u->s->scratch);
     return !u->s->nomem && flow_sure_lint(u, scope->sure);
 }
 

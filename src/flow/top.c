@@ -199,6 +199,23 @@ static bool is_env_name(struct str s) {
     return s.len > 0;
 }
 
+/* What env names is recorded with the execution. */
+static void check_env_name(struct unit *u, struct str name, struct mark mark) {
+    struct str prefix = STR("CAIRN_SECRET_");
+    struct diag_item *item;
+    if (!is_env_name(name)) {
+        item = diag_error(u->s->diag, mark, "bad_name",
+                          "\"%.*s\" is no name of an environment variable", STR_ARG(name));
+        diag_help(u->s->diag, item, "a name has letters, digits and _, and no digit first");
+    } else if (str_starts(name, prefix)) {
+        item =
+            diag_error(u->s->diag, mark, "secret",
+                       "\"%.*s\" is a secret: under \"env\" it would be recorded", STR_ARG(name));
+        diag_help(u->s->diag, item, "write {{ secrets.%.*s }} where it is needed",
+                  STR_ARG(str_sub(name, prefix.len, name.len)));
+    }
+}
+
 static void read_env(struct unit *u) {
     const struct str *names = NULL;
     uint32_t count = 0;
@@ -206,13 +223,8 @@ static void read_env(struct unit *u) {
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_env_name(names[i])) {
-            const struct yaml_node *n = u->def.env;
-            struct diag_item *item = diag_error(
-                u->s->diag, n->type == YAML_LIST ? n->items[i]->mark : n->mark, "bad_name",
-                "\"%.*s\" is no name of an environment variable", STR_ARG(names[i]));
-            diag_help(u->s->diag, item, "a name has letters, digits and _, and no digit first");
-        }
+        const struct yaml_node *n = u->def.env;
+        check_env_name(u, names[i], n->type == YAML_LIST ? n->items[i]->mark : n->mark);
     }
     u->plan->env = names;
     u->plan->env_count = count;

@@ -78,7 +78,7 @@ static bool compile_expressions(struct unit *u) {
             return false;
         }
     }
-    return flow_outputs_compile(&scope);
+    return flow_outputs_compile(&scope) && flow_secrets_collect(u);
 }
 
 static bool each_draft(struct unit *u, bool (*step)(struct unit *u, struct draft *d)) {

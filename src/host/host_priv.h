@@ -20,6 +20,9 @@ struct queue {
     struct happened *first, *last;
 };
 
+struct vault;        /* the secrets known to a tree of executions */
+struct port_secrets; /* those in the fields of one attempt */
+
 enum port_state {
     PORT_QUEUED,   /* waits for a slot, or for the end of the attempt before it */
     PORT_STARTING, /* inside the kind's start */
@@ -53,6 +56,7 @@ struct port {
     bool slot;
     bool stop; /* was to be cancelled while it started: it is, after that */
     struct flight *flight;
+    struct port_secrets *secrets; /* NULL: it has none and nothing was to be redacted yet */
     wall_us started;
     uint32_t calls;
     struct port_log log;
@@ -93,6 +97,7 @@ struct run {
     uint32_t queued_free;                /* of these, ports that need none */
     bool waits_for_slot;
     struct run *slot_next;
+    struct vault *vault; /* shared with parent and children; NULL: nothing was performed yet */
     struct port *parent; /* port of the parent's step, for a child */
     int64_t parent_num;
     struct arena memory;    /* of the texts below */
@@ -193,8 +198,8 @@ void ports_cancel_stale(struct run *r);
 
 /* ---- logs.c ---- */
 void port_log(struct step_port *sp, const char *stream, struct str text);
-/* Hands what the port printed so far to the run, to be recorded. */
-void port_log_flush(struct port *p);
+/* Before the port ends: tells what was held back as it might have become a secret. */
+void port_log_end(struct port *p);
 void port_log_free(struct port *p);
 void logs_due(void *host);
 
@@ -202,6 +207,27 @@ void logs_due(void *host);
 /* Takes what others ask of the runs here; when the poll is due, or always. */
 enum err inbox_take(struct host *h, bool always, struct error *e) MUST_USE;
 enum err inbox_open(struct host *h, struct error *e) MUST_USE;
+
+/* ---- secrets.c ---- */
+/* Before the kind's start: puts the secrets into port.in. An error says how to set a missing
+ * one. */
+enum err secrets_begin(struct port *p, struct error *e) MUST_USE;
+/* Overwrites what was opened for the attempt. */
+void secrets_end(struct port *p);
+void vault_unref(struct vault *v);
+enum err secrets_get(struct port *p, struct str name, struct str *out, struct error *e) MUST_USE;
+/* What a kind tells, redacted: a copy in a, or v itself when no secret is known. False when out of
+ * memory. */
+bool secrets_hide(const struct port *p, struct arena *a, struct value v, struct value *out)
+    MUST_USE;
+/* The same, always a copy. */
+bool secrets_copy(const struct port *p, struct arena *a, struct value v, struct value *out)
+    MUST_USE;
+/* Of a failure: a message may quote a secret and cut it off. */
+bool secrets_copy_message(const struct port *p, struct arena *a, struct str *s) MUST_USE;
+/* What of a stream ("stdout", "stderr", "chunk"; "note" comes whole) can be told now; with flush
+ * all. Valid until the next call for p. */
+struct str secrets_stream(struct port *p, const char *name, struct str piece, bool flush);
 
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);

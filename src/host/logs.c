@@ -21,7 +21,8 @@ static void record(struct port *p, const char *stream, struct str text) {
     run_happens(p->run, x);
 }
 
-void port_log_flush(struct port *p) {
+/* Hands what the port printed so far to the run, to be recorded. */
+static void flush(struct port *p) {
     if (p->log.text.len && p->state != PORT_CANCELLING) {
         record(p, p->log.stream, buf_str(&p->log.text));
     }
@@ -35,7 +36,7 @@ void logs_due(void *ctx) {
     h->logs_pending = false;
     for (struct run *r = h->runs; r; r = r->next) {
         for (struct port *p = r->ports; p; p = p->next) {
-            port_log_flush(p);
+            flush(p);
         }
     }
 }
@@ -59,7 +60,7 @@ static size_t part_of(struct str text, size_t room) {
 static void keep(struct port *p, const char *stream, struct str text) {
     struct port_log *log = &p->log;
     if (log->text.len && log->stream != stream && strcmp(log->stream, stream) != 0) {
-        port_log_flush(p);
+        flush(p);
     }
     log->stream = stream;
     while (text.len) {
@@ -67,16 +68,15 @@ static void keep(struct port *p, const char *stream, struct str text) {
         buf_append(&log->text, str_sub(text, 0, n));
         text = str_sub(text, n, text.len);
         if (text.len || log->text.len == HOST_LOG_PIECE_BYTES) {
-            port_log_flush(p);
+            flush(p);
         }
     }
 }
 
-void port_log(struct step_port *sp, const char *stream, struct str text) {
-    struct port *p = (struct port *)(void *)sp;
+static void tell(struct port *p, const char *stream, struct str text) {
     struct host *h = p->run->host;
     const struct host_observer *o = &h->options.observer;
-    if (p->state == PORT_CANCELLING) {
+    if (p->state == PORT_CANCELLING || !text.len) {
         return;
     }
     if (o->log) {
@@ -93,4 +93,15 @@ void port_log(struct step_port *sp, const char *stream, struct str text) {
         keep(p, "note", STR("the log is longer than 1 MiB; what follows is not kept\n"));
     }
     arm(h);
+}
+
+void port_log(struct step_port *sp, const char *stream, struct str text) {
+    struct port *p = (struct port *)(void *)sp;
+    tell(p, stream, secrets_stream(p, stream, text, false));
+}
+
+void port_log_end(struct port *p) {
+    tell(p, "stdout", secrets_stream(p, "stdout", STR(""), true));
+    tell(p, "stderr", secrets_stream(p, "stderr", STR(""), true));
+    flush(p);
 }

@@ -57,6 +57,7 @@ static void port_free(struct port *p) {
     }
     ports_remove(p);
     port_log_free(p);
+    secrets_end(p);
     flight_unref(p->flight);
     free(p);
     run_let_go(r);
@@ -101,17 +102,31 @@ static void end_without_memory(struct port *p) {
     no_memory(p);
 }
 
+static void tell_chunk(struct port *p, struct str text) {
+    const struct host_observer *o = &p->run->host->options.observer;
+    if (o->chunk && text.len && p->state != PORT_CANCELLING) {
+        o->chunk(o->ctx, p->run, flight_in(p->flight)->step, text);
+    }
+}
+
+/* Nothing more will be printed. */
+static void end_output(struct port *p) {
+    port_log_end(p);
+    tell_chunk(p, secrets_stream(p, "chunk", STR(""), true));
+}
+
 static void port_done(struct step_port *sp, const struct step_result *result) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
-    port_log_flush(p);
+    end_output(p);
     struct happened *x = answer(p, INPUT_DONE);
     if (x) {
         x->result = *result;
         x->in.result = &x->result;
     }
-    if (!x || !value_copy(&x->arena, result->body, &x->result.body) ||
-        !value_copy(&x->arena, result->meta, &x->result.meta) ||
+    /* The handle is a name in the workflow's file: not redacted, it would lead nowhere then. */
+    if (!x || !secrets_copy(p, &x->arena, result->body, &x->result.body) ||
+        !secrets_copy(p, &x->arena, result->meta, &x->result.meta) ||
         !copy_text(&x->arena, &x->result.handle)) {
         happened_free(x);
         end_without_memory(p);
@@ -124,13 +139,14 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
 static void port_fail(struct step_port *sp, const struct step_failure *failure) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
-    port_log_flush(p);
+    end_output(p);
     struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
     if (x) {
         x->failure = *failure;
         x->in.failure = &x->failure;
-        if (!value_copy(&x->arena, failure->meta, &x->failure.meta) ||
-            !copy_text(&x->arena, &x->failure.type) || !copy_text(&x->arena, &x->failure.message)) {
+        if (!secrets_copy(p, &x->arena, failure->meta, &x->failure.meta) ||
+            !secrets_copy_message(p, &x->arena, &x->failure.type) ||
+            !secrets_copy_message(p, &x->arena, &x->failure.message)) {
             happened_free(x);
             end_without_memory(p);
         } else {
@@ -144,10 +160,7 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
 
 static void port_chunk(struct step_port *sp, struct str text) {
     struct port *p = port_of(sp);
-    const struct host_observer *o = &p->run->host->options.observer;
-    if (o->chunk && p->state != PORT_CANCELLING) {
-        o->chunk(o->ctx, p->run, flight_in(p->flight)->step, text);
-    }
+    tell_chunk(p, secrets_stream(p, "chunk", text, false));
 }
 
 static void tell_call(struct port *p, enum input_type type, uint32_t call, struct value v) {
@@ -156,7 +169,7 @@ static void tell_call(struct port *p, enum input_type type, uint32_t call, struc
         return;
     }
     x->in.call = call;
-    if (!value_copy(&x->arena, v, &x->in.value)) {
+    if (!secrets_copy(p, &x->arena, v, &x->in.value)) {
         happened_free(x);
         no_memory(p);
         return;
@@ -181,8 +194,11 @@ static uint32_t port_call_begin(struct step_port *sp, struct value request,
         p->calls = engine_calls_from(p->run->engine, p->step);
     }
     uint32_t call = ++p->calls;
-    if (!known_answer(p, call, request, out_answer)) {
-        tell_call(p, INPUT_CALL_BEGUN, call, request);
+    struct value told; /* what was recorded of an earlier one was redacted too */
+    if (!secrets_hide(p, sp->in->arena, request, &told)) {
+        no_memory(p);
+    } else if (!known_answer(p, call, told, out_answer)) {
+        tell_call(p, INPUT_CALL_BEGUN, call, told);
     }
     return call;
 }
@@ -203,12 +219,7 @@ static void port_process(struct step_port *sp, int64_t pid, uint64_t start_time)
 
 static enum err port_secret(struct step_port *sp, struct str name, struct str *out,
                             struct error *e) {
-    const struct host_secrets *s = &port_of(sp)->run->host->options.secrets;
-    if (!s->get) {
-        return error_set(e, ERR_NOT_FOUND, "there are no secrets here, so none is called %.*s",
-                         STR_ARG(name));
-    }
-    return s->get(s->ctx, name, sp->in->arena, out, e);
+    return secrets_get(port_of(sp), name, out, e);
 }
 
 static const struct step_port_ops port_ops = {
@@ -239,6 +250,19 @@ static void set_timeout(struct port *p) {
 
 static void port_cancel(struct port *p);
 
+/* The kind is not told: without its secrets the attempt cannot begin. */
+static void refuse(struct port *p, const struct error *why) {
+    struct step_failure f = {
+        .class = FAILURE_PERMANENT, .type = STR("secret"), .message = str_from(why->message)};
+    p->state = PORT_RUNNING;
+    if (why->code == ERR_NOMEM) {
+        end_without_memory(p);
+        port_free(p);
+    } else {
+        port_fail(&p->port, &f);
+    }
+}
+
 static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
@@ -254,6 +278,11 @@ static void begin(struct port *p) {
                                  .base_dir = r->folder,
                                  .launcher = h->launcher,
                                  .net = h->options.net};
+    struct error why;
+    if (secrets_begin(p, &why)) {
+        refuse(p, &why);
+        return;
+    }
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
     if (p->stop && !p->child_failed) {

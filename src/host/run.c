@@ -46,11 +46,14 @@ void run_let_go(struct run *r) {
     bool over = r->lost || (!r->happened.first && !r->decided.first);
     if (r->ended && !r->ports && over) {
         free_state(r);
+        vault_unref(r->vault);
+        r->vault = NULL;
     }
 }
 
 void run_free(struct run *r) {
     free_state(r);
+    vault_unref(r->vault);
     free(r->buckets);
     arena_fini(&r->memory);
     free(r);

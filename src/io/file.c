@@ -110,14 +110,30 @@ static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a
     return OK;
 }
 
-enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struct str *out,
-                      struct error *e) {
+static enum err check_private(const char *path, const struct stat *st, struct error *e) {
+    if (st->st_uid != geteuid()) {
+        return error_set(e, ERR_DENIED, "cannot read %s: it belongs to another user", path);
+    }
+    if (st->st_mode & (S_IRWXG | S_IRWXO)) {
+        return error_set(e, ERR_DENIED,
+                         "cannot read %s: others than you may read or change it (mode %04o); run "
+                         "chmod 600 %s",
+                         path, (unsigned)st->st_mode & 07777, path);
+    }
+    return OK;
+}
+
+static enum err read_file(const char *path, size_t max_bytes, bool private, struct arena *a,
+                          struct str *out, struct error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return io_error_errno(e, errno, "cannot read", path);
     }
     struct stat st;
     enum err status = check_readable(fd, path, &st, e);
+    if (status == OK && private) {
+        status = check_private(path, &st, e);
+    }
     if (status == OK && (uint64_t)st.st_size > max_bytes) {
         status =
             error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
@@ -129,6 +145,16 @@ enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struc
     }
     io_fd_close(&fd);
     return status;
+}
+
+enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struct str *out,
+                      struct error *e) {
+    return read_file(path, max_bytes, false, a, out, e);
+}
+
+enum err io_file_read_private(const char *path, size_t max_bytes, struct arena *a, struct str *out,
+                              struct error *e) {
+    return read_file(path, max_bytes, true, a, out, e);
 }
 
 static int write_all(int fd, struct str text) {

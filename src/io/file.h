@@ -12,6 +12,10 @@
  * ERR_IO; a folder or a device is ERR_INVALID. Blocking. */
 enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struct str *out,
                       struct error *e) MUST_USE;
+/* io_file_read of a file that nobody but this user can read: one of somebody else, or one with a
+ * right for group or others, is ERR_DENIED. */
+enum err io_file_read_private(const char *path, size_t max_bytes, struct arena *a, struct str *out,
+                              struct error *e) MUST_USE;
 /* Writes to a temporary file beside it, fsyncs, renames: readers see the old or the new content.
  * mode e.g. 0644. make_dirs: missing parent folders are made. */
 enum err io_file_write(const char *path, struct str text, unsigned mode, bool make_dirs,

@@ -384,9 +384,9 @@ static const struct field code_fields[] = {
                               "node sees that it takes"},
     [CODE_COMMAND] = {.name = "command",
                       .type = FIELD_STRUCTURE,
-                      .secret_ok = true,
                       .one_of = "what to run",
-                      .doc = "a program and its arguments, as a list; no shell is involved"},
+                      .doc = "a program and its arguments, as a list; no shell is involved. Any "
+                             "user of the machine can see arguments: secrets go into env"},
     [CODE_ENV] = {.name = "env",
                   .type = FIELD_STRUCTURE,
                   .secret_ok = true,

@@ -367,9 +367,9 @@ def test_kinds_as_json(cairn):
     one = cairn("kinds", "condition", "--json").json
     assert one == [kind for kind in every["kinds"] if kind["name"] == "condition"][0]
     assert one["handles"] == ["true", "false"] or "true" in one["handles"]
-    assert {"name", "type", "required", "default", "choices", "oneOf", "needs", "doc"} == set(
-        one["fields"][0]
-    )
+    assert {
+        "name", "type", "required", "secrets", "default", "choices", "oneOf", "needs", "doc",
+    } == set(one["fields"][0])
 
 
 def test_the_example_of_every_kind_stands_in_its_markdown(cairn):

@@ -17,6 +17,7 @@
 int run_basics(void);
 int run_limits(void);
 int run_templates(void);
+int run_secrets(void);
 int run_cases(void);
 int run_conformance(void);
 int run_docs(void);

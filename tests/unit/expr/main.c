@@ -132,6 +132,7 @@ int main(void) {
     int failed = run_basics();
     failed += run_limits();
     failed += run_templates();
+    failed += run_secrets();
     failed += run_cases();
     failed += run_conformance();
     failed += run_docs();

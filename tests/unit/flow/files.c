@@ -120,8 +120,8 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
         [REF_INPUTS] = "inputs", [REF_INPUT] = "input", [REF_EXECUTION] = "execution",
         [REF_ITEM] = "item",     [REF_INDEX] = "index", [REF_ITERATION] = "iteration",
         [REF_VARS] = "vars",     [REF_VAR] = "var",     [REF_SELF] = "self",
-        [REF_IN] = "in",         [REF_ENV] = "env",     [REF_SECRET] = "secret",
-        [REF_IT] = "it",         [REF_ERROR] = "error",
+        [REF_IN] = "in",         [REF_ENV] = "env",     [REF_IT] = "it",
+        [REF_ERROR] = "error",
     };
     buf_printf(out, "ref %s", names[r->type]);
     if (r->type == REF_BODY || r->type == REF_NODE || r->type == REF_NODE_PART ||
@@ -153,6 +153,9 @@ void print_plan(const struct plan *p, struct buf *out) {
     print_loops(p, out);
     for (uint32_t i = 0; i < p->ref_count; i++) {
         print_ref(p, &p->refs[i], out);
+    }
+    for (uint32_t i = 0; i < p->secret_count; i++) {
+        buf_printf(out, "secret %.*s\n", STR_ARG(p->secrets[i]));
     }
     for (uint32_t i = 0; i < p->node_count; i++) {
         if (p->nodes[i].child) {

@@ -18,5 +18,6 @@ int run_child_tests(void);
 int run_resume_tests(void);
 int run_row_tests(void);
 int run_hostile_tests(void);
+int run_secret_tests(void);
 
 #endif

@@ -16,5 +16,6 @@ int main(void) {
     failed += run_resume_tests();
     failed += run_row_tests();
     failed += run_hostile_tests();
+    failed += run_secret_tests();
     return failed != 0;
 }

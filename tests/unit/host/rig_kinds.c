@@ -33,6 +33,8 @@ static void kid_check(struct node_check *c) { check_child(c, "workflow"); }
 
 static const char *const both[] = {"true", "false", NULL};
 static const struct field value[] = {{.name = "value", .type = FIELD_EXPRESSION, .doc = "a value"}};
+static const struct field letter[] = {
+    {.name = "value", .type = FIELD_STRUCTURE, .secret_ok = true, .doc = "may hold secrets"}};
 static const struct field when[] = {
     {.name = "when", .type = FIELD_EXPRESSION, .required = true, .doc = "decides"}};
 static const struct field kid_fields[] = {
@@ -65,6 +67,13 @@ PURE(calc, give, 0);
 PURE(frail, give_if_memory, 0);
 PURE(end, give, KIND_END);
 
+static const struct node_kind post = {.name = "post",
+                                      .doc = "an effect",
+                                      .body_doc = "what the test says",
+                                      .fields = letter,
+                                      .field_count = 1,
+                                      .start = start,
+                                      .cancel = rig_kind_cancelled};
 static const struct node_kind choice = {.name = "choose",
                                         .doc = "chooses",
                                         .body_doc = "true or false",
@@ -82,6 +91,6 @@ static const struct node_kind kid = {.name = "kid",
                                      .check = kid_check,
                                      .start = start_child};
 
-static const struct node_kind *const rows[] = {&work,  &light, &mute,   &calc,
-                                               &frail, &end,   &choice, &kid};
+static const struct node_kind *const rows[] = {&work, &light,  &mute, &calc, &frail,
+                                               &end,  &choice, &kid,  &post};
 const struct kind_table rig_kinds = {rows, ARRAY_LEN(rows)};

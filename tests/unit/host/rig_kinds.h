@@ -6,7 +6,8 @@
 #include "flow/flow.h"
 
 /* work: an effect; light: an effect that holds no slot; mute: an effect that cannot be told to
- * stop; calc, end: `value`; choose: `when`; frail: pure, finds no memory as often as the rig says;
+ * stop; post: an effect whose `value` may hold secrets;
+ * calc, end: `value`; choose: `when`; frail: pure, finds no memory as often as the rig says;
  * kid: `workflow` with `inputs`. */
 extern const struct kind_table rig_kinds;
 

@@ -218,7 +218,6 @@ static enum err get_name(void *ctx, uint32_t slot, struct value *out, struct err
     case REF_EXECUTION:
     case REF_IN:
     case REF_ENV:
-    case REF_SECRET:
     case REF_IT:
     case REF_VARS:
     case REF_VAR:

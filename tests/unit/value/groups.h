@@ -22,6 +22,7 @@ int run_json_tests(void);
 int run_json_suite_tests(void);
 int run_number_tests(void);
 int run_print_tests(void);
+int run_redact_tests(void);
 
 /* A cmocka row of a function named after what it shows. */
 #define TEST(name) cmocka_unit_test(name)

@@ -15,5 +15,6 @@ int main(void) {
     failed += run_json_suite_tests();
     failed += run_number_tests();
     failed += run_print_tests();
+    failed += run_redact_tests();
     return failed != 0;
 }
