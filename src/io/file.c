@@ -74,10 +74,8 @@ static enum err check_readable(int fd, const char *path, struct stat *st, struct
     return OK;
 }
 
-/* Reads on until the end: the size that fstat told is only a guess (/proc says 0). The path is
- * put before the message by the caller. */
-static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
-                         struct error *e) {
+enum err io_fd_read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
+                        struct error *e) {
     size_t cap = guess + 1 > READ_FIRST_BYTES ? guess + 1 : READ_FIRST_BYTES;
     size_t len = 0;
     char *text = arena_alloc(a, cap + 1);
@@ -122,7 +120,7 @@ enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struc
         status =
             error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
     } else if (status == OK) {
-        status = read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
+        status = io_fd_read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
         if (status != OK) {
             error_wrap(e, status, "cannot read %s", path);
         }
@@ -131,7 +129,7 @@ enum err io_file_read(const char *path, size_t max_bytes, struct arena *a, struc
     return status;
 }
 
-static int write_all(int fd, struct str text) {
+int io_fd_write_all(int fd, struct str text) {
     while (text.len > 0) {
         ssize_t put = write(fd, text.ptr, text.len);
         if (put < 0 && errno == EINTR) {
@@ -183,7 +181,7 @@ static int write_replace(const char *path, struct str text, unsigned mode) {
     if (fd < 0) {
         return errno;
     }
-    int no = write_all(fd, text);
+    int no = io_fd_write_all(fd, text);
     if (no == 0 && fsync(fd) != 0 && errno != EINVAL) {
         no = errno;
     }
@@ -205,7 +203,7 @@ static int write_through(const char *path, struct str text) {
     if (fd < 0) {
         return errno;
     }
-    int no = write_all(fd, text);
+    int no = io_fd_write_all(fd, text);
     if (close(fd) != 0 && no == 0) {
         no = errno;
     }
