@@ -117,22 +117,25 @@ static bool next_row(struct reader *r) {
     return !at_end(r);
 }
 
-static bool name_twice(struct reader *r, struct value names, struct str *out) {
+static enum err check_names(struct reader *r, struct value names, uint32_t line) {
     struct map seen;
     map_init(&seen, r->arena);
     for (size_t i = 0; i < value_count(names); i++) {
         bool is_new = true;
-        *out = value_str(names.items[i]);
-        if (!map_put(&seen, *out, &is_new) || !is_new) {
-            return true;
+        struct str name = value_str(names.items[i]);
+        if (!map_put(&seen, name, &is_new)) {
+            return error_nomem(r->e);
+        }
+        if (!is_new) {
+            return error_at(r->e, ERR_INVALID, (struct mark){.line = line, .column = 1},
+                            "two columns are called \"%.*s\"", STR_ARG(str_sub(name, 0, 100)));
         }
     }
-    return false;
+    return OK;
 }
 
 static enum err open_text(struct reader *r, struct value *out_names) {
     struct value_builder names;
-    struct str twice;
     value_builder_init(&names, r->arena);
     if (r->text.len > VALUE_MAX_TEXT) {
         return error_set(r->e, ERR_LIMIT, "the table is larger than %u bytes", VALUE_MAX_TEXT);
@@ -143,21 +146,17 @@ static enum err open_text(struct reader *r, struct value *out_names) {
     if (str_starts(r->text, STR("\xEF\xBB\xBF"))) {
         r->text = str_sub(r->text, 3, r->text.len);
     }
-    if (next_row(r)) {
-        uint32_t line = r->line;
-        enum err err = read_row(r, &names);
-        if (err) {
-            return err;
-        }
-        *out_names = value_list_done(&names);
-        if (name_twice(r, *out_names, &twice)) {
-            return error_at(r->e, ERR_INVALID, (struct mark){.line = line, .column = 1},
-                            "two columns are called \"%.*s\"", STR_ARG(str_sub(twice, 0, 100)));
-        }
+    if (!next_row(r)) {
+        *out_names = value_list(NULL, 0);
         return OK;
     }
-    *out_names = value_list(NULL, 0);
-    return OK;
+    uint32_t line = r->line;
+    enum err err = read_row(r, &names);
+    if (err) {
+        return err;
+    }
+    *out_names = value_list_done(&names);
+    return names.ok ? check_names(r, *out_names, line) : error_nomem(r->e);
 }
 
 static enum err read_record(struct reader *r, struct value names, struct value *out) {
