@@ -177,8 +177,8 @@ static int make_folder(const struct io_place *p, size_t parent_len, size_t len) 
     parent[parent_len] = '\0';
     memcpy(name, p->path + name_at, len - name_at);
     name[len - name_at] = '\0';
-    int fd = io_beneath_open(p->root, parent_len ? parent : ".", O_PATH | O_DIRECTORY | O_CLOEXEC,
-                             0);
+    int fd =
+        io_beneath_open(p->root, parent_len ? parent : ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0) {
         return errno;
     }

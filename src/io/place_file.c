@@ -129,7 +129,7 @@ enum err io_place_write(struct io_place *p, struct str text, struct error *e) {
 static int append_text(int fd, struct str text, bool own_line, off_t size) {
     char last = '\n';
     bool open_line = own_line && size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
-    struct iovec parts[] = {{(void *)(uintptr_t)"\n", open_line},
+    struct iovec parts[] = {{(void *)(uintptr_t) "\n", open_line},
                             {(void *)(uintptr_t)text.ptr, text.len}};
     ssize_t put;
     do {

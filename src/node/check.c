@@ -101,8 +101,8 @@ static enum err eval(const struct step_in *in, struct step_result *out, struct e
     struct buf text;
     buf_init(&text, 0);
     list_findings(r, &text);
-    error_at(e, ERR_SCHEMA, in->node->field_marks[VALUE],
-             "the value does not fit the schema: %.*s", STR_ARG(buf_str(&text)));
+    error_at(e, ERR_SCHEMA, in->node->field_marks[VALUE], "the value does not fit the schema: %.*s",
+             STR_ARG(buf_str(&text)));
     buf_fini(&text);
     return ERR_SCHEMA;
 }
@@ -112,8 +112,9 @@ static const char *const aliases[] = {"json_schema_validator", NULL};
 const struct node_kind node_check = {
     .name = "check",
     .aliases = aliases,
-    .doc = "checks a value against a JSON Schema and passes it on; what does not fit is a failure of "
-           "type schema that names every place",
+    .doc =
+        "checks a value against a JSON Schema and passes it on; what does not fit is a failure of "
+        "type schema that names every place",
     .body_doc = "the value",
     .fields = fields,
     .field_count = FIELDS,

@@ -9,8 +9,8 @@ struct deferred {
     struct io_timer *timer;
     void (*then)(struct step_port *port);
     bool cancelled;
-    int64_t waited_ms; /* by node_defer_again */
-    int64_t pause_ms;  /* of its next time */
+    int64_t waited_ms;    /* by node_defer_again */
+    int64_t pause_ms;     /* of its next time */
     struct error failure; /* for node_fail_later */
 };
 

@@ -29,8 +29,9 @@ static const struct field fields[FIELDS] = {
                 .literal = LITERAL_TEXT,
                 .choices = file_formats,
                 .default_text = "by the extension of path, else text",
-                .doc = "what the file holds; jsonl is a JSON value on each line, csv a list of maps "
-                       "by the names in the first row, whose values are texts"},
+                .doc =
+                    "what the file holds; jsonl is a JSON value on each line, csv a list of maps "
+                    "by the names in the first row, whose values are texts"},
     [KEYS] = {.name = "keys",
               .type = FIELD_STRUCTURE,
               .doc = "dotted paths (servers.0.name). read: one gives its value, a list gives a map "
@@ -146,8 +147,9 @@ static enum err do_append(struct job *j) {
     struct str before = {0};
     enum err err = j->format == FILE_CSV ? read_file(j, &before) : OK;
     err = err == ERR_NOT_FOUND ? OK : err;
-    err = err ? err
-              : file_encode_more(j->format, j->in->fields[VALUE], before, &j->arena, &j->text, j->e);
+    err =
+        err ? err
+            : file_encode_more(j->format, j->in->fields[VALUE], before, &j->arena, &j->text, j->e);
     bool lines = j->format == FILE_CSV || j->format == FILE_JSONL;
     return err ? err : io_place_append(&j->place, buf_str(&j->text), lines, j->e);
 }
@@ -167,7 +169,7 @@ static enum err do_update(struct job *j) {
 }
 
 static enum err do_operation(struct job *j) {
-    static enum err (*const operations[])(struct job *j) = {
+    static enum err (*const operations[])(struct job * j) = {
         [FILE_READ] = do_read,
         [FILE_WRITE] = do_write,
         [FILE_APPEND] = do_append,
@@ -196,9 +198,8 @@ static void tell_failure(struct step_port *port, struct error *e) {
         error_wrap(e, e->code, "waited %d ms", NODE_WAIT_MS);
         e->code = ERR_TRANSIENT;
     } else if (e->code == ERR_LIMIT) {
-        struct step_failure f = {.class = FAILURE_PERMANENT,
-                                 .type = STR("too_large"),
-                                 .message = str_from(e->message)};
+        struct step_failure f = {
+            .class = FAILURE_PERMANENT, .type = STR("too_large"), .message = str_from(e->message)};
         port->ops->fail(port, &f);
         return;
     }
@@ -217,8 +218,7 @@ static void tell_done(struct job *j) {
 
 static void perform(struct step_port *port) {
     struct error e = {0};
-    struct job j = {
-        .port = port, .in = port->in, .place = {.root = -1, .folder = -1}, .e = &e};
+    struct job j = {.port = port, .in = port->in, .place = {.root = -1, .folder = -1}, .e = &e};
     arena_init(&j.arena, 0);
     buf_init(&j.text, 0);
     enum err err = do_operation(&j);

@@ -32,11 +32,12 @@ static enum err refuse_part(struct value at, struct str path, struct str part, s
     if (at.type == VALUE_LIST) {
         (void)snprintf(there, sizeof there, "a list of %zu", value_count(at));
     } else if (at.type == VALUE_MAP) {
-        len = (size_t)snprintf(there, sizeof there, "a map %s", value_count(at) ? "of" : "of nothing");
+        len = (size_t)snprintf(there, sizeof there, "a map %s",
+                               value_count(at) ? "of" : "of nothing");
         for (size_t i = 0; i < value_count(at) && i < 8; i++) {
             struct str key = str_sub(value_str(at.pairs[i].key), 0, 40);
-            int more = snprintf(there + len, sizeof there - len, "%s %.*s", i ? "," : "",
-                                STR_ARG(key));
+            int more =
+                snprintf(there + len, sizeof there - len, "%s %.*s", i ? "," : "", STR_ARG(key));
             len = more > 0 && len + (size_t)more < sizeof there ? len + (size_t)more : len;
         }
     } else {
@@ -180,7 +181,8 @@ static enum err merge_all(struct value v, struct value value, struct arena *a, s
     value_builder_init(&outer, a);
     if (value.type != VALUE_MAP || (v.type != VALUE_MAP && v.type != VALUE_NULL)) {
         bool file = value.type == VALUE_MAP;
-        return error_set(e, ERR_INVALID, "without keys an update merges two maps, but the %s is a %s",
+        return error_set(e, ERR_INVALID,
+                         "without keys an update merges two maps, but the %s is a %s",
                          file ? "file" : "value", value_type_name(file ? v.type : value.type));
     }
     *out = merge(v, value, &outer);

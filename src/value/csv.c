@@ -34,8 +34,8 @@ static void skip_line_end(struct reader *r) {
     if (at_end(r)) {
         return;
     }
-    bool crlf = r->text.ptr[r->at] == '\r' && r->at + 1 < r->text.len &&
-                r->text.ptr[r->at + 1] == '\n';
+    bool crlf =
+        r->text.ptr[r->at] == '\r' && r->at + 1 < r->text.len && r->text.ptr[r->at + 1] == '\n';
     r->at += crlf ? 2 : 1;
     r->line++;
     r->line_at = r->at;
@@ -45,9 +45,10 @@ static enum err read_plain(struct reader *r, struct str *out) {
     size_t from = r->at;
     while (!at_line_end(r) && r->text.ptr[r->at] != ',') {
         if (r->text.ptr[r->at] == '"') {
-            return refuse(r, r->line, r->line_at, r->at,
-                          "a quote inside a field that does not begin with one: put the whole field "
-                          "in quotes and double those inside");
+            return refuse(
+                r, r->line, r->line_at, r->at,
+                "a quote inside a field that does not begin with one: put the whole field "
+                "in quotes and double those inside");
         }
         r->at++;
     }

@@ -50,9 +50,7 @@ static void print_field(struct value v, bool alone, struct buf *out) {
     buf_fini(&text);
 }
 
-static void end_line(struct printer *p) {
-    buf_append_cstr(p->out, p->style->lf ? "\n" : "\r\n");
-}
+static void end_line(struct printer *p) { buf_append_cstr(p->out, p->style->lf ? "\n" : "\r\n"); }
 
 static void print_list(struct printer *p, struct value row) {
     for (size_t i = 0; i < value_count(row); i++) {

@@ -12,8 +12,8 @@
 #include "io/place.h"
 #include "io/place_priv.h"
 
-static char top[256];     /* holds in/ and out/ */
-static char folder[300];  /* top/in: the folder of the bounds */
+static char top[256];    /* holds in/ and out/ */
+static char folder[300]; /* top/in: the folder of the bounds */
 static struct arena arena;
 static struct error error;
 static struct io_bounds bounds;

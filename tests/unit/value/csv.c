@@ -39,8 +39,8 @@ static void reading(void **state) {
         struct error e = {0};
         enum err err = value_parse_csv(&a, jsonl_text(c, "csv"), &got, &e);
         struct str said = arena_printf(&a, "%u:%u: %s", e.mark.line, e.mark.column, e.message);
-        if (!value && (err != ERR_INVALID || !str_eq(said, jsonl_text(c, "error")) ||
-                       got.num != 42)) {
+        if (!value &&
+            (err != ERR_INVALID || !str_eq(said, jsonl_text(c, "error")) || got.num != 42)) {
             fail_msg("%s: error %d, %s", name, (int)err, said.ptr);
         } else if (value && (err || !value_identical(*value, got))) {
             fail_msg("%s: error %d, %s", name, (int)err, said.ptr);

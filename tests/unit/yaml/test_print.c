@@ -47,10 +47,33 @@ static void reads_back(struct value v, struct arena *a) {
 
 static void every_character_reads_back(void **state) {
     (void)state;
-    static const char *const odd[] = {"\xC2\x85", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\xEF\xBF\xBF",
-                                      "\xF0\x9F\x98\x80", " x", "x ", "\r\n", "{{ a }}", "&a", "*a",
-                                      "!t", "%", "@", "`", "?", "---", "...", "~", "0x1", "1e3",
-                                      ".inf", "=", "<<", "a b", "_", "é"};
+    static const char *const odd[] = {"\xC2\x85",
+                                      "\xE2\x80\xA8",
+                                      "\xEF\xBB\xBF",
+                                      "\xEF\xBF\xBF",
+                                      "\xF0\x9F\x98\x80",
+                                      " x",
+                                      "x ",
+                                      "\r\n",
+                                      "{{ a }}",
+                                      "&a",
+                                      "*a",
+                                      "!t",
+                                      "%",
+                                      "@",
+                                      "`",
+                                      "?",
+                                      "---",
+                                      "...",
+                                      "~",
+                                      "0x1",
+                                      "1e3",
+                                      ".inf",
+                                      "=",
+                                      "<<",
+                                      "a b",
+                                      "_",
+                                      "é"};
     struct arena a;
     arena_init(&a, 0);
     for (size_t i = 0; i < ARRAY_LEN(odd) + 128; i++) {
@@ -71,11 +94,10 @@ static void numbers_read_back(void **state) {
     (void)state;
     struct arena a;
     arena_init(&a, 0);
-    const struct value numbers[] = {value_int(INT64_MIN),  value_uint(UINT64_MAX),
-                                    value_double(1e300),   value_double(-0.0),
-                                    value_double(0.1),     value_double(5e-324),
-                                    value_double(3),       value_double(1e16),
-                                    value_double(HUGE_VAL), value_double(-HUGE_VAL)};
+    const struct value numbers[] = {
+        value_int(INT64_MIN),   value_uint(UINT64_MAX), value_double(1e300), value_double(-0.0),
+        value_double(0.1),      value_double(5e-324),   value_double(3),     value_double(1e16),
+        value_double(HUGE_VAL), value_double(-HUGE_VAL)};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         reads_back(numbers[i], &a);
     }
