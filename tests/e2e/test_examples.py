@@ -217,9 +217,11 @@ def test_triage_without_alarm(place):
     assert [s["status"] for s in steps(execution, "escalate")] == ["skipped"]
 
 
-def test_triage_from_another_folder(place, tmp_path):
-    """Paths start in the folder of the workflow, wherever cairn is started; absolute ones do not."""
+def test_triage_from_another_folder(place, tmp_path, monkeypatch):
+    """Paths start in the folder of the workflow, wherever cairn is started; absolute ones lie where
+    the user allows it."""
     elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("CAIRN_ALLOW_PATHS", str(elsewhere))
     elsewhere.mkdir()
     where = elsewhere / "mine.md"
     result = run(place, "../examples/triage.yaml", "-i", f"report={where}", cwd=elsewhere)
