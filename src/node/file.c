@@ -3,7 +3,8 @@
  * An effect, reading too: what was read is recorded, and the file may be another one later. Writing
  * operations share the lock of the file's folder, so that updates made at once are all kept; a lock
  * that another process has is asked for again, the loop goes on meanwhile. A write or an update
- * that runs again after a crash writes the same; an append is added again: it happens at least once.
+ * that runs again after a crash writes the same; an append is added again: it happens at least
+ * once.
  */
 #include "flow/plan.h"
 #include "node/file_priv.h"

@@ -94,34 +94,34 @@ enum err file_keys_get(struct value v, struct value keys, struct arena *a, struc
 
 /* ---- putting ---- */
 
-/* The same map or list with one place changed: at key or, in a list, at index. */
-static enum err replace(struct value v, struct str key, size_t index, struct value item,
-                        struct arena *a, struct value *out, struct error *e) {
-    struct value_builder b;
-    bool list = v.type == VALUE_LIST, found = false;
-    value_builder_init(&b, a);
-    for (size_t i = 0; i < value_count(v); i++) {
-        bool here = list ? i == index : str_eq(value_str(v.pairs[i].key), key);
-        found |= here;
-        if (list) {
-            value_list_add(&b, here ? item : v.items[i]);
-        } else {
-            value_map_add_value(&b, v.pairs[i].key, here ? item : v.pairs[i].val);
-        }
-    }
-    if (!found && !list) {
-        value_map_add(&b, key, item);
-    }
-    *out = list ? value_list_done(&b) : value_map_done(&b);
-    return b.ok ? OK : error_nomem(e);
-}
-
 struct putting {
     struct str path;
     struct value value;
     struct arena *arena;
     struct error *e;
 };
+
+/* The map or list v with item at key or, in a list, at index. */
+static enum err put_item(const struct putting *p, struct value v, struct str key, size_t index,
+                         struct value *item) {
+    struct value_builder b;
+    bool list = v.type == VALUE_LIST, found = false;
+    value_builder_init(&b, p->arena);
+    for (size_t i = 0; i < value_count(v); i++) {
+        bool here = list ? i == index : str_eq(value_str(v.pairs[i].key), key);
+        found |= here;
+        if (list) {
+            value_list_add(&b, here ? *item : v.items[i]);
+        } else {
+            value_map_add_value(&b, v.pairs[i].key, here ? *item : v.pairs[i].val);
+        }
+    }
+    if (!found && !list) {
+        value_map_add(&b, key, *item);
+    }
+    *item = list ? value_list_done(&b) : value_map_done(&b);
+    return b.ok ? OK : error_nomem(p->e);
+}
 
 /* As deep as the path has parts, which are bounded. */
 static enum err put(const struct putting *p, struct value v, struct str rest, struct value *out) {
@@ -136,9 +136,8 @@ static enum err put(const struct putting *p, struct value v, struct str rest, st
         return refuse_part(v, p->path, part, p->e);
     }
     const struct value *old = v.type == VALUE_LIST ? &v.items[i] : value_get(v, part);
-    struct value item;
-    enum err err = put(p, old ? *old : value_null(), rest, &item);
-    return err ? err : replace(v, part, i, item, p->arena, out, p->e);
+    enum err err = put(p, old ? *old : value_null(), rest, out);
+    return err ? err : put_item(p, v, part, i, out);
 }
 
 static enum err put_one(struct value v, struct str path, struct value value, struct arena *a,

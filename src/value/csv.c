@@ -1,7 +1,7 @@
 /* Reading CSV: see csv.h for what is accepted.
  *
- * One pass over the text, no recursion, memory from the arena alone. Invariant: what value_print_csv
- * wrote of a list of maps of texts is read back equal.
+ * One pass over the text, no recursion, memory from the arena alone. Invariant: what
+ * value_print_csv wrote of a list of maps of texts is read back equal.
  */
 #include "value/csv.h"
 

@@ -4,7 +4,8 @@
  *
  * Beyond the RFC: lines may end in LF or CR alone, a byte order mark is skipped and empty lines are
  * no rows. Not forgiven: rows longer or shorter than the first, quotes inside a field without
- * quotes, text behind a closing quote, a quote that is never closed, a column name that comes twice.
+ * quotes, text behind a closing quote, a quote that is never closed, a column name that comes
+ * twice.
  */
 #ifndef CAIRN_VALUE_CSV_H
 #define CAIRN_VALUE_CSV_H

@@ -1,4 +1,4 @@
-/* check: what fits passes, what does not names every place, and schemas are checked when compiled. */
+/* check: what fits passes, what does not names every place; schemas are checked when compiled. */
 #include "harness.h"
 
 #include <stdio.h>
