@@ -69,42 +69,9 @@ static void check(struct node_check *c) {
     }
 }
 
-/* "at /a/0: expected ...; at /b: ...", and how many did not find room. */
-static void list_findings(const struct schema_result *r, struct buf *out) {
-    enum { ROOM = ERROR_MESSAGE_BYTES - 120 };
-    for (uint32_t i = 0; i < r->count; i++) {
-        const struct schema_error *x = &r->errors[i];
-        size_t need = x->instance.len + x->message.len + 8;
-        if (i && out->len + need > ROOM) {
-            buf_printf(out, "; and %u more", r->count - i);
-            return;
-        }
-        const char *place = x->instance.len ? "at " : "at the top";
-        buf_printf(out, "%s%s%.*s: %.*s", i ? "; " : "", place, STR_ARG(x->instance),
-                   STR_ARG(x->message));
-    }
-}
-
 static enum err eval(const struct step_in *in, struct step_result *out, struct error *e) {
-    struct schema_result *r = ARENA_NEW(out->arena, struct schema_result);
-    if (!r) {
-        return error_nomem(e);
-    }
-    enum err err = schema_check(in->node->data, in->fields[VALUE], out->arena, r, e);
-    if (err) {
-        return err;
-    }
     out->body = in->fields[VALUE];
-    if (r->valid) {
-        return OK;
-    }
-    struct buf text;
-    buf_init(&text, 0);
-    list_findings(r, &text);
-    error_at(e, ERR_SCHEMA, in->node->field_marks[VALUE], "the value does not fit the schema: %.*s",
-             STR_ARG(buf_str(&text)));
-    buf_fini(&text);
-    return ERR_SCHEMA;
+    return node_fit(in->node->data, out->body, "the value", out->arena, e);
 }
 
 static const char *const aliases[] = {"json_schema_validator", NULL};

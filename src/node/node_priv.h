@@ -39,6 +39,13 @@ enum err node_path_error(struct error *e);
  * done with body, meta.path being the absolute path, or that it failed. */
 void node_save(struct step_port *port, struct str path, struct str text, struct value body);
 
+/* ---- fit.c: a value against a schema ---- */
+
+struct schema;
+/* ERR_SCHEMA with every finding and its place, as far as a message holds them; what: "the value". */
+enum err node_fit(const struct schema *schema, struct value v, const char *what, struct arena *a,
+                  struct error *e) MUST_USE;
+
 /* ---- model.c: one question to an agent, recorded as a call of the step ---- */
 
 struct node_model; /* what a node knows of its agent; the data of the node */
