@@ -44,12 +44,13 @@ static struct value read_word(struct node_check *c, const struct yaml_node *n,
 
 static const struct schema *read_schema(struct node_check *c, const struct yaml_node *n) {
     const struct schema *schema = NULL;
-    struct value source;
+    struct value read, source;
     struct error e = {0};
     if (!n) {
         return NULL;
     }
-    if (!yaml_to_value(check_arena(c), n, &source)) {
+    /* A schema borrows from its source, and the tree does not live as long. */
+    if (!yaml_to_value(check_arena(c), n, &read) || !value_copy(check_arena(c), read, &source)) {
         check_yaml_error(c, n, "too_large", "this schema is too large");
     } else if (schema_compile(check_arena(c), source, &schema, &e)) {
         check_yaml_error(c, n, "schema", "this is no JSON Schema: %s", e.message);
