@@ -42,7 +42,7 @@ void node_save(struct step_port *port, struct str path, struct str text, struct 
 /* ---- fit.c: a value against a schema ---- */
 
 struct schema;
-/* ERR_SCHEMA with every finding and its place, as far as a message holds them; what: "the value". */
+/* ERR_SCHEMA with every finding and its place, as far as a message holds them; what: "config". */
 enum err node_fit(const struct schema *schema, struct value v, const char *what, struct arena *a,
                   struct error *e) MUST_USE;
 
