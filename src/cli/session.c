@@ -70,6 +70,30 @@ enum err session_open_loop(struct session *s) {
     return err;
 }
 
+/* CAIRN_ALLOW_PATHS, absolute folders separated by ":": where files of a workflow may lie besides
+ * its own folder. NULL in *out without any. */
+static enum err allowed_paths(struct cli *c, const char *const **out) {
+    struct str rest = str_from(getenv("CAIRN_ALLOW_PATHS"));
+    size_t count = 0;
+    const char **paths = ARENA_ARRAY(&c->arena, rest.len + 1, const char *);
+    *out = NULL;
+    while (paths && rest.len) {
+        struct str path = str_split(rest, ':', &rest);
+        if (path.len && path.ptr[0] != '/') {
+            cli_fail(c, ERR_USAGE, "write absolute folders, separated by \":\"",
+                     "CAIRN_ALLOW_PATHS: \"%.*s\" is no absolute path",
+                     STR_ARG(str_sub(path, 0, 200)));
+            return ERR_USAGE;
+        }
+        if (path.len) {
+            paths[count] = arena_str(&c->arena, path).ptr;
+            count += paths[count] != NULL;
+        }
+    }
+    *out = count ? paths : NULL;
+    return paths ? OK : ERR_NOMEM;
+}
+
 enum err session_open_host(struct session *s, const struct host_observer *observer) {
     struct error e = {0};
     enum err err = session_open_net(s, &e);
@@ -80,6 +104,9 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .observer = *observer,
                              .secrets = {NULL, keys_secret},
                              .inbox_poll_ms = INBOX_POLL_MS};
+    if (!err && allowed_paths(s->cli, &o.allow_paths)) {
+        return ERR_USAGE; /* said by then */
+    }
     err = err ? err : host_open(&o, &s->host, &e);
     if (err) {
         s->host = NULL;

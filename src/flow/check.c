@@ -8,11 +8,6 @@
 
 #include "flow/flow_priv.h"
 
-struct node_check {
-    struct unit *u;
-    struct draft *d;
-};
-
 static int find(const struct node_check *c, const char *field) {
     const struct node_kind *kind = c->d->node->kind;
     for (size_t i = 0; i < kind->field_count; i++) {

@@ -93,6 +93,11 @@ struct draft {
     bool exit_on_limit;
 };
 
+struct node_check { /* what a kind's check function gets */
+    struct unit *u;
+    struct draft *d;
+};
+
 struct fgraph {
     uint32_t n, m;
     uint32_t *in_start;  /* n + 1: edges of a node are consecutive */

@@ -177,8 +177,9 @@ struct step_port {
     const struct step_in *in;
     void *kind_data;     /* the kind's own, NULL at start */
     struct str base_dir; /* absolute folder of the workflow file: all relative paths start here */
-    struct io_launcher *launcher; /* starts processes; see io/launcher.h */
-    struct net_client *net;       /* sends requests; see net/net.h */
+    const char *const *allow_paths; /* folders files may lie in besides, NULL-terminated, or NULL */
+    struct io_launcher *launcher;   /* starts processes; see io/launcher.h */
+    struct net_client *net;         /* sends requests; see net/net.h */
 };
 
 /* The table of kinds is an argument everywhere, so that tests pass their own. */

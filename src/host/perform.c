@@ -276,6 +276,7 @@ static void begin(struct port *p) {
                                  .loop = h->options.loop,
                                  .in = flight_in(p->flight),
                                  .base_dir = r->folder,
+                                 .allow_paths = h->options.allow_paths,
                                  .launcher = h->launcher,
                                  .net = h->options.net};
     struct error why;

@@ -74,10 +74,8 @@ static enum err check_readable(int fd, const char *path, struct stat *st, struct
     return OK;
 }
 
-/* Reads on until the end: the size that fstat told is only a guess (/proc says 0). The path is
- * put before the message by the caller. */
-static enum err read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
-                         struct error *e) {
+enum err io_fd_read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
+                        struct error *e) {
     size_t cap = guess + 1 > READ_FIRST_BYTES ? guess + 1 : READ_FIRST_BYTES;
     size_t len = 0;
     char *text = arena_alloc(a, cap + 1);
@@ -138,7 +136,7 @@ static enum err read_file(const char *path, size_t max_bytes, bool private, stru
         status =
             error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
     } else if (status == OK) {
-        status = read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
+        status = io_fd_read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
         if (status != OK) {
             error_wrap(e, status, "cannot read %s", path);
         }
@@ -157,7 +155,7 @@ enum err io_file_read_private(const char *path, size_t max_bytes, struct arena *
     return read_file(path, max_bytes, true, a, out, e);
 }
 
-static int write_all(int fd, struct str text) {
+int io_fd_write_all(int fd, struct str text) {
     while (text.len > 0) {
         ssize_t put = write(fd, text.ptr, text.len);
         if (put < 0 && errno == EINTR) {
@@ -201,7 +199,7 @@ static int sync_folder(const char *path) {
 
 /* Closes fd when all of text is on the disk, or not. An errno value, 0 for success. */
 static int write_synced(int fd, struct str text) {
-    int no = write_all(fd, text);
+    int no = io_fd_write_all(fd, text);
     if (no == 0 && fsync(fd) != 0 && errno != EINVAL) {
         no = errno;
     }
@@ -251,7 +249,7 @@ static int write_through(const char *path, struct str text) {
     if (fd < 0) {
         return errno;
     }
-    int no = write_all(fd, text);
+    int no = io_fd_write_all(fd, text);
     if (close(fd) != 0 && no == 0) {
         no = errno;
     }

@@ -12,5 +12,11 @@ const char *io_errno_text(int no);
 enum err io_error_errno(struct error *e, int no, const char *what, const char *path);
 /* close() that survives EINTR and takes -1; errno is kept. */
 void io_fd_close(int *fd);
+/* Reads on until the end: guess, the size that fstat told, may be wrong (/proc says 0). The path is
+ * put before the message by the caller. */
+enum err io_fd_read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
+                        struct error *e);
+/* An errno value, 0 for success. */
+int io_fd_write_all(int fd, struct str text);
 
 #endif

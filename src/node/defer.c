@@ -9,6 +9,8 @@ struct deferred {
     struct io_timer *timer;
     void (*then)(struct step_port *port);
     bool cancelled;
+    int64_t waited_ms;    /* by node_defer_again */
+    int64_t pause_ms;     /* of its next time */
     struct error failure; /* for node_fail_later */
 };
 
@@ -33,19 +35,37 @@ static void due(void *ctx) {
     d->then(port);
 }
 
+static void open_timer(struct step_port *port, int64_t delay_ms) {
+    struct deferred *d = port->kind_data;
+    d->timer = io_timer_open(port->loop, due, port);
+    ASSERT(d->timer);
+    io_timer_start(d->timer, delay_ms * 1000000);
+}
+
 void node_defer(struct step_port *port, void (*then)(struct step_port *port)) {
     struct deferred *d = ARENA_NEW(port->in->arena, struct deferred);
     ASSERT(d);
     d->then = then;
-    d->timer = io_timer_open(port->loop, due, port);
-    ASSERT(d->timer);
+    d->pause_ms = 1;
     port->kind_data = d;
-    io_timer_start(d->timer, 0);
+    open_timer(port, 0);
+}
+
+bool node_defer_again(struct step_port *port) {
+    struct deferred *d = port->kind_data;
+    if (d->waited_ms >= NODE_WAIT_MS) {
+        return false;
+    }
+    d->waited_ms += d->pause_ms;
+    open_timer(port, d->pause_ms);
+    d->pause_ms = d->pause_ms < 50 ? d->pause_ms * 2 : d->pause_ms;
+    return true;
 }
 
 void node_defer_cancel(struct step_port *port) {
     struct deferred *d = port->kind_data;
     d->cancelled = true;
+    io_timer_start(d->timer, 0);
 }
 
 static void tell_failure(struct step_port *port) {

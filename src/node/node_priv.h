@@ -1,4 +1,5 @@
-/* What the kinds share: answering from a later turn of the loop, telling a failure, asking a model.
+/* What the kinds share: answering from a later turn of the loop, telling a failure, saving a file,
+ * asking a model.
  *
  * A kind with an effect answers its port exactly once and never from inside start; these helpers
  * keep that rule for the kinds that know their answer at once. They use port->kind_data, so a kind
@@ -8,6 +9,7 @@
 #define CAIRN_NODE_PRIV_H
 
 #include "flow/kind.h"
+#include "io/place.h"
 #include "llm/llm.h"
 
 /* ---- defer.c ---- */
@@ -15,12 +17,34 @@
 /* Calls then(port) once, from the next turn of the loop; it must call done or fail. Without memory
  * for a timer no answer could ever be given, so that ends the process. */
 void node_defer(struct step_port *port, void (*then)(struct step_port *port));
+/* For a `then` that cannot go on yet: calls it once more, later each time. False, and nothing is
+ * called, when it has been NODE_WAIT_MS since the first time. */
+bool node_defer_again(struct step_port *port);
+#define NODE_WAIT_MS 10000
 /* For a kind's cancel: `then` is not called any more; the port is closed by fail instead. */
 void node_defer_cancel(struct step_port *port);
 /* Tells the port that the step failed with e: its code is the type. */
 void node_fail(struct step_port *port, const struct error *e);
 /* Likewise from inside start: from the next turn of the loop. e is copied. */
 void node_fail_later(struct step_port *port, const struct error *e);
+
+/* ---- save.c: files that a node names ---- */
+
+/* Where they may lie: the workflow's folder and what the process allows besides. In the attempt's
+ * arena. */
+struct io_bounds node_bounds(const struct step_port *port);
+/* Adds to ERR_DENIED what to do. Returns the code. */
+enum err node_path_error(struct error *e);
+/* For a kind with save_to: replaces the file that path names and tells the port that the step is
+ * done with body, meta.path being the absolute path, or that it failed. */
+void node_save(struct step_port *port, struct str path, struct str text, struct value body);
+
+/* ---- fit.c: a value against a schema ---- */
+
+struct schema;
+/* ERR_SCHEMA with every finding and its place, as far as a message holds them; what: "config". */
+enum err node_fit(const struct schema *schema, struct value v, const char *what, struct arena *a,
+                  struct error *e) MUST_USE;
 
 /* ---- model.c: one question to an agent, recorded as a call of the step ---- */
 

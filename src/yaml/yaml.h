@@ -49,6 +49,9 @@ enum err yaml_parse(struct arena *a, struct str text, const char *file, struct y
 struct yaml_node *yaml_get(const struct yaml_node *map, struct str key);
 /* The tree as a plain value (marks are lost); null and false when out of memory. */
 bool yaml_to_value(struct arena *a, const struct yaml_node *n, struct value *out) MUST_USE;
+/* The other way: a document whose value reads back identical. Keys must be texts; bytes, times and
+ * durations become text. */
+void yaml_print(struct value v, struct buf *out);
 /* "a list", "a map", "text", "an integer" ...: for messages. */
 const char *yaml_describe(const struct yaml_node *n);
 

@@ -14,6 +14,7 @@ int run_file_tests(void);
 int run_launcher_tests(void);
 int run_lock_tests(void);
 int run_loop_tests(void);
+int run_place_tests(void);
 int run_tree_tests(void);
 
 #endif

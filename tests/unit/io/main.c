@@ -10,6 +10,7 @@ int main(void) {
     failed += run_clock_tests();
     failed += run_file_tests();
     failed += run_lock_tests();
+    failed += run_place_tests();
     failed += run_loop_tests();
     failed += run_launcher_tests();
     failed += run_tree_tests();

@@ -110,9 +110,14 @@ static void answer(struct http_server *s, struct connection *c, const struct ask
     http_server_answer(c, "200 OK", "Content-Type: application/json\r\n", STR("[]"));
 }
 
+static const struct world_file example_files[] = {{"providers/tickets.yaml",
+                                                   "base_url: \"{{ config.api }}\"\n"
+                                                   "operations: {list: {path: /tickets}}\n"},
+                                                  {NULL, NULL}};
+
 static void open_example(struct world *w, struct attempt *a, const struct node_kind *k) {
     char text[8000];
-    world_open(w, workflow_of(k, text, sizeof text), NULL);
+    world_open(w, workflow_of(k, text, sizeof text), example_files);
     if (!w->plan || w->diag.count) {
         fail_msg("example of %s:\n%s\n%s", k->name, text, world_findings(w));
     }

@@ -16,6 +16,7 @@
 
 int run_build_tests(void);
 int run_compare_tests(void);
+int run_csv_tests(void);
 int run_codec_tests(void);
 int run_hostile_tests(void);
 int run_json_tests(void);

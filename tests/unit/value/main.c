@@ -9,6 +9,7 @@ int main(void) {
     int failed = 0;
     failed += run_build_tests();
     failed += run_compare_tests();
+    failed += run_csv_tests();
     failed += run_codec_tests();
     failed += run_hostile_tests();
     failed += run_json_tests();

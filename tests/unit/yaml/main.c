@@ -21,5 +21,6 @@ const char *finding(struct parsed *p, uint32_t index) {
 }
 
 int main(void) {
-    return run_marks() + run_limits() + run_cases() + run_suite() + run_json() ? 1 : 0;
+    return run_marks() + run_limits() + run_cases() + run_suite() + run_json() + run_print() ? 1
+                                                                                             : 0;
 }

@@ -16,6 +16,7 @@ int run_limits(void);
 int run_cases(void);
 int run_suite(void);
 int run_json(void);
+int run_print(void);
 
 /* A parsed text with its own memory. */
 struct parsed {
