@@ -73,6 +73,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .loop = s->loop,
                              .kinds = s->kinds,
                              .net = s->net,
+                             .settings = session_settings(&s->cli->arena),
                              .observer = *observer,
                              .inbox_poll_ms = INBOX_POLL_MS};
     err = err ? err : host_open(&o, &s->host, &e);

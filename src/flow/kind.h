@@ -50,6 +50,7 @@ struct field {
     const char *const *choices; /* FIELD_LITERAL text: allowed words, NULL-terminated */
     const char *one_of;         /* exactly one field of the same group must be given */
     const char *needs;          /* another field that must be given too */
+    const char *first_for;      /* in iteration 0 it stands for that field, which is null then */
     const char *doc;
 };
 
@@ -140,7 +141,8 @@ struct step_in {
     struct value item;          /* foreach: the item */
     int64_t index;              /* foreach: its index, else -1 */
     uint32_t iteration;
-    int64_t timeout_us; /* of this attempt, 0 for none */
+    struct value previous; /* the node's body of the iteration before */
+    int64_t timeout_us;    /* of this attempt, 0 for none */
     uint64_t max_output_bytes;
     struct arena *arena; /* lives as long as the attempt */
 };
@@ -169,6 +171,11 @@ struct step_port_ops {
      * a service). Never to be put into anything that is told to the port. ERR_NOT_FOUND says how
      * to set it. */
     enum err (*secret)(struct step_port *p, struct str name, struct str *out, struct error *e);
+    /* What was said in this execution before the step was scheduled: a list of {request, answer},
+     * oldest first, of calls whose steps had completed by then; at most the last at_most (0: all),
+     * only those of agent (empty: of all). The same for every attempt. In in->arena. */
+    enum err (*history)(struct step_port *p, struct str agent, uint32_t at_most, struct value *out,
+                        struct error *e);
 };
 
 struct step_port {
@@ -179,6 +186,7 @@ struct step_port {
     struct str base_dir; /* absolute folder of the workflow file: all relative paths start here */
     struct io_launcher *launcher; /* starts processes; see io/launcher.h */
     struct net_client *net;       /* sends requests; see net/net.h */
+    struct value settings;        /* of this host: map of texts such as OPENAI_BASE_URL, or null */
 };
 
 /* The table of kinds is an argument everywhere, so that tests pass their own. */

@@ -221,6 +221,7 @@ static const struct step_port_ops port_ops = {
     .process = port_process,
     .child = child_begin,
     .secret = port_secret,
+    .history = port_history,
 };
 
 /* An attempt's time runs from its start: waiting for a slot is not counted. */
@@ -253,7 +254,8 @@ static void begin(struct port *p) {
                                  .in = flight_in(p->flight),
                                  .base_dir = r->folder,
                                  .launcher = h->launcher,
-                                 .net = h->options.net};
+                                 .net = h->options.net,
+                                 .settings = h->options.settings};
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
     if (p->stop && !p->child_failed) {
