@@ -23,7 +23,7 @@
 
 #define NODE_TEST_GROUPS(row)                                                                  \
     row(every_kind) row(plain_kinds) row(condition) row(end) row(agent) row(offline) row(http) \
-        CODE_GROUP(row)
+        row(question) CODE_GROUP(row)
 
 #define NODE_TEST_GROUP(name) int name##_tests(void);
 NODE_TEST_GROUPS(NODE_TEST_GROUP)

@@ -42,6 +42,7 @@ static size_t group_size(const struct node_kind *k, const char *group) {
 static void check_field(const struct node_kind *k, const struct field *f) {
     bool ok = str_is_name(str_from(f->name)) && !is_common(f->name) && one_line(f->doc) &&
               field_named(k, f->name) == f && (!f->needs || field_named(k, f->needs)) &&
+              (!f->first_for || field_named(k, f->first_for)) &&
               (!f->one_of || group_size(k, f->one_of) > 1) && !(f->one_of && f->required) &&
               (!f->choices || (f->type == FIELD_LITERAL && f->literal == LITERAL_TEXT)) &&
               (!f->secret_ok || k->start);
