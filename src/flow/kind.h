@@ -1,9 +1,8 @@
 /* What a node kind is: a constant descriptor with its fields, handles and 2-6 functions.
  *
  * One file per kind in src/node, one row in src/node/kinds.def. Everything about a kind follows
- * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. No other place
- * switches over kinds. A NULL function means the default. Inputs are immutable; done or fail is
- * called exactly once, never from inside start (the host asserts both).
+ * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. A NULL function
+ * means the default. done or fail is called exactly once, never from inside start (asserted).
  */
 #ifndef CAIRN_FLOW_KIND_H
 #define CAIRN_FLOW_KIND_H
@@ -171,11 +170,9 @@ struct step_port_ops {
      * a service). Never to be put into anything that is told to the port. ERR_NOT_FOUND says how
      * to set it. */
     enum err (*secret)(struct step_port *p, struct str name, struct str *out, struct error *e);
-    /* What was said in this execution before the step was scheduled: a list of {request, answer},
-     * oldest first, of calls whose steps had completed by then; at most the last at_most (0: all),
-     * only those of agent (empty: of all). The same for every attempt. In in->arena. */
-    enum err (*history)(struct step_port *p, struct str agent, uint32_t at_most, struct value *out,
-                        struct error *e);
+    /* Calls of steps that had completed when this one was scheduled: the last at_most (0: all) of
+     * agent (empty: all), a list of {request, answer}, oldest first, in in->arena. Or ERR_NOMEM. */
+    enum err (*history)(struct step_port *p, struct str agent, uint32_t at_most, struct value *out);
 };
 
 struct step_port {

@@ -42,8 +42,7 @@ static void add(struct value_builder *list, const struct call *c) {
     }
 }
 
-enum err port_history(struct step_port *sp, struct str agent, uint32_t at_most, struct value *out,
-                      struct error *e) {
+enum err port_history(struct step_port *sp, struct str agent, uint32_t at_most, struct value *out) {
     struct port *p = (struct port *)(void *)sp;
     struct engine *g = p->run->engine;
     const struct track *mine = g ? engine_track_find(g, p->step) : NULL;
@@ -59,5 +58,5 @@ enum err port_history(struct step_port *sp, struct str agent, uint32_t at_most, 
         }
     }
     *out = value_list_done(&list);
-    return list.ok ? OK : error_nomem(e);
+    return list.ok ? OK : ERR_NOMEM;
 }

@@ -35,9 +35,8 @@ enum err node_memory_read(struct step_port *port, const struct plan_agent *agent
     }
     struct str whose = agent->keep == MEMORY_OWN ? agent->name : STR("");
     uint32_t at_most = agent->at_most / 2 + agent->at_most % 2; /* a call is two messages */
-    enum err err = port->ops->history(port, whose, at_most, &calls, e);
-    if (err) {
-        return err;
+    if (port->ops->history(port, whose, at_most, &calls)) {
+        return error_nomem(e);
     }
     size_t count = value_count(calls);
     struct llm_message *messages = ARENA_ARRAY(a, count * 2 + 1, struct llm_message);

@@ -25,7 +25,7 @@ static const char *heard(const char *step, const char *agent, uint32_t at_most) 
     struct step_port *port = rig_find(step)->port;
     struct value list;
     struct buf b;
-    assert_int_equal(port->ops->history(port, str_from(agent), at_most, &list, NULL), OK);
+    assert_int_equal(port->ops->history(port, str_from(agent), at_most, &list), OK);
     buf_init(&b, 0);
     for (size_t i = 0; i < value_count(list); i++) {
         struct value request = *value_get(list.items[i], STR("request"));

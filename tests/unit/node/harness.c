@@ -182,9 +182,8 @@ static enum err on_secret(struct step_port *p, struct str name, struct str *out,
 }
 
 static enum err on_history(struct step_port *p, struct str agent, uint32_t at_most,
-                           struct value *out, struct error *e) {
+                           struct value *out) {
     struct attempt *a = attempt_of(p);
-    (void)e;
     a->said_of = agent;
     a->said_at_most = at_most;
     *out = a->said;
