@@ -101,6 +101,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .loop = s->loop,
                              .kinds = s->kinds,
                              .net = s->net,
+                             .settings = session_settings(&s->cli->arena),
                              .observer = *observer,
                              .secrets = {NULL, keys_secret},
                              .inbox_poll_ms = INBOX_POLL_MS};

@@ -25,6 +25,8 @@ enum err session_open_loop(struct session *s) MUST_USE;
 enum err session_open_host(struct session *s, const struct host_observer *observer) MUST_USE;
 /* The network that the host hands to its kinds (network.c). */
 enum err session_open_net(struct session *s, struct error *e) MUST_USE;
+/* host_options.settings, in a (services.c). */
+struct value session_settings(struct arena *a);
 void session_close(struct session *s);
 
 /* A file of the user's: below $variable when that is absolute (the XDG base directory rules ignore

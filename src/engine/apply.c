@@ -301,7 +301,7 @@ static enum err apply_retrying(struct engine *g, const struct event *ev, struct 
         return err;
     }
     if (ev->forget) {
-        *(item ? &item->calls_from : &n->calls_from) = track_last_call(g, ev->step);
+        *(item ? &item->calls_from : &n->calls_from) = track_calls_forget(g, ev->step);
     }
     if (item) {
         engine_set_item_status(g, ev->step, STEP_RETRYING);

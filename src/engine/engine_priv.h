@@ -307,7 +307,7 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number);
-uint32_t track_last_call(const struct engine *g, struct step_id step);
+uint32_t track_calls_forget(struct engine *g, struct step_id step);
 /* It waits for what the event says; its attempt failed and another follows. */
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_retry(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

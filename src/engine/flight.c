@@ -90,6 +90,7 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
                              .inputs = g->inputs.v,
                              .index = step.index,
                              .iteration = step.iteration,
+                             .previous = g->nodes[step.node].previous.v,
                              .timeout_us = p->timeout_us,
                              .max_output_bytes = ENGINE_MAX_OUTPUT_BYTES,
                              .arena = &f->arena};
@@ -101,6 +102,9 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
     }
     if (g->inputs.mem) {
         flight_keep(f, g->inputs.mem);
+    }
+    if (g->nodes[step.node].previous.mem) {
+        flight_keep(f, g->nodes[step.node].previous.mem);
     }
     *out = f;
     return OK;
@@ -140,6 +144,18 @@ static const struct value *recorded_value(const struct event *ev, const char *gr
     return map ? value_get(*map, name) : NULL;
 }
 
+/* In the first iteration a field may stand for another; the one not meant is not evaluated. */
+static bool is_passed_over(const struct plan_node *p, const struct field *f, uint32_t iteration) {
+    bool first = iteration == 0;
+    for (size_t i = 0; first && !f->first_for && i < p->kind->field_count; i++) {
+        const char *replaced = p->kind->fields[i].first_for;
+        if (replaced && !strcmp(replaced, f->name) && p->fields[i].type != PVAL_NONE) {
+            return true;
+        }
+    }
+    return f->first_for && !first;
+}
+
 static enum err resolve_values(struct flight *f, struct names *n, const struct event *recorded,
                                struct error *e) {
     const struct plan_node *p = f->in.node;
@@ -153,6 +169,9 @@ static enum err resolve_values(struct flight *f, struct names *n, const struct e
     }
     for (size_t i = 0; i < p->kind->field_count; i++) {
         struct str name = str_from(p->kind->fields[i].name);
+        if (is_passed_over(p, &p->kind->fields[i], f->in.iteration)) {
+            continue;
+        }
         const struct value *known = recorded_value(recorded, "fields", name);
         enum err err = known ? (value_copy(&f->arena, *known, &f->fields[i]) ? OK : error_nomem(e))
                              : pval_eval(&p->fields[i], &n->env, &f->fields[i], e);

@@ -88,11 +88,15 @@ struct engine_usage {
 struct engine_usage engine_usage(const struct engine *g);
 uint32_t engine_track_count(const struct engine *g);
 const struct track *engine_track(const struct engine *g, uint32_t i);
+/* That of a step which is current and was begun, or NULL. */
+const struct track *engine_track_find(const struct engine *g, struct step_id step);
 
 /* Calls inside steps, in order: the conversation. */
 struct call {
     struct step_id step;
+    uint32_t track; /* of its step */
     uint32_t number, attempt;
+    bool forgotten; /* its step asked anew in a later attempt */
     wall_us begun, done;
     struct value request, answer;
     uint64_t seq;

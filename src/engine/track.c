@@ -117,7 +117,17 @@ const struct track *engine_track(const struct engine *g, uint32_t i) {
     return &g->track[i].t;
 }
 
+const struct track *engine_track_find(const struct engine *g, struct step_id step) {
+    const struct track_slot *s = step_current(g, step) ? track_of(g, step) : NULL;
+    return s ? &s->t : NULL;
+}
+
 enum err track_call_begun(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *of = track_of(g, ev->step);
+    if (!of) {
+        return error_set(e, ERR_CORRUPT, "event %llu is a call of a step that was not begun",
+                         (unsigned long long)ev->seq);
+    }
     if (g->call_count == g->call_cap) {
         uint32_t cap = g->call_cap ? g->call_cap * 2 : 16;
         struct call_slot *more = realloc(g->calls, cap * sizeof *more);
@@ -127,17 +137,15 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
         g->calls = more;
         g->call_cap = cap;
     }
-    struct track_slot *t = track_of(g, ev->step);
     struct call_slot *s = &g->calls[g->call_count++];
     *s = (struct call_slot){.c = {.step = ev->step,
+                                  .track = (uint32_t)(of - g->track),
                                   .number = (uint32_t)ev->call,
                                   .attempt = (uint32_t)ev->attempt,
                                   .begun = ev->at,
                                   .seq = ev->seq},
-                            .before = t ? t->last_call : 0};
-    if (t) {
-        t->last_call = g->call_count;
-    }
+                            .before = of->last_call};
+    of->last_call = g->call_count;
     enum err err = held_set(&s->request, ev->body, e);
     s->c.request = s->request.v;
     return err;
@@ -153,11 +161,13 @@ static struct call_slot *find_call(struct engine *g, struct step_id step, uint64
     return at ? &g->calls[at - 1] : NULL;
 }
 
-uint32_t track_last_call(const struct engine *g, struct step_id step) {
+uint32_t track_calls_forget(struct engine *g, struct step_id step) {
     const struct track_slot *t = track_of(g, step);
     uint32_t last = 0;
     for (uint32_t at = t ? t->last_call : 0; at; at = g->calls[at - 1].before) {
-        last = g->calls[at - 1].c.number > last ? g->calls[at - 1].c.number : last;
+        struct call *c = &g->calls[at - 1].c;
+        last = c->number > last ? c->number : last;
+        c->forgotten = true;
     }
     return last;
 }

@@ -6,27 +6,32 @@
  */
 #include "flow/flow_priv.h"
 
-static const char *const agent_keys[] = {"service", "model",   "system",       "base_url", "memory",
-                                         "params",  "replies", "replies_file", "default",  NULL};
+static const char *const agent_keys[] = {"service",      "model",   "system", "base_url",
+                                         "api_key",      "memory",  "params", "replies",
+                                         "replies_file", "default", NULL};
 static const int64_t at_most_range[2] = {1, 1000000};
 
-static void read_memory(struct unit *u, const struct yaml_node *n) {
+/* Without a memory an agent sees the prompt alone, with one its own messages if it says no more. */
+static void read_memory(struct unit *u, const struct yaml_node *n, struct plan_agent *agent) {
     static const char *const keys[] = {"keep", "at_most", NULL};
     static const char *const keep[] = {"all", "own", "none", NULL};
+    static const enum memory_keep kept[] = {MEMORY_ALL, MEMORY_OWN, MEMORY_NONE};
     if (!flow_map_get(u, n, "memory")) {
         return;
     }
     flow_keys_check(u, n, "memory", keys, NULL);
     const struct yaml_node *what = yaml_get(n, STR("keep"));
     const struct yaml_node *count = yaml_get(n, STR("at_most"));
-    int word;
-    int64_t number;
+    int word = 1; /* own */
+    int64_t number = 0;
     if (what) {
         flow_word_get(u, what, "keep", keep, &word);
     }
     if (count) {
         flow_int_get(u, count, "at_most", at_most_range, &number);
     }
+    agent->keep = kept[word];
+    agent->at_most = (uint32_t)number;
 }
 
 /* The parsed file as a value; false (reported) when it cannot be read. */
@@ -74,15 +79,22 @@ static void read_agent(struct unit *u, const struct yaml_node *n, struct plan_ag
     struct {
         const char *key;
         struct str *out;
-    } texts[] = {{"service", &agent->service},
-                 {"model", &agent->model},
-                 {"system", &agent->system},
-                 {"base_url", &agent->base_url}};
+        const struct tmpl **template;
+    } texts[] = {
+        {"service", &agent->texts[AGENT_SERVICE], &agent->templates[AGENT_SERVICE]},
+        {"model", &agent->texts[AGENT_MODEL], &agent->templates[AGENT_MODEL]},
+        {"system", &agent->texts[AGENT_SYSTEM], &agent->templates[AGENT_SYSTEM]},
+        {"base_url", &agent->texts[AGENT_BASE_URL], &agent->templates[AGENT_BASE_URL]},
+        {"api_key", &agent->api_key, NULL},
+    };
     flow_keys_check(u, n, "an agent", agent_keys, NULL);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const struct yaml_node *value = yaml_get(n, str_from(texts[i].key));
         if (value && flow_text_get(u, value, texts[i].key, texts[i].out)) {
             *texts[i].out = flow_keep_str(u->s, *texts[i].out);
+            if (texts[i].template) {
+                flow_agent_text_compile(u, value, texts[i].key, texts[i].out, texts[i].template);
+            }
         }
     }
     if (!yaml_get(n, STR("service"))) {
@@ -93,7 +105,7 @@ static void read_agent(struct unit *u, const struct yaml_node *n, struct plan_ag
     }
     const struct yaml_node *memory = yaml_get(n, STR("memory"));
     if (memory) {
-        read_memory(u, memory);
+        read_memory(u, memory, agent);
     }
     const struct yaml_node *params = yaml_get(n, STR("params"));
     if (params) {
@@ -119,7 +131,10 @@ bool flow_agents_read(struct unit *u) {
             continue;
         }
         struct plan_agent *agent = &agents[count++];
-        *agent = (struct plan_agent){.name = flow_keep_str(u->s, key->text), .mark = key->mark};
+        *agent = (struct plan_agent){.name = flow_keep_str(u->s, key->text),
+                                     .inputs = u->plan->inputs,
+                                     .input_count = u->plan->input_count,
+                                     .mark = key->mark};
         if (flow_map_get(u, value, agent->name.ptr ? agent->name.ptr : "")) {
             read_agent(u, value, agent);
         }

@@ -199,8 +199,11 @@ bool flow_unit_init(struct unit *u, struct session *s, struct plan *plan, struct
 /* Reads the file of u (mark: who asks for it) and compiles what is in it. */
 bool flow_unit_compile(struct unit *u, struct mark mark);
 bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree);
-bool flow_top_read(struct unit *u);                     /* top.c */
-bool flow_agents_read(struct unit *u);                  /* agents.c */
+bool flow_top_read(struct unit *u);    /* top.c */
+bool flow_agents_read(struct unit *u); /* agents.c */
+/* agent_text.c: text as written becomes a template over the inputs if there is a {{ in it. */
+void flow_agent_text_compile(struct unit *u, const struct yaml_node *n, const char *key,
+                             struct str *text, const struct tmpl **out);
 bool flow_nodes_open(struct unit *u);                   /* nodes.c */
 bool flow_common_read(struct unit *u, struct draft *d); /* common.c */
 bool flow_fields_read(struct unit *u, struct draft *d); /* fields.c */
@@ -310,5 +313,7 @@ bool flow_pval_compile(struct scope *scope, const struct yaml_node *n, enum leaf
                        struct pval *out);
 bool flow_expression_compile(struct scope *scope, const struct yaml_node *n,
                              const struct expr **out);
+/* Gives findings from number `from` on, in the text of block scalar n, the columns of the file. */
+void flow_columns_shift(struct diag *d, uint32_t from, const struct yaml_node *n);
 
 #endif

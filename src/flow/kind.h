@@ -1,9 +1,8 @@
 /* What a node kind is: a constant descriptor with its fields, handles and 2-6 functions.
  *
  * One file per kind in src/node, one row in src/node/kinds.def. Everything about a kind follows
- * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. No other place
- * switches over kinds. A NULL function means the default. Inputs are immutable; done or fail is
- * called exactly once, never from inside start (the host asserts both).
+ * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. A NULL function
+ * means the default. done or fail is called exactly once, never from inside start (asserted).
  */
 #ifndef CAIRN_FLOW_KIND_H
 #define CAIRN_FLOW_KIND_H
@@ -50,6 +49,7 @@ struct field {
     const char *const *choices; /* FIELD_LITERAL text: allowed words, NULL-terminated */
     const char *one_of;         /* exactly one field of the same group must be given */
     const char *needs;          /* another field that must be given too */
+    const char *first_for;      /* in iteration 0 it stands for that field, which is null then */
     const char *doc;
 };
 
@@ -140,7 +140,8 @@ struct step_in {
     struct value item;          /* foreach: the item */
     int64_t index;              /* foreach: its index, else -1 */
     uint32_t iteration;
-    int64_t timeout_us; /* of this attempt, 0 for none */
+    struct value previous; /* the node's body of the iteration before */
+    int64_t timeout_us;    /* of this attempt, 0 for none */
     uint64_t max_output_bytes;
     struct arena *arena; /* lives as long as the attempt */
 };
@@ -169,6 +170,9 @@ struct step_port_ops {
      * a service). Never to be put into anything that is told to the port. ERR_NOT_FOUND says how
      * to set it. */
     enum err (*secret)(struct step_port *p, struct str name, struct str *out, struct error *e);
+    /* Calls of steps that had completed when this one was scheduled: the last at_most (0: all) of
+     * agent (empty: all), a list of {request, answer}, oldest first, in in->arena. Or ERR_NOMEM. */
+    enum err (*history)(struct step_port *p, struct str agent, uint32_t at_most, struct value *out);
 };
 
 struct step_port {
@@ -180,6 +184,7 @@ struct step_port {
     const char *const *allow_paths; /* folders files may lie in besides, NULL-terminated, or NULL */
     struct io_launcher *launcher;   /* starts processes; see io/launcher.h */
     struct net_client *net;         /* sends requests; see net/net.h */
+    struct value settings; /* of this host: map of texts such as OPENAI_BASE_URL, or null */
 };
 
 /* The table of kinds is an argument everywhere, so that tests pass their own. */

@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "expr/expr.h"
+#include "flow/agent.h"
 #include "flow/kind.h"
 #include "flow/plan_parts.h"
 #include "flow/pval.h"
@@ -112,12 +113,6 @@ struct plan_input {
 struct plan_var {
     struct str name;
     struct pval initial; /* reads inputs and env only */
-};
-
-struct plan_agent {
-    struct str name, service, model, system, base_url;
-    struct value settings; /* the whole map as written: replies, memory, params */
-    struct mark mark;
 };
 
 struct plan_file {   /* all the workflow is made of, for the hash and the store */

@@ -6,7 +6,7 @@
 #include "flow/flow_priv.h"
 
 /* Findings in a block scalar: the text has lost its indentation, the columns get it back. */
-static void shift_columns(struct diag *d, uint32_t from, const struct yaml_node *n) {
+void flow_columns_shift(struct diag *d, uint32_t from, const struct yaml_node *n) {
     uint32_t indent = n->block && n->content.column ? n->content.column - 1 : 0;
     for (uint32_t i = from; indent && i < d->count; i++) {
         if (d->items[i].mark.line > n->content.line) {
@@ -19,7 +19,7 @@ static void shift_columns(struct diag *d, uint32_t from, const struct yaml_node 
 static bool understood(struct scope *scope, const struct yaml_node *n, enum err err,
                        uint32_t items_before) {
     struct session *s = scope->u->s;
-    shift_columns(s->diag, items_before, n);
+    flow_columns_shift(s->diag, items_before, n);
     if (err && err != ERR_INVALID) {
         s->nomem |= err == ERR_NOMEM;
         if (!s->nomem && s->diag->count == items_before) {

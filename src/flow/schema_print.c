@@ -35,6 +35,7 @@ static const char defs_common[] =
     "\"not\":{\"required\":[\"replies\",\"replies_file\"]},\"properties\":{"
     "\"service\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
     "\"system\":{\"type\":\"string\"},\"base_url\":{\"type\":\"string\"},"
+    "\"api_key\":{\"type\":\"string\"},"
     "\"memory\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
     "\"keep\":{\"enum\":[\"all\",\"own\",\"none\"]},"
     "\"at_most\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}}},"

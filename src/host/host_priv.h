@@ -236,6 +236,11 @@ bool child_after_start(struct port *p);
 enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
                          struct error *e) MUST_USE;
 
+/* ---- history.c ---- */
+/* step_port_ops.history */
+enum err port_history(struct step_port *sp, struct str agent, uint32_t at_most, struct value *out)
+    MUST_USE;
+
 /* ---- timers.c ---- */
 enum err timer_add(struct host *h, const struct timer *t, struct error *e) MUST_USE;
 void timers_due(struct host *h);

@@ -232,6 +232,7 @@ static const struct step_port_ops port_ops = {
     .process = port_process,
     .child = child_begin,
     .secret = port_secret,
+    .history = port_history,
 };
 
 /* An attempt's time runs from its start: waiting for a slot is not counted. */
@@ -278,7 +279,8 @@ static void begin(struct port *p) {
                                  .base_dir = r->folder,
                                  .allow_paths = h->options.allow_paths,
                                  .launcher = h->launcher,
-                                 .net = h->options.net};
+                                 .net = h->options.net,
+                                 .settings = h->options.settings};
     struct error why;
     if (secrets_begin(p, &why)) {
         refuse(p, &why);

@@ -26,10 +26,16 @@ static const char *const later[] = {
 #undef LATER
 };
 
+const struct llm_service *const *llm_services(size_t *out_count) {
+    *out_count = ARRAY_LEN(services);
+    return services;
+}
+
 static enum err refuse_later(const struct llm_agent *agent, struct error *e) {
     return error_set(e, ERR_UNSUPPORTED,
                      "the service \"%.*s\" is not available in this version of cairn; it has "
-                     "\"offline\", which answers from \"replies\" without a network",
+                     "\"offline\", which answers from \"replies\" without a network, and "
+                     "\"openai_compatible\"",
                      STR_ARG(agent->service));
 }
 

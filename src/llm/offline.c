@@ -291,7 +291,7 @@ static void due(void *ctx) {
     struct llm_call *call = ctx;
     const struct llm_request *r = call->request;
     struct llm_listener l = call->listener;
-    struct llm_reply reply = {.model = r->agent->model.len ? r->agent->model : STR("offline")};
+    struct llm_reply reply = {.model = STR("offline")};
     struct error why = {0};
     struct buf b;
     buf_init(&b, 0);
@@ -300,6 +300,7 @@ static void due(void *ctx) {
     if (err) {
         reply.failure = &why;
     } else {
+        reply.usage.known = true;
         reply.usage.input_tokens = count_words(r->agent->system) + count_words(r->prompt);
         reply.usage.output_tokens = count_words(reply.text);
         l.chunk(l.ctx, reply.text);

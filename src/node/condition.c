@@ -36,7 +36,7 @@ static const struct field fields[FIELDS] = {
                   .type = FIELD_TEMPLATE,
                   .needs = "agent",
                   .doc = "asked of the agent, whose answer must begin with yes or no (or true or "
-                         "false): leaves by true or by false"},
+                         "false), or be JSON that says so: leaves by true or by false"},
 };
 
 static void check_cases(struct node_check *c) {
@@ -122,31 +122,57 @@ static bool begins_with(struct str text, const char *word) {
     return next < 'a' || next > 'z';
 }
 
-static void tell(struct step_port *port, struct str text, struct value meta) {
-    struct str answer = str_trim(text);
-    bool yes = begins_with(answer, "yes") || begins_with(answer, "true");
-    if (yes || begins_with(answer, "no") || begins_with(answer, "false")) {
-        struct step_result result = {.meta = meta};
-        decide(yes, &result);
+/* 1 yes, 0 no, -1 neither. Models like to set the word in bold or quotes. */
+static int read_words(struct str text) {
+    while (text.len && strchr(" \t\r\n*_`\"'", text.ptr[0])) {
+        text = str_sub(text, 1, text.len);
+    }
+    if (begins_with(text, "yes") || begins_with(text, "true")) {
+        return 1;
+    }
+    return begins_with(text, "no") || begins_with(text, "false") ? 0 : -1;
+}
+
+/* JSON: a bool, or a map whose only value is the answer. */
+static int read_answer(struct str text, struct arena *a) {
+    struct value v;
+    struct error ignored;
+    int words = read_words(text);
+    if (words >= 0 || node_answer_parse(text, a, &v, &ignored)) {
+        return words;
+    }
+    if (v.type == VALUE_MAP && value_count(v) == 1) {
+        v = v.pairs[0].val;
+    }
+    if (v.type == VALUE_BOOL) {
+        return v.boolean;
+    }
+    return v.type == VALUE_TEXT ? read_words(value_str(v)) : -1;
+}
+
+static void tell(struct step_port *port, const struct node_answer *answer) {
+    int decision = read_answer(answer->text, port->in->arena);
+    if (decision >= 0) {
+        struct step_result result = {.meta = answer->meta};
+        decide(decision, &result);
         port->ops->done(port, &result);
         return;
     }
     char message[300];
     struct buf shown;
     buf_init(&shown, 0);
-    value_print_short(value_text(answer), 120, &shown);
+    value_print_short(value_text(str_trim(answer->text)), 120, &shown);
     int len = snprintf(message, sizeof message, "the agent answered neither yes nor no but %.*s",
                        STR_ARG(buf_str(&shown)));
-    struct step_failure f = {.class = FAILURE_TRANSIENT,
-                             .type = STR("answer"),
-                             .message = {message, (size_t)len},
-                             .meta = meta};
-    port->ops->fail(port, &f);
+    node_question_refuse(port, answer, FAILURE_TRANSIENT, STR("answer"),
+                         (struct str){message, (size_t)len});
     buf_fini(&shown);
 }
 
 static void start(const struct step_in *in, struct step_port *port) {
-    node_model_ask(port, in->node->data, value_str(in->fields[QUESTION]), tell);
+    struct node_question q = {.prompt = value_str(in->fields[QUESTION]),
+                              .form = STR("Answer with yes or no, and with nothing else.")};
+    node_question_ask(port, in->node->data, &q, tell);
 }
 
 static const char *const handles[] = {"true", "false", NULL};
@@ -165,5 +191,5 @@ const struct node_kind node_condition = {
     .check = check,
     .eval = eval,
     .start = start,
-    .cancel = node_model_cancel,
+    .cancel = node_question_cancel,
 };

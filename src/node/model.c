@@ -1,147 +1,143 @@
-/* One question to an agent: checked when the workflow is compiled, asked through the agent's
- * service, recorded as a call (request and answer) of the step.
+/* The agent of a node: checked when the workflow is compiled, made ready for one question from the
+ * inputs of the execution alone.
  *
- * Never here: what becomes of the answer. That is the kind's own.
+ * When an input chooses the service, the settings must be right for every service there is, and
+ * what only one of them requires is asked for when that one is chosen.
  */
 #include "flow/plan.h"
 #include "node/node_priv.h"
 
 struct node_model {
-    struct llm_agent agent;
-    const struct llm_service *service;
-    const void *setup;
+    const struct plan_agent *plan;
+    struct llm_agent agent;            /* texts that are templates are left out */
+    const struct llm_service *service; /* NULL: an input chooses it */
+    const void **setups;               /* of the agent's settings, by number of the service */
 };
 
-/* One question under way, in the attempt's arena. */
-struct asking {
-    const struct node_model *model;
-    struct llm_request request;
-    struct llm_call *call;
-    uint32_t number; /* of the recorded call */
-    void (*then)(struct step_port *port, struct str text, struct value meta);
-};
+const struct plan_agent *node_model_agent(const struct node_model *m) { return m->plan; }
 
 /* ---- compile time ---- */
 
-static void refuse(struct node_check *c, int agent, const struct error *e) {
+static void refuse(struct node_check *c, int agent, const struct llm_service *as,
+                   const struct error *e) {
     const struct plan_agent *a = check_agent_get(c, agent);
-    check_agent_error(c, agent, e->code == ERR_UNSUPPORTED ? "unsupported" : "bad_agent",
-                      "agent \"%.*s\": %s", STR_ARG(a->name), e->message);
+    const char *code = e->code == ERR_UNSUPPORTED ? "unsupported" : "bad_agent";
+    if (as) {
+        check_agent_error(c, agent, code, "agent \"%.*s\", if its service is %s: %s",
+                          STR_ARG(a->name), as->name, e->message);
+    } else {
+        check_agent_error(c, agent, code, "agent \"%.*s\": %s", STR_ARG(a->name), e->message);
+    }
+}
+
+static struct str fixed_text(const struct plan_agent *a, enum agent_text which) {
+    return a->templates[which] ? STR("") : a->texts[which];
+}
+
+static void describe(struct node_model *m, const struct plan_agent *a) {
+    m->plan = a;
+    m->agent = (struct llm_agent){.name = a->name,
+                                  .service = fixed_text(a, AGENT_SERVICE),
+                                  .model = fixed_text(a, AGENT_MODEL),
+                                  .system = fixed_text(a, AGENT_SYSTEM),
+                                  .base_url = fixed_text(a, AGENT_BASE_URL),
+                                  .api_key = a->api_key,
+                                  .settings = a->settings,
+                                  .perhaps = a->templates[AGENT_SERVICE] != NULL};
+}
+
+/* Every service that may be meant reads the settings. */
+static bool read_settings(struct node_check *c, int index, struct node_model *m) {
+    size_t count;
+    const struct llm_service *const *services = llm_services(&count);
+    struct llm_agent agent = m->agent;
+    agent.perhaps |= m->plan->templates[AGENT_MODEL] != NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct error e = {0};
+        bool meant = !m->service || m->service == services[i];
+        if (meant && services[i]->check(&agent, check_arena(c), &m->setups[i], &e)) {
+            refuse(c, index, m->service ? NULL : services[i], &e);
+            return false;
+        }
+    }
+    return true;
 }
 
 const struct node_model *node_model_check(struct node_check *c, const char *field) {
     int index = check_agent(c, field);
     const struct plan_agent *a = check_agent_get(c, index);
-    if (!a || !a->service.len || value_is_null(a->settings)) {
+    if (!a || !a->texts[AGENT_SERVICE].len || value_is_null(a->settings)) {
         return NULL; /* reported */
     }
+    size_t count;
+    llm_services(&count);
     struct node_model *m = ARENA_NEW(check_arena(c), struct node_model);
-    if (!m) {
+    const void **setups = ARENA_ARRAY(check_arena(c), count, const void *);
+    if (!m || !setups) {
         check_error(c, field, "no_memory", "out of memory");
         return NULL;
     }
-    m->agent = (struct llm_agent){.name = a->name,
-                                  .service = a->service,
-                                  .model = a->model,
-                                  .system = a->system,
-                                  .base_url = a->base_url,
-                                  .settings = a->settings};
+    m->setups = setups;
+    describe(m, a);
     struct error e = {0};
-    enum err err = llm_service_find(&m->agent, &m->service, &e);
-    err = err ? err : m->service->check(&m->agent, check_arena(c), &m->setup, &e);
-    if (err) {
-        refuse(c, index, &e);
+    if (!m->agent.perhaps && llm_service_find(&m->agent, &m->service, &e)) {
+        refuse(c, index, NULL, &e);
         return NULL;
     }
-    return m;
+    return read_settings(c, index, m) ? m : NULL;
 }
 
-/* ---- asking ---- */
-
-static struct value usage_value(struct arena *a, const struct llm_usage *u) {
-    struct value_builder b;
-    value_builder_init(&b, a);
-    value_map_add(&b, STR("inputTokens"), value_int((int64_t)u->input_tokens));
-    value_map_add(&b, STR("outputTokens"), value_int((int64_t)u->output_tokens));
-    value_map_add(&b, STR("llmCalls"), value_int(1));
-    return value_map_done(&b);
-}
-
-static struct value request_value(struct arena *a, const struct llm_request *r) {
-    struct value_builder b;
-    value_builder_init(&b, a);
-    value_map_add(&b, STR("role"), value_text(STR("user")));
-    value_map_add(&b, STR("content"), value_text(r->prompt));
-    value_map_add(&b, STR("agent"), value_text(r->agent->name));
-    value_map_add(&b, STR("service"), value_text(r->agent->service));
-    if (r->agent->model.len) {
-        value_map_add(&b, STR("model"), value_text(r->agent->model));
-    }
-    if (r->agent->system.len) {
-        value_map_add(&b, STR("system"), value_text(r->agent->system));
-    }
-    return value_map_done(&b);
-}
-
-static struct value answer_value(struct arena *a, const struct llm_reply *reply) {
-    struct value_builder b;
-    value_builder_init(&b, a);
-    value_map_add(&b, STR("role"), value_text(STR("assistant")));
-    value_map_add(&b, STR("content"), value_text(reply->text));
-    value_map_add(&b, STR("model"), value_text(reply->model));
-    value_map_add(&b, STR("usage"), usage_value(a, &reply->usage));
-    return value_map_done(&b);
-}
-
-static struct value meta_value(struct arena *a, const struct asking *q,
-                               const struct llm_reply *reply) {
-    struct value_builder b;
-    value_builder_init(&b, a);
-    value_map_add(&b, STR("agent"), value_text(q->model->agent.name));
-    value_map_add(&b, STR("service"), value_text(q->model->agent.service));
-    value_map_add(&b, STR("model"), value_text(reply->model));
-    value_map_add(&b, STR("usage"), usage_value(a, &reply->usage));
-    return value_map_done(&b);
-}
-
-static void on_chunk(void *ctx, struct str text) {
-    struct step_port *port = ctx;
-    port->ops->chunk(port, text);
-}
-
-static void on_done(void *ctx, const struct llm_reply *reply) {
-    struct step_port *port = ctx;
-    const struct asking *q = port->kind_data;
-    struct arena *a = port->in->arena;
-    if (reply->failure) {
-        node_fail(port, reply->failure);
+void node_model_check_params(struct node_check *c, const struct node_model *m, const char *field) {
+    struct value params = check_literal(c, field);
+    size_t count;
+    const struct llm_service *const *services = llm_services(&count);
+    if (!m || value_is_null(params)) {
         return;
     }
-    port->ops->call_done(port, q->number, answer_value(a, reply));
-    q->then(port, reply->text, meta_value(a, q, reply));
+    if (params.type != VALUE_MAP) {
+        check_error(c, field, "bad_type", "\"%s\" must be a map, such as {temperature: 0.2}",
+                    field);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct error e = {0};
+        bool meant = !m->service || m->service == services[i];
+        if (meant && services[i]->check_params && services[i]->check_params(params, &e)) {
+            check_error(c, field, "bad_value", "%s", e.message);
+            return;
+        }
+    }
 }
 
-void node_model_ask(struct step_port *port, const struct node_model *m, struct str prompt,
-                    void (*then)(struct step_port *port, struct str text, struct value meta)) {
-    const struct step_in *in = port->in;
-    struct asking *q = ARENA_NEW(in->arena, struct asking);
-    ASSERT(q); /* as in node_defer: without it no answer could ever be given */
-    *q = (struct asking){.model = m,
-                         .then = then,
-                         .request = {.agent = &m->agent,
-                                     .setup = m->setup,
-                                     .prompt = prompt,
-                                     .index = in->index,
-                                     .iteration = in->iteration,
-                                     .attempt = in->attempt}};
-    struct llm_listener listener = {.ctx = port, .chunk = on_chunk, .done = on_done};
-    port->kind_data = q;
-    struct value answer;
-    q->number = port->ops->call_begin(port, request_value(in->arena, &q->request), &answer);
-    q->call = m->service->start(&q->request, port->loop, &listener);
+/* ---- in an execution ---- */
+
+static enum err resolve_texts(const struct node_model *m, const struct step_in *in,
+                              struct llm_agent *agent, struct error *e) {
+    struct str *const texts[AGENT_TEXTS] = {[AGENT_SERVICE] = &agent->service,
+                                            [AGENT_MODEL] = &agent->model,
+                                            [AGENT_SYSTEM] = &agent->system,
+                                            [AGENT_BASE_URL] = &agent->base_url};
+    for (int i = 0; i < AGENT_TEXTS; i++) {
+        enum err err =
+            plan_agent_text(m->plan, (enum agent_text)i, in->inputs, in->arena, texts[i], e);
+        if (err) {
+            return err;
+        }
+    }
+    return OK;
 }
 
-void node_model_cancel(struct step_port *port) {
-    struct asking *q = port->kind_data;
-    q->model->service->cancel(q->call);
+enum err node_model_resolve(const struct node_model *m, const struct step_in *in,
+                            struct node_agent *out, struct error *e) {
+    size_t count;
+    const struct llm_service *const *services = llm_services(&count);
+    *out = (struct node_agent){.agent = m->agent, .service = m->service};
+    enum err err = resolve_texts(m, in, &out->agent, e);
+    if (!err && !out->service) {
+        err = llm_service_find(&out->agent, &out->service, e);
+    }
+    for (size_t i = 0; !err && i < count; i++) {
+        out->setup = services[i] == out->service ? m->setups[i] : out->setup;
+    }
+    return err ? error_wrap(e, err, "agent \"%.*s\"", STR_ARG(m->agent.name)) : OK;
 }

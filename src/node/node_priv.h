@@ -46,18 +46,73 @@ struct schema;
 enum err node_fit(const struct schema *schema, struct value v, const char *what, struct arena *a,
                   struct error *e) MUST_USE;
 
-/* ---- model.c: one question to an agent, recorded as a call of the step ---- */
+/* ---- model.c: what a node knows of its agent; the data of the node, or a part of it ---- */
 
-struct node_model; /* what a node knows of its agent; the data of the node */
+struct node_model;
+struct plan_agent;
 
 /* Checks the agent named by a literal field, its service and settings; reports. NULL then. */
 const struct node_model *node_model_check(struct node_check *c, const char *field);
-/* Asks. A failure is told to the port; otherwise then(port, text, meta) is called once, from a
- * later turn, and must call done or fail. meta: agent, service, model, usage. */
-void node_model_ask(struct step_port *port, const struct node_model *m, struct str prompt,
-                    void (*then)(struct step_port *port, struct str text, struct value meta));
+/* Checks params of the node's own, as far as they are known when compiling. */
+void node_model_check_params(struct node_check *c, const struct node_model *m, const char *field);
+const struct plan_agent *node_model_agent(const struct node_model *m);
+
+/* An agent as it is in one execution. */
+struct node_agent {
+    struct llm_agent agent;
+    const struct llm_service *service;
+    const void *setup;
+};
+/* Purely from the inputs of the execution. */
+enum err node_model_resolve(const struct node_model *m, const struct step_in *in,
+                            struct node_agent *out, struct error *e) MUST_USE;
+
+/* ---- question.c: one question to an agent, recorded as a call of the step ---- */
+
+struct node_question {
+    struct str prompt;
+    struct str form;             /* how the answer must look, for a model, or empty */
+    struct value params;         /* of the node, go before those of the agent; map or null */
+    const struct schema *schema; /* the answer must fit it; NULL: any text */
+    struct value schema_source;
+};
+
+struct node_answer {
+    struct str text;
+    struct value value; /* with a schema: what it checked */
+    struct value meta;  /* agent, service, model, usage */
+};
+
+typedef void node_answer_fn(struct step_port *port, const struct node_answer *answer);
+
+/* Asks. A failure is told to the port; otherwise then is called once, from a later turn, and must
+ * call done or node_question_refuse. What does not fit the schema is asked for once more. */
+void node_question_ask(struct step_port *port, const struct node_model *m,
+                       const struct node_question *q, node_answer_fn *then);
+/* The answer is not what the node can use: a failure of the step, whose next attempt asks anew. */
+void node_question_refuse(struct step_port *port, const struct node_answer *answer,
+                          enum failure_class class, struct str type, struct str message);
 /* For a kind's cancel. */
-void node_model_cancel(struct step_port *port);
+void node_question_cancel(struct step_port *port);
+
+/* ---- memory.c: what was said before, as the agent sees it ---- */
+
+enum err node_memory_read(struct step_port *port, const struct plan_agent *agent,
+                          const struct llm_message **out, size_t *out_count, struct error *e)
+    MUST_USE;
+
+/* ---- answer.c: JSON in the answer of a model ---- */
+
+/* The whole text, or what stands in its first fenced block. */
+enum err node_answer_parse(struct str text, struct arena *a, struct value *out, struct error *e)
+    MUST_USE;
+/* Parses and checks; ERR_INVALID: findings say what does not fit, in a. */
+enum err node_answer_check(struct str text, const struct schema *schema, struct arena *a,
+                           struct value *out, struct str *findings, struct error *e) MUST_USE;
+/* What a model is told about the form of its answer. In a; an empty text without memory. */
+struct str node_answer_form(struct value schema, struct arena *a);
+/* What it is told when the answer did not fit. */
+struct str node_answer_again(struct str findings, struct arena *a);
 
 /* ---- on_timeout.c: for kinds that wait for somebody ---- */
 

@@ -37,3 +37,10 @@ outputs: {sort: sort, again: again}
         "sort": ["shipping", "billing", "other", "at last"],
         "again": ["no: too long", "no: too dull", "yes", "yes"],
     }
+
+
+def test_the_structured_example_runs(cairn, tmp_path):
+    (tmp_path / "w.yaml").write_text(re.search(r"```yaml\n(cairn: 1\nname: classify.*?)```", PAGE, re.S)[1],
+                                     encoding="utf-8")
+    done = cairn("run", str(tmp_path / "w.yaml"), "--json")
+    assert done.json["finalResult"] == {"topic": "billing", "repaired": True}

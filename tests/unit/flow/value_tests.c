@@ -150,11 +150,11 @@ static void agents_and_their_settings(void **state) {
     assert_int_equal(c.plan->agent_count, 2);
     const struct plan_agent *a = &c.plan->agents[0], *b = &c.plan->agents[1];
     assert_str(a->name, "a");
-    assert_str(a->service, "offline");
-    assert_str(a->model, "m");
-    assert_str(a->system, "s");
+    assert_str(a->texts[AGENT_SERVICE], "offline");
+    assert_str(a->texts[AGENT_MODEL], "m");
+    assert_str(a->texts[AGENT_SYSTEM], "s");
     assert_int_equal(value_count(*value_get(a->settings, STR("replies"))), 1);
-    assert_str(b->base_url, "u");
+    assert_str(b->texts[AGENT_BASE_URL], "u");
     assert_int_equal(value_count(*value_get(b->settings, STR("replies"))), 2);
     assert_int_equal(node(&c, "n")->agent, 1);
     assert_int_equal(c.plan->file_count, 2);

@@ -16,6 +16,7 @@ int run_slot_tests(void);
 int run_cancel_tests(void);
 int run_child_tests(void);
 int run_resume_tests(void);
+int run_history_tests(void);
 int run_row_tests(void);
 int run_hostile_tests(void);
 int run_secret_tests(void);

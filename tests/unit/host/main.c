@@ -14,6 +14,7 @@ int main(void) {
     failed += run_cancel_tests();
     failed += run_child_tests();
     failed += run_resume_tests();
+    failed += run_history_tests();
     failed += run_row_tests();
     failed += run_hostile_tests();
     failed += run_secret_tests();

@@ -181,6 +181,15 @@ static enum err on_secret(struct step_port *p, struct str name, struct str *out,
     return OK;
 }
 
+static enum err on_history(struct step_port *p, struct str agent, uint32_t at_most,
+                           struct value *out) {
+    struct attempt *a = attempt_of(p);
+    a->said_of = agent;
+    a->said_at_most = at_most;
+    *out = a->said;
+    return OK;
+}
+
 static const struct step_port_ops ops = {
     .done = on_done,
     .fail = on_fail,
@@ -191,6 +200,7 @@ static const struct step_port_ops ops = {
     .process = on_process,
     .child = on_child,
     .secret = on_secret,
+    .history = on_history,
 };
 
 /* ---- one attempt ---- */

@@ -53,6 +53,9 @@ struct attempt {
     struct value request, answer, child_inputs;
     struct io_timer *child_timer;
     struct str chunks;
+    struct value said;  /* list of {request, answer}: what history tells */
+    struct str said_of; /* of whom it was asked, and at most how much */
+    uint32_t said_at_most;
 };
 
 /* Evaluates the fields of the node with the world's names; index -1 and iteration 0 unless given

@@ -33,7 +33,7 @@ static void the_answer_is_the_body(void **state) {
     assert_true(a.done);
     assert_str(value_str(a.result.body), "Salt it is");
     assert_string_equal(world_json(&w, a.result.meta),
-                        "{\"agent\":\"w\",\"service\":\"offline\",\"model\":\"m1\",\"usage\":"
+                        "{\"agent\":\"w\",\"service\":\"offline\",\"model\":\"offline\",\"usage\":"
                         "{\"inputTokens\":9,\"outputTokens\":3,\"llmCalls\":1}}");
     assert_str(a.chunks, "Salt it is");
     world_close(&w);

@@ -42,8 +42,9 @@ static size_t group_size(const struct node_kind *k, const char *group) {
 static void check_field(const struct node_kind *k, const struct field *f) {
     bool ok =
         str_is_name(str_from(f->name)) && !is_common(f->name) && one_line(f->doc) &&
-        field_named(k, f->name) == f && (!f->needs || field_named(k, f->needs)) &&
-        (!f->one_of || group_size(k, f->one_of) > 1) && !(f->one_of && f->required) &&
+        field_named(k, f->name) == f && (!f->first_for || field_named(k, f->first_for)) &&
+        (!f->needs || field_named(k, f->needs)) && (!f->one_of || group_size(k, f->one_of) > 1) &&
+        !(f->one_of && f->required) &&
         (!f->choices || (f->type == FIELD_LITERAL && f->literal == LITERAL_TEXT)) &&
         (!f->secret_ok || (k->start && (f->type == FIELD_TEMPLATE || f->type == FIELD_STRUCTURE)));
     if (!ok) {

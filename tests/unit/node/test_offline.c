@@ -75,8 +75,8 @@ static void defaults_answer_the_rest(void **state) {
 static void nothing_fits_is_a_failure(void **state) {
     (void)state;
     expect(", replies: [{match: a, reply: b}]", "q", -1, 0,
-           "!none of the agent's 1 rules in \"replies\" fits the prompt \"q\"; a rule without "
-           "\"match\" at the end fits every prompt");
+           "!agent \"w\": none of the agent's 1 rules in \"replies\" fits the prompt \"q\"; a rule "
+           "without \"match\" at the end fits every prompt");
 }
 
 static void without_a_script_it_echoes(void **state) {
