@@ -354,7 +354,8 @@ def test_triage_runs_on_a_real_service_unchanged(cairn, serve):
     server = serve(say("billing"))
     report = str(cairn.folder / "report.md")
     done = cairn("run", os.path.join(TOP, "examples/triage.yaml"), "-i", "service=openai_compatible",
-                 "-i", f"report={report}", "--json", "--quiet", env={"OPENAI_BASE_URL": server.url})
+                 "-i", f"report={report}", "--json", "--quiet", env={"OPENAI_BASE_URL": server.url,
+                                                "CAIRN_ALLOW_PATHS": str(cairn.folder)})
     assert done.json["status"] == "completed"
     assert done.json["finalResult"]["topics"] == {"billing": 200}
     assert len(server.requests) == 400

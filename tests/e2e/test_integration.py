@@ -12,7 +12,6 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 MANIFEST = (TOP / "examples/providers/tickets.yaml").read_text(encoding="utf-8")
-SECRET = "{secret: TICKETS_TOKEN}"
 
 
 class Tracker(BaseHTTPRequestHandler):
@@ -73,8 +72,8 @@ def tracker(cairn):
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    assert SECRET in MANIFEST
-    cairn.write("providers/tickets.yaml", MANIFEST.replace(SECRET, '"{{ config.token }}"'))
+    cairn.env["CAIRN_SECRET_TICKETS_TOKEN"] = "t0ken-of-tickets"
+    cairn.write("providers/tickets.yaml", MANIFEST)
     yield server
     server.shutdown()
     server.server_close()
@@ -82,7 +81,7 @@ def tracker(cairn):
 
 
 def run(cairn, tracker, nodes):
-    nodes = nodes.replace("{api", "{token: t0ken-of-tickets, api: '{{ inputs.api }}'")
+    nodes = nodes.replace("{api", "{api: '{{ inputs.api }}'")
     cairn.flow(f"inputs: {{api: {{default: '{tracker.url}'}}}}\nnodes:\n" + nodes)
     return cairn("run", "flow.yaml", "--json", "-q")
 
