@@ -307,6 +307,7 @@ void io_launcher_close(struct io_launcher *l) {
         process_forget(l->first);
     }
     launcher_stop(l);
+    scratch_home_close(l);
     for (size_t i = 0; i < INHERITED; i++) {
         free(l->env[i].value);
     }

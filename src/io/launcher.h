@@ -5,6 +5,8 @@
  * host ended or was killed) it kills every descendant and ends. The host itself forks once.
  * Every process runs in its own process group with a token in its environment (CAIRN_ATTEMPT) by
  * which strays are told apart; pid and start time are reported before the program is executed.
+ * Every process gains no new privileges, has the limits of its spec, makes files only its user may
+ * read (umask 077), and has no descriptors but 0 to 2 and those that the spec asks for.
  */
 #ifndef CAIRN_IO_LAUNCHER_H
 #define CAIRN_IO_LAUNCHER_H
@@ -21,7 +23,24 @@ struct io_exit {
     int64_t user_us; /* of the main process and the children it waited for */
     int64_t system_us;
     int64_t max_rss_kib;
+    bool stdout_cut; /* keep_running: there was more than max_output_bytes */
 };
+
+/* Limits of a process, which those that it starts inherit. 0 means the default, IO_LIMIT_*; none
+ * is ever above what this program itself is allowed. No process writes a core file. */
+struct io_limits {
+    uint64_t file_bytes;   /* of any file it writes (RLIMIT_FSIZE) */
+    uint64_t processes;    /* of this user together, threads counted, and nothing for root, as the
+                            * kernel has it (RLIMIT_NPROC) */
+    uint64_t open_files;   /* of each process (RLIMIT_NOFILE) */
+    uint64_t memory_bytes; /* private and writable, of each process (RLIMIT_DATA): not its address
+                            * space, of which some programs reserve far more than they use */
+};
+
+#define IO_LIMIT_FILE_BYTES (UINT64_C(64) << 30)
+#define IO_LIMIT_PROCESSES UINT64_C(16384)
+#define IO_LIMIT_OPEN_FILES UINT64_C(16384)
+#define IO_LIMIT_MEMORY_BYTES (UINT64_C(64) << 30)
 
 struct io_process_spec {
     const char *const *argv; /* argv[0] is looked up in PATH of env */
@@ -33,14 +52,17 @@ struct io_process_spec {
     const char *stdin_path_env;
     uint64_t max_output_bytes; /* of stdout, and of result; more: over_limit, and it is killed.
                                 * stderr is cut there with a note */
+    bool keep_running;         /* stdout over the limit is dropped (io_exit.stdout_cut) instead */
     bool want_result;          /* opens descriptor 3 for the program's result, apart from stdout */
+    bool want_status;          /* opens descriptor 4 for what a wrapper of the program reports */
+    struct io_limits limits;
     /* All on the loop's thread, none from inside io_process_start. started: once, before the
      * program runs, or never if exited tells of a spawn failure (only a file that exists and then
      * cannot be executed gives both). Output callbacks as it comes. exited: once, last, after
      * output ended and the whole tree is gone. spawn_error: ERR_NOT_FOUND when the program does
      * not exist. */
     void (*started)(void *ctx, int64_t pid, uint64_t start_time);
-    void (*output)(void *ctx, int fd, struct str bytes); /* fd 1, 2 or 3 */
+    void (*output)(void *ctx, int fd, struct str bytes); /* fd 1 to 4 */
     void (*exited)(void *ctx, const struct io_exit *x, enum err spawn_error,
                    const char *spawn_message, bool over_limit);
     void *ctx;

@@ -3,7 +3,7 @@
  * One thread, forked from a host that may have many: so no malloc, no stdio, no locks, nothing
  * of the host but its own stack and what the kernel gives. It never talks to anyone but the host,
  * and when the host is gone (end of file on the socket, or its pidfd) it kills every descendant
- * and ends. Invariants: its descriptors 0 to 3 are /dev/null, all others are closed on exec; all
+ * and ends. Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all
  * signals are blocked, SIGCHLD is read from a signalfd; every spawn is answered by one `gone`.
  */
 #include "io/launcher_priv.h"
@@ -25,7 +25,7 @@
 
 #include "io/launcher_tree_priv.h"
 
-enum { FIRST_FREE_FD = 4, EXIT_NOT_EXECUTED = 127 };
+enum { FIRST_FREE_FD = 5, EXIT_NOT_EXECUTED = 127 };
 
 struct child {
     int sock;
@@ -70,22 +70,50 @@ static void place_fd(const struct child *c, const struct request *r, int from, i
     }
 }
 
+/* Both limits, so that the program cannot raise it again; never above what is allowed here. */
+static void set_limit(const struct child *c, const struct request *r, __rlimit_resource_t what,
+                      uint64_t most) {
+    struct rlimit limit;
+    if (getrlimit(what, &limit) != 0) {
+        give_up(c, r, errno, STAGE_SETUP);
+    }
+    limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(what, &limit) != 0) {
+        give_up(c, r, errno, STAGE_SETUP);
+    }
+}
+
+static void contain_process(const struct child *c, const struct request *r) {
+    const struct io_limits *limits = &r->head->limits;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        give_up(c, r, errno, STAGE_SETUP);
+    }
+    set_limit(c, r, RLIMIT_CORE, 0);
+    set_limit(c, r, RLIMIT_FSIZE, limits->file_bytes);
+    set_limit(c, r, RLIMIT_NPROC, limits->processes);
+    set_limit(c, r, RLIMIT_DATA, limits->memory_bytes);
+    set_limit(c, r, RLIMIT_NOFILE, limits->open_files);
+    umask(077);
+    /* All are closed on exec already, each where it was opened; this is for what was forgotten. */
+    (void)close_range(FIRST_FREE_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
 static void set_up_process(const struct child *c, const struct request *r) {
     sigset_t none;
     sigemptyset(&none);
-    struct rlimit no_core = {0, 0};
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != c->self) {
         _exit(EXIT_NOT_EXECUTED);
     }
     setsid(); /* a session of its own: a process group too, and no terminal to ask */
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &no_core);
     sigprocmask(SIG_SETMASK, &none, NULL);
     place_fd(c, r, r->fds[WIRE_FD_IN], 0);
     place_fd(c, r, r->fds[WIRE_FD_OUT], 1);
     place_fd(c, r, r->fds[WIRE_FD_ERR], 2);
     place_fd(c, r, r->fds[WIRE_FD_RESULT], 3);
+    place_fd(c, r, r->fds[WIRE_FD_STATUS], 4);
+    contain_process(c, r);
     if (chdir(r->folder) != 0) {
         give_up(c, r, errno, STAGE_FOLDER);
     }
@@ -258,6 +286,7 @@ static void spawn(struct child *c, struct request *r, const char *inline_text) {
 static void sort_fds(struct request *r, const int *got, size_t count) {
     static const uint32_t flags[WIRE_FDS] = {[WIRE_FD_IN] = WIRE_HAS_IN,
                                              [WIRE_FD_RESULT] = WIRE_HAS_RESULT,
+                                             [WIRE_FD_STATUS] = WIRE_HAS_STATUS,
                                              [WIRE_FD_TEXT] = WIRE_HAS_TEXT};
     size_t next = 0;
     for (int i = 0; i < WIRE_FDS; i++) {
@@ -380,7 +409,7 @@ static void close_inherited(int first) {
 }
 
 /* Moves the descriptors that are needed out of the way, closes all others, and lays /dev/null on
- * 0 to 3, where a new process gets its own put. */
+ * 0 to 4, where a new process gets its own put. */
 static bool arrange_fds(struct child *c) {
     enum { SAFE_FD = 64 };
     c->sock = fcntl(c->sock, F_DUPFD_CLOEXEC, SAFE_FD);
@@ -400,7 +429,7 @@ static bool arrange_fds(struct child *c) {
     close_inherited(high + 1);
     bool ok = open("/dev/null", O_RDWR) == 0;
     for (int fd = 1; fd < FIRST_FREE_FD; fd++) {
-        ok = ok && dup3(0, fd, fd == 3 ? O_CLOEXEC : 0) == fd;
+        ok = ok && dup3(0, fd, fd > 2 ? O_CLOEXEC : 0) == fd;
     }
     return ok;
 }

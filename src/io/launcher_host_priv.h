@@ -12,7 +12,7 @@
 #include "io/launcher_priv.h"
 
 #define LAUNCHER_READ_BYTES 65536
-#define PROCESS_PIPES 3
+#define PROCESS_PIPES 4
 
 struct inherited {
     const char *name;
@@ -34,13 +34,14 @@ struct io_launcher {
     struct io_process *unsent_end;
     struct inherited env[INHERITED];
     bool in_callback;
-    char *read_buffer; /* LAUNCHER_READ_BYTES */
+    char *read_buffer;            /* LAUNCHER_READ_BYTES */
+    struct scratch_home *scratch; /* NULL until the first private folder is made; see scratch.c */
 };
 
 struct output_pipe {
     struct io_process *process;
     int fd;     /* -1: ended */
-    int number; /* what the program knows it as: 1, 2, 3 */
+    int number; /* what the program knows it as: 1 to 4 */
     struct io_poll *poll;
     uint64_t seen_bytes;
     bool noted; /* stderr: that the rest is dropped */
@@ -57,6 +58,7 @@ struct io_process {
                    const char *spawn_message, bool over_limit);
     void *ctx;
     uint64_t max_output_bytes;
+    bool keep_running;
     char *program; /* argv[0], for messages */
     char *folder;
     /* the request, until it is sent */
@@ -73,7 +75,7 @@ struct io_process {
     uint64_t start_time;
     struct io_timer *drain;
     struct wire_failed failed; /* head.type 0: it was executed */
-    bool gone, over_limit, lost;
+    bool gone, over_limit, stdout_cut, lost;
     struct io_exit result;
 };
 
@@ -96,6 +98,9 @@ void process_gone(struct io_process *p, const struct wire_gone *m);
 void process_lost(struct io_process *p);
 /* The request is sent or not wanted any more: frees what belongs to it. */
 void process_drop_request(struct io_process *p);
+/* Removes all private folders of this launcher; when nothing runs any more. */
+void scratch_home_close(struct io_launcher *l);
+
 /* Frees p without a word to its owner. */
 void process_forget(struct io_process *p);
 

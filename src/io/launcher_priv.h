@@ -10,13 +10,22 @@
 #define CAIRN_IO_LAUNCHER_PRIV_H
 
 #include "base/base.h"
+#include "io/launcher.h"
 
 enum wire_type { WIRE_SPAWN = 1, WIRE_KILL, WIRE_STARTED, WIRE_FAILED, WIRE_GONE };
 
 /* The descriptors of a spawn, in this order; those without a flag are always there. */
-enum wire_fd { WIRE_FD_OUT, WIRE_FD_ERR, WIRE_FD_GO, WIRE_FD_IN, WIRE_FD_RESULT, WIRE_FD_TEXT };
-#define WIRE_FDS 6
-enum wire_flag { WIRE_HAS_IN = 1, WIRE_HAS_RESULT = 2, WIRE_HAS_TEXT = 4 };
+enum wire_fd {
+    WIRE_FD_OUT,
+    WIRE_FD_ERR,
+    WIRE_FD_GO,
+    WIRE_FD_IN,
+    WIRE_FD_RESULT,
+    WIRE_FD_STATUS,
+    WIRE_FD_TEXT
+};
+#define WIRE_FDS 7
+enum wire_flag { WIRE_HAS_IN = 1, WIRE_HAS_RESULT = 2, WIRE_HAS_TEXT = 4, WIRE_HAS_STATUS = 8 };
 
 struct wire_head {
     uint32_t type;
@@ -32,6 +41,7 @@ struct wire_spawn {
     uint32_t envc;
     uint32_t reserved;
     uint64_t text_bytes;
+    struct io_limits limits; /* none is 0 */
 };
 #define WIRE_INLINE_BYTES 16384
 

@@ -109,6 +109,7 @@ static void finish(struct io_process *p) {
     struct error e = {.code = OK};
     enum err status = p->failed.head.type != 0 || p->lost ? spawn_error(p, &e) : OK;
     unlink_process(p);
+    p->result.stdout_cut = p->stdout_cut;
     p->exited(p->ctx, &p->result, status, status != OK ? e.message : "", p->over_limit);
     free_process(p);
 }
@@ -145,7 +146,9 @@ static void pass_on(struct output_pipe *pipe, struct str bytes) {
     if (fits.len == bytes.len) {
         return;
     }
-    if (pipe->number != 2) {
+    if (pipe->number == 1 && p->keep_running) {
+        p->stdout_cut = true;
+    } else if (pipe->number != 2) {
         if (!p->over_limit) {
             io_process_kill(p, 0);
         }
@@ -297,6 +300,12 @@ static bool make_fds(struct io_process *p, const struct io_process_spec *spec) {
             return false;
         }
     }
+    if (spec->want_status) {
+        p->request.flags |= WIRE_HAS_STATUS;
+        if (!make_output(p, 4, WIRE_FD_STATUS)) {
+            return false;
+        }
+    }
     return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) && make_go(p);
 }
 
@@ -361,6 +370,17 @@ static bool encode(struct io_process *p, const struct io_process_spec *spec) {
     return make_memfd(buf_str(text), &p->fds[WIRE_FD_TEXT]);
 }
 
+static uint64_t limit_or(uint64_t given, uint64_t otherwise) {
+    return given != 0 ? given : otherwise;
+}
+
+static struct io_limits whole_limits(const struct io_limits *given) {
+    return (struct io_limits){.file_bytes = limit_or(given->file_bytes, IO_LIMIT_FILE_BYTES),
+                              .processes = limit_or(given->processes, IO_LIMIT_PROCESSES),
+                              .open_files = limit_or(given->open_files, IO_LIMIT_OPEN_FILES),
+                              .memory_bytes = limit_or(given->memory_bytes, IO_LIMIT_MEMORY_BYTES)};
+}
+
 static struct io_process *new_process(struct io_launcher *l, const struct io_process_spec *spec) {
     struct io_process *p = calloc(1, sizeof *p);
     if (p == NULL) {
@@ -372,6 +392,8 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
     p->exited = spec->exited;
     p->ctx = spec->ctx;
     p->max_output_bytes = spec->max_output_bytes;
+    p->keep_running = spec->keep_running;
+    p->request.limits = whole_limits(&spec->limits);
     p->go_fd = p->input_fd = -1;
     for (int i = 0; i < WIRE_FDS; i++) {
         p->fds[i] = -1;

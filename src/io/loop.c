@@ -49,6 +49,14 @@ struct io_wake {
     void *ctx;
 };
 
+struct work {
+    uv_work_t uv;
+    struct io_loop *loop;
+    void (*job)(void *ctx);
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
 enum err io_loop_open(const struct io_clock *clock, struct io_loop **out, struct error *e) {
     struct io_loop *l = calloc(1, sizeof *l);
     if (l == NULL) {
@@ -210,6 +218,31 @@ void io_signal_close(struct io_signal *s) {
     if (s != NULL) {
         close_handle(s->loop, &s->uv);
     }
+}
+
+static void on_job(uv_work_t *uv) {
+    struct work *w = (struct work *)(void *)uv;
+    w->job(w->ctx);
+}
+
+static void on_job_done(uv_work_t *uv, int status) {
+    struct work *w = (struct work *)(void *)uv;
+    struct work mine = *w;
+    ASSERT(status == 0 && mine.loop->open_count > 0);
+    mine.loop->open_count--;
+    free(w);
+    mine.done(mine.ctx);
+}
+
+bool io_work_start(struct io_loop *l, void (*job)(void *ctx), void (*done)(void *ctx), void *ctx) {
+    struct work *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return false;
+    }
+    *w = (struct work){.loop = l, .job = job, .done = done, .ctx = ctx};
+    ASSERT(uv_queue_work(&l->uv, &w->uv, on_job, on_job_done) == 0);
+    l->open_count++;
+    return true;
 }
 
 static void on_wake(uv_async_t *uv) {

@@ -21,7 +21,7 @@ void io_loop_close(struct io_loop *l);
  * is registered that could ever happen. */
 bool io_loop_turn(struct io_loop *l, bool wait);
 const struct io_clock *io_loop_clock(const struct io_loop *l);
-/* Timers, polls, signals, wakes that are open. */
+/* Timers, polls, signals, wakes and works that are open. */
 size_t io_loop_open_count(const struct io_loop *l);
 
 /* One-shot timer; start again to move it. delay from now. Freed by close, callback not run then. */
@@ -42,6 +42,11 @@ void io_poll_close(struct io_poll *p);
 struct io_signal *io_signal_open(struct io_loop *l, int signo, void (*got)(void *ctx, int signo),
                                  void *ctx);
 void io_signal_close(struct io_signal *s);
+
+/* Runs job(ctx) on a thread of the pool, which must touch nothing else of the caller's, then
+ * done(ctx) on the loop's thread, never from inside this call. Counted as open until done. False
+ * when there is no memory: neither is called. */
+bool io_work_start(struct io_loop *l, void (*job)(void *ctx), void (*done)(void *ctx), void *ctx);
 
 /* Wake-up from any thread; calls may be merged. Does not keep the loop alive by itself. */
 struct io_wake *io_wake_open(struct io_loop *l, void (*woken)(void *ctx), void *ctx);

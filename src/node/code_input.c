@@ -1,8 +1,9 @@
 /* What a program is given: arguments, environment, standard input.
  *
- * Python gets the names it sees inside its input; everything else gets them three ways: as JSON on
- * standard input, under the path in CAIRN_INPUT, and, if they are single values, as environment
- * variables. The environment holds nothing else of the host but PATH, HOME, LANG and TMPDIR.
+ * Python and JavaScript get the names they see inside their input; everything else gets them three
+ * ways: as JSON on standard input, under the path in CAIRN_INPUT, and, if they are single values, as
+ * environment variables. The environment holds nothing else of the host but PATH, HOME and LANG;
+ * TMPDIR is the private folder, and so is HOME in a sandbox.
  * Invariant: names beginning with CAIRN_ are set here and by the launcher only.
  */
 #include "node/code_priv.h"
@@ -10,6 +11,11 @@
 #include "flow/plan.h"
 
 enum { VARIABLE_MAX_BYTES = 32768 }; /* longer texts are only in the JSON */
+
+/* The code is run by a program of ours, which takes the names and answers on descriptor 3. */
+static bool answers(const struct code_data *d) {
+    return d->language != NULL && d->language->lines != NULL;
+}
 
 struct variables {
     struct arena *arena;
@@ -116,25 +122,8 @@ static enum err set_given(struct variables *v, struct value env, struct error *e
     return OK;
 }
 
-static enum err make_env(const struct code_data *d, const struct step_port *port,
-                         struct variables *v, struct error *e) {
-    const struct step_in *in = port->in;
-    v->cap = 32;
-    v->items = ARENA_ARRAY(v->arena, v->cap, const char *);
-    if (v->items == NULL) {
-        return error_nomem(e);
-    }
-    inherit(v, port, "PATH", "/usr/local/bin:/usr/bin:/bin");
-    inherit(v, port, "HOME", NULL);
-    inherit(v, port, "LANG", "C.UTF-8");
-    inherit(v, port, "TMPDIR", NULL);
-    if (!d->python) {
-        set_scope(v, in->scope);
-    }
-    enum err status = set_given(v, in->fields[CODE_ENV], e);
-    if (status != OK) {
-        return status;
-    }
+static void set_own(struct variables *v, const struct step_in *in,
+                    const struct io_scratch *scratch) {
     char attempt[16];
     size_t at = sizeof attempt;
     uint32_t rest = in->attempt;
@@ -144,8 +133,35 @@ static enum err make_env(const struct code_data *d, const struct step_port *port
     } while (rest > 0);
     set_variable(v, STR("CAIRN_EXECUTION"), in->execution);
     set_variable(v, STR("CAIRN_STEP"), in->step);
+    set_variable(v, STR("CAIRN_STEP_DIR"), str_from(io_scratch_path(scratch)));
     set_variable(v, STR("CAIRN_IDEMPOTENCY_KEY"), in->key);
     set_variable(v, STR("CAIRN_ATTEMPT_NUMBER"), (struct str){attempt + at, sizeof attempt - at});
+}
+
+static enum err make_env(const struct code_job *job, const struct step_port *port,
+                         const struct io_scratch *scratch, struct variables *v, struct error *e) {
+    struct str folder = str_from(io_scratch_path(scratch));
+    v->cap = 32;
+    v->items = ARENA_ARRAY(v->arena, v->cap, const char *);
+    if (v->items == NULL) {
+        return error_nomem(e);
+    }
+    inherit(v, port, "PATH", "/usr/local/bin:/usr/bin:/bin");
+    inherit(v, port, "LANG", "C.UTF-8");
+    if (job->data->sandbox) {
+        set_variable(v, STR("HOME"), folder);
+    } else {
+        inherit(v, port, "HOME", NULL);
+    }
+    set_variable(v, STR("TMPDIR"), folder);
+    if (!answers(job->data)) {
+        set_scope(v, job->names);
+    }
+    enum err status = set_given(v, job->env, e);
+    if (status != OK) {
+        return status;
+    }
+    set_own(v, port->in, scratch);
     return v->ok ? OK : error_nomem(e);
 }
 
@@ -186,7 +202,7 @@ static enum err shell_argv(const struct code_data *d, struct arena *a, const cha
     }
     memset(text, '\n', before);
     memcpy(text + before, d->text.ptr, d->text.len);
-    argv[0] = d->shell;
+    argv[0] = d->language->program;
     argv[1] = "-c";
     argv[2] = text;
     argv[3] = d->file;
@@ -194,11 +210,13 @@ static enum err shell_argv(const struct code_data *d, struct arena *a, const cha
     return OK;
 }
 
-static enum err python_argv(struct arena *a, const char ***out, struct error *e) {
+static enum err runner_argv(const struct code_language *language, struct arena *a,
+                            const char ***out, struct error *e) {
+    static const char *const options[2][2] = {{"-X", "utf8"}, {"--experimental-vm-modules"}};
     const char **argv = ARENA_ARRAY(a, 6, const char *);
     struct buf program;
     buf_init(&program, 0);
-    for (const char *const *line = code_python_lines; *line != NULL; line++) {
+    for (const char *const *line = language->lines; *line != NULL; line++) {
         buf_append_cstr(&program, *line);
         buf_append_char(&program, '\n');
     }
@@ -208,11 +226,13 @@ static enum err python_argv(struct arena *a, const char ***out, struct error *e)
     if (!ok) {
         return error_nomem(e);
     }
-    argv[0] = "python3";
-    argv[1] = "-X";
-    argv[2] = "utf8";
-    argv[3] = "-c";
-    argv[4] = text.ptr;
+    size_t count = 0;
+    argv[count++] = language->program;
+    for (size_t i = 0; i < 2 && options[language->js][i] != NULL; i++) {
+        argv[count++] = options[language->js][i];
+    }
+    argv[count++] = language->option;
+    argv[count++] = text.ptr;
     *out = argv;
     return OK;
 }
@@ -229,10 +249,20 @@ static enum err print_input(struct arena *a, struct value v, struct str *out, st
     return ok ? OK : error_nomem(e);
 }
 
-static enum err python_input(const struct code_data *d, const struct step_port *port,
+/* Where the modules beside the code are: absolute, as the process may start elsewhere. */
+static struct str module_folder(const struct code_data *d, struct str base_dir, struct arena *a) {
+    if (base_dir.len == 0) {
+        return d->folder.len > 0 ? d->folder : STR(".");
+    }
+    return d->folder.len > 0 ? arena_printf(a, "%.*s/%.*s", STR_ARG(base_dir), STR_ARG(d->folder))
+                             : base_dir;
+}
+
+static enum err runner_input(const struct code_job *job, const struct step_port *port,
                              struct arena *a, struct str *out, struct error *e) {
+    const struct code_data *d = job->data;
     struct value names;
-    enum err status = code_mark_bytes(a, port->in->scope, &names, e);
+    enum err status = code_mark(a, job->names, d->language->js, &names, e);
     if (status != OK) {
         return status;
     }
@@ -241,32 +271,66 @@ static enum err python_input(const struct code_data *d, const struct step_port *
     value_map_add(&b, STR("code"), value_text(d->text));
     value_map_add(&b, STR("file"), value_text(str_from(d->file)));
     value_map_add(&b, STR("line"), value_int(d->line > 0 ? d->line : 1));
-    value_map_add(&b, STR("folder"), value_text(d->folder.len > 0 ? d->folder : STR(".")));
+    value_map_add(&b, STR("folder"), value_text(module_folder(d, port->base_dir, a)));
     value_map_add(&b, STR("function"), value_text(d->function));
+    value_map_add(&b, STR("typescript"), value_bool(d->language->typescript));
     value_map_add(&b, STR("names"), names);
     return b.ok ? print_input(a, value_map_done(&b), out, e) : error_nomem(e);
 }
 
-enum err code_input_make(const struct code_data *d, const struct step_port *port, struct arena *a,
-                         struct code_input *out, struct error *e) {
-    struct code_input input = {.stdin_path_env = d->python ? NULL : "CAIRN_INPUT"};
-    struct variables v = {.arena = a, .ok = true};
-    struct value scope = port->in->scope;
-    enum err status = make_env(d, port, &v, e);
-    if (status == OK && d->python) {
-        status = python_argv(a, &input.argv, e);
-    } else if (status == OK && d->command) {
-        status = command_argv(port->in->fields[CODE_COMMAND], a, &input.argv, e);
-    } else if (status == OK) {
-        status = shell_argv(d, a, &input.argv, e);
+static enum err make_argv(const struct code_job *job, struct arena *a, const char ***out,
+                          struct error *e) {
+    const struct code_data *d = job->data;
+    if (d->language == NULL) {
+        return command_argv(job->command, a, out, e);
+    }
+    return answers(d) ? runner_argv(d->language, a, out, e) : shell_argv(d, a, out, e);
+}
+
+/* In a sandbox the descriptors of this process are not to be seen, so its input is a file there. */
+static void place_input(const struct code_job *job, const struct io_scratch *scratch,
+                        struct variables *v, struct code_input *out) {
+    if (answers(job->data)) {
+        return;
+    }
+    if (job->data->sandbox) {
+        set_variable(v, STR("CAIRN_INPUT"), str_from(io_scratch_beside(scratch)));
+    } else {
+        out->stdin_path_env = "CAIRN_INPUT";
+    }
+}
+
+static enum err make_input(const struct code_job *job, const struct step_port *port,
+                           const struct io_scratch *scratch, struct variables *v,
+                           struct code_input *out, struct error *e) {
+    enum err status = make_env(job, port, scratch, v, e);
+    if (status == OK) {
+        status = make_argv(job, v->arena, &out->argv, e);
     }
     if (status == OK) {
-        status = d->python ? python_input(d, port, a, &input.stdin_text, e)
-                           : print_input(a, scope, &input.stdin_text, e);
+        status = answers(job->data) ? runner_input(job, port, v->arena, &out->stdin_text, e)
+                                    : print_input(v->arena, job->names, &out->stdin_text, e);
     }
+    if (status == OK) {
+        place_input(job, scratch, v, out);
+        out->env = v->items;
+    }
+    return status == OK && !v->ok ? error_nomem(e) : status;
+}
+
+enum err code_input_make(const struct code_job *job, const struct step_port *port,
+                         const struct io_scratch *scratch, struct arena *a, struct code_input *out,
+                         struct error *e) {
+    struct code_input input = {0};
+    struct variables v = {.arena = a, .ok = true};
+    enum err status = make_input(job, port, scratch, &v, &input, e);
     struct str folder = arena_str(a, port->base_dir);
-    input.env = v.items;
-    input.cwd = folder.len > 0 ? folder.ptr : NULL;
+    input.cwd = job->data->own_folder ? io_scratch_path(scratch)
+                : folder.len > 0      ? folder.ptr
+                                      : NULL;
+    if (status == OK && job->data->sandbox) {
+        status = code_sandbox_wrap(&input, port->base_dir, scratch, a, e);
+    }
     *out = input;
     return status;
 }

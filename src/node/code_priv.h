@@ -1,27 +1,73 @@
 /* What the files of the code kind share: how code is started, what it is given, what it answers.
  *
- * code.c owns the run of a process; code_input.c makes arguments, environment and input of a step;
- * code_result.c turns output into a value; code_python.c holds the program that runs Python code.
+ * code.c is the kind: its fields and what is checked when compiling. code_run.c owns the run of a
+ * process; code_input.c makes arguments, environment and input of a step; code_sandbox.c puts them
+ * into bwrap; code_files.c fills the private folder and takes what is to be kept; code_log.c makes
+ * output the step's log; code_result.c turns output into a value; code_python.c and code_js.c hold
+ * the programs that run code of these languages.
  */
 #ifndef CAIRN_NODE_CODE_PRIV_H
 #define CAIRN_NODE_CODE_PRIV_H
 
 #include "flow/kind.h"
+#include "io/gather.h"
 #include "io/launcher.h"
+#include "io/scratch.h"
 
-enum code_field { CODE_LANGUAGE, CODE_CODE, CODE_FILE, CODE_FUNCTION, CODE_COMMAND, CODE_ENV };
+enum code_field {
+    CODE_LANGUAGE,
+    CODE_CODE,
+    CODE_FILE,
+    CODE_FUNCTION,
+    CODE_COMMAND,
+    CODE_ENV,
+    CODE_SANDBOX,
+    CODE_FILES,
+    CODE_ARTIFACTS,
+    CODE_EXPECT_EXIT
+};
+
+struct code_language {
+    const char *name;         /* in the workflow */
+    const char *program;      /* that runs it */
+    const char *package;      /* of Debian, which has that program */
+    const char *what;         /* "the Python code" */
+    const char *option;       /* of the program: what follows is its text */
+    const char *const *lines; /* of the program that runs the code and answers on descriptor 3,
+                               * without their ends, NULL after the last; NULL: a shell, which
+                               * gets the code itself */
+    bool js;                  /* integers that a double cannot hold are marked */
+    bool typescript;
+};
 
 /* Known when the workflow is compiled. */
 struct code_data {
-    bool python;
-    bool command;
-    const char *shell;   /* bash or sh, else NULL */
-    struct str text;     /* the code, whole */
-    const char *file;    /* as messages name it */
-    uint32_t line;       /* of the text's first line in that file */
-    struct str folder;   /* of the file, relative to base_dir, where the process starts */
-    struct str function; /* Python: called with the names it takes; empty: the text is run */
+    const struct code_language *language; /* NULL: a command */
+    struct str text;                      /* the code, whole */
+    const char *file;                     /* as messages name it */
+    uint32_t line;                        /* of the text's first line in that file */
+    struct str folder;   /* of the file, relative to base_dir, for the modules beside it */
+    struct str function; /* called with the names it takes; empty: the text is run */
+    bool sandbox;
+    bool own_folder; /* the process starts in its private folder, not in base_dir */
+    bool exits;      /* exit_ok says what is a success; else 0 alone */
+    bool exit_ok[256];
 };
+
+/* One run: what the node says, evaluated. All must stay as it is until the port is answered. */
+struct code_job {
+    const struct code_data *data;
+    struct value names; /* map: what the code sees */
+    struct value command, env, files, artifacts;
+};
+
+/* ---- code_run.c: one attempt, from start to its answer ---- */
+
+void code_run_start(struct step_port *port, const struct code_job *job);
+/* For a kind's cancel. */
+void code_run_cancel(struct step_port *port);
+
+/* ---- code_input.c ---- */
 
 /* An error of the text `code` longer than this is told when compiling: the system allows 128 KiB
  * for one argument. */
@@ -36,15 +82,56 @@ struct code_input {
 };
 
 /* All in the arena. Errors are permanent failures of the step. */
-enum err code_input_make(const struct code_data *d, const struct step_port *port, struct arena *a,
-                         struct code_input *out, struct error *e) MUST_USE;
+enum err code_input_make(const struct code_job *job, const struct step_port *port,
+                         const struct io_scratch *scratch, struct arena *a, struct code_input *out,
+                         struct error *e) MUST_USE;
 
-/* What Python code said on descriptor 3. */
+/* ---- code_sandbox.c ---- */
+
+/* Puts bwrap before the arguments; the process must have descriptor 4. */
+enum err code_sandbox_wrap(struct code_input *in, struct str base_dir,
+                           const struct io_scratch *scratch, struct arena *a, struct error *e)
+    MUST_USE;
+/* True when what bwrap said on descriptor 4 tells that the program ran and ended. */
+bool code_sandbox_ran(struct str status);
+
+/* ---- code_files.c ---- */
+
+/* `files` is null or a map of paths below the private folder. */
+enum err code_files_check(struct value files, struct error *e) MUST_USE;
+/* Writes them. Blocking; may be called on a thread of the pool. */
+enum err code_files_write(struct value files, const char *folder, struct error *e) MUST_USE;
+/* The patterns of `artifacts`, in the arena. */
+enum err code_artifacts_read(struct value artifacts, struct arena *a, struct io_glob **out,
+                             size_t *out_count, struct error *e) MUST_USE;
+
+/* ---- code_log.c: pieces of output as pieces of the log: whole characters of valid UTF-8 ---- */
+
+#define CODE_LOG_MAX_BYTES (4u << 20)
+
+struct code_log {
+    struct step_port *port;
+    struct {
+        char bytes[4];
+        size_t len;
+    } rest[2]; /* of stdout and stderr: the beginning of a character */
+    uint64_t used_bytes;
+    bool cut;
+};
+
+void code_log_add(struct code_log *l, int fd, struct str bytes);
+/* Nothing more comes. */
+void code_log_end(struct code_log *l);
+
+/* ---- code_result.c ---- */
+
+/* What code said on descriptor 3. */
 struct code_answer {
     bool has_value;
     struct value value;
     bool has_error;
     bool permanent;
+    struct str type; /* of the failure; empty: code */
     struct str message;
     struct str traceback;
 };
@@ -56,12 +143,15 @@ enum err code_answer_read(struct arena *a, struct str text, struct code_answer *
  * when empty. */
 enum err code_output_value(struct arena *a, struct str text, struct value *out, struct error *e)
     MUST_USE;
-/* A copy of v in which each bytes value is a map {"$bytes": it}, the form that crosses to Python
- * and back; v itself when it holds none. */
-enum err code_mark_bytes(struct arena *a, struct value v, struct value *out, struct error *e)
+/* A copy of v in which each bytes value is a map {"$bytes": it}, the form that crosses to the code
+ * and back, and for JavaScript each integer that a double cannot hold is {"$int": "digits"}; v
+ * itself when it holds none. */
+enum err code_mark(struct arena *a, struct value v, bool js, struct value *out, struct error *e)
     MUST_USE;
 
-/* Lines of the program, without their ends; NULL after the last. */
+/* ---- code_python.c, code_js.c ---- */
+
 extern const char *const code_python_lines[];
+extern const char *const code_js_lines[];
 
 #endif

@@ -2,11 +2,12 @@
  *
  * JSON is read strictly by value_parse_json; what is no JSON is text, never an error: a program
  * that prints is not obliged to know cairn. Bytes cross as {"$bytes": "<base64>"}; only a map with
- * this one key means bytes. Invariant: 3.0 stays a double, 3 an int, whatever the way.
+ * this one key means bytes. To and from JavaScript {"$int": "<digits>"} is likewise an integer that
+ * a double cannot hold. Invariant: 3.0 stays a double, 3 an int, whatever the way.
  */
 #include "node/code_priv.h"
 
-/* ---- bytes ---- */
+/* ---- marks ---- */
 
 static int base64_digit(char c) {
     if (c >= 'A' && c <= 'Z') {
@@ -46,19 +47,30 @@ static bool base64_decode(struct str s, char *out, size_t *out_len) {
     return s.len % 4 != 1;
 }
 
-static const struct value *marked_bytes(struct value v) {
+static const struct value *marked(struct value v, struct str mark) {
     if (v.type != VALUE_MAP || value_count(v) != 1) {
         return NULL;
     }
-    const struct value *text = value_get(v, STR("$bytes"));
+    const struct value *text = value_get(v, mark);
     return text != NULL && text->type == VALUE_TEXT ? text : NULL;
 }
 
-/* Which leaves a walk changes: bytes to marks on the way out, marks to bytes on the way in. */
-enum direction { TO_MARKS, FROM_MARKS };
+/* Which leaves a walk changes: values to marks on the way out, marks to values on the way in. */
+enum direction { TO_MARKS, TO_JS_MARKS, FROM_MARKS };
+
+/* Number.MAX_SAFE_INTEGER */
+static bool is_large(struct value v) {
+    const int64_t most = (INT64_C(1) << 53) - 1;
+    return v.type == VALUE_UINT || (v.type == VALUE_INT && (v.num > most || v.num < -most));
+}
+
+static bool to_be_marked(struct value v, enum direction d) {
+    return v.type == VALUE_BYTES || (d == TO_JS_MARKS && is_large(v));
+}
 
 static bool needs_change(struct value v, enum direction d) {
-    if (d == TO_MARKS ? v.type == VALUE_BYTES : marked_bytes(v) != NULL) {
+    if (d == FROM_MARKS ? marked(v, STR("$bytes")) != NULL || marked(v, STR("$int")) != NULL
+                        : to_be_marked(v, d)) {
         return true;
     }
     for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
@@ -76,10 +88,32 @@ static bool needs_change(struct value v, enum direction d) {
 
 static struct value to_mark(struct arena *a, struct value v, bool *ok) {
     struct value_builder b;
+    struct str digits = {0};
+    if (v.type != VALUE_BYTES) {
+        struct buf text;
+        buf_init(&text, 0);
+        value_print_text(v, &text);
+        digits = arena_str(a, buf_str(&text));
+        *ok = *ok && buf_ok(&text) && digits.ptr != NULL;
+        buf_fini(&text);
+    }
     value_builder_init(&b, a);
-    value_map_add(&b, STR("$bytes"), v);
+    if (v.type == VALUE_BYTES) {
+        value_map_add(&b, STR("$bytes"), v);
+    } else {
+        value_map_add(&b, STR("$int"), value_text(digits));
+    }
     *ok = *ok && b.ok;
     return value_map_done(&b);
+}
+
+static struct value from_digits(struct value v, struct value text) {
+    int64_t number;
+    uint64_t large;
+    if (str_to_int64(value_str(text), &number)) {
+        return value_int(number);
+    }
+    return str_to_uint64(value_str(text), &large) ? value_uint(large) : v;
 }
 
 /* What is no base64 stays the map it was. */
@@ -95,12 +129,16 @@ static struct value from_mark(struct arena *a, struct value v, struct value text
 }
 
 static struct value change(struct arena *a, struct value v, enum direction d, bool *ok) {
-    if (d == TO_MARKS && v.type == VALUE_BYTES) {
+    if (d != FROM_MARKS && to_be_marked(v, d)) {
         return to_mark(a, v, ok);
     }
-    const struct value *text = d == FROM_MARKS ? marked_bytes(v) : NULL;
+    const struct value *text = d == FROM_MARKS ? marked(v, STR("$bytes")) : NULL;
     if (text != NULL) {
         return from_mark(a, v, *text, ok);
+    }
+    text = d == FROM_MARKS ? marked(v, STR("$int")) : NULL;
+    if (text != NULL) {
+        return from_digits(v, *text);
     }
     if (v.type != VALUE_LIST && v.type != VALUE_MAP) {
         return v;
@@ -124,8 +162,8 @@ static enum err change_all(struct arena *a, struct value v, enum direction d, st
     return ok ? OK : error_nomem(e);
 }
 
-enum err code_mark_bytes(struct arena *a, struct value v, struct value *out, struct error *e) {
-    return change_all(a, v, TO_MARKS, out, e);
+enum err code_mark(struct arena *a, struct value v, bool js, struct value *out, struct error *e) {
+    return change_all(a, v, js ? TO_JS_MARKS : TO_MARKS, out, e);
 }
 
 /* ---- answers ---- */
@@ -155,6 +193,7 @@ enum err code_answer_read(struct arena *a, struct str text, struct code_answer *
         const struct value *permanent = value_get(*error, STR("permanent"));
         out->has_error = true;
         out->permanent = permanent != NULL && permanent->type == VALUE_BOOL && permanent->boolean;
+        out->type = text_of(*error, STR("type"));
         out->message = text_of(*error, STR("message"));
         out->traceback = text_of(*error, STR("traceback"));
         return OK;

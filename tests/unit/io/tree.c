@@ -306,7 +306,7 @@ static void launcher_has_its_name(void **state) {
     program_wait(&p);
     assert_memory_equal(program_text(&p, 1), "cairn-launcher\n", 15);
     assert_int_equal(strtol(p.text[1].ptr + 15, NULL, 10),
-                     7); /* null x 4, socket, pidfd, signals */
+                     8); /* null x 5, socket, pidfd, signals */
     program_fini(&p);
 }
 
