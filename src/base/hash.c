@@ -130,3 +130,31 @@ void sha256_hex(struct str s, char out[SHA256_HEX_BYTES]) {
 const char *hash_xxhash_version(void) {
     return DOTTED(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
 }
+
+/* The block of the key with each byte changed by pad, as the beginning of a hash. */
+static void start_padded(struct sha256 *h, const uint8_t block[64], uint8_t pad) {
+    char padded[64];
+    for (int i = 0; i < 64; i++) {
+        padded[i] = (char)(block[i] ^ pad);
+    }
+    sha256_init(h);
+    sha256_update(h, (struct str){padded, sizeof padded});
+}
+
+void hmac_sha256(struct str key, struct str text, uint8_t out[SHA256_BYTES]) {
+    struct sha256 h;
+    uint8_t block[64] = {0}, inner[SHA256_BYTES];
+    if (key.len > sizeof block) {
+        sha256_init(&h);
+        sha256_update(&h, key);
+        sha256_final(&h, block);
+    } else if (key.len > 0) {
+        memcpy(block, key.ptr, key.len);
+    }
+    start_padded(&h, block, 0x36);
+    sha256_update(&h, text);
+    sha256_final(&h, inner);
+    start_padded(&h, block, 0x5c);
+    sha256_update(&h, (struct str){(const char *)inner, sizeof inner});
+    sha256_final(&h, out);
+}

@@ -1,9 +1,9 @@
 /* The code kind: runs Python, JavaScript, TypeScript, bash, sh or any program, and makes its output
  * the body.
  *
- * Here are its fields and what is checked when a workflow is compiled; how it runs is in code_run.c.
- * Files are read when the workflow is compiled, never when a step runs (modules that code imports
- * are the exception: they are no part of the workflow).
+ * Here are its fields and what is checked when a workflow is compiled; how it runs is in
+ * code_run.c. Files are read when the workflow is compiled, never when a step runs (modules that
+ * code imports are the exception: they are no part of the workflow).
  */
 #include "flow/plan.h"
 #include "node/code_priv.h"
@@ -264,10 +264,10 @@ static const char *const code_aliases[] = {"code_job", NULL};
 const struct node_kind node_code = {
     .name = "code",
     .aliases = code_aliases,
-    .doc =
-        "Runs Python, JavaScript, TypeScript, bash, sh or any program, in the folder of the "
-        "workflow or in a private one. Scripts and programs get the names they see as JSON on standard input and in the file "
-        "CAIRN_INPUT, and single values also as environment variables",
+    .doc = "Runs Python, JavaScript, TypeScript, bash, sh or any program, in the folder of the "
+           "workflow or in a private one. Scripts and programs get the names they see as JSON on "
+           "standard input and in the file CAIRN_INPUT, and single values also as environment "
+           "variables",
     .body_doc = "the value that code returned; else standard output, as JSON if it is JSON, or as "
                 "text without the last newline, or null if it is empty. All output is the log. An "
                 "exit status that is not expected is a failure",

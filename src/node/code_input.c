@@ -1,8 +1,8 @@
 /* What a program is given: arguments, environment, standard input.
  *
  * Python and JavaScript get the names they see inside their input; everything else gets them three
- * ways: as JSON on standard input, under the path in CAIRN_INPUT, and, if they are single values, as
- * environment variables. The environment holds nothing else of the host but PATH, HOME and LANG;
+ * ways: as JSON on standard input, under the path in CAIRN_INPUT, and, if they are single values,
+ * as environment variables. The environment holds nothing else of the host but PATH, HOME and LANG;
  * TMPDIR is the private folder, and so is HOME in a sandbox.
  * Invariant: names beginning with CAIRN_ are set here and by the launcher only.
  */

@@ -5,8 +5,8 @@
  * Code becomes the body of an async function whose parameters are the names, on the lines that it
  * has in its file; a file that imports or exports is run as a module. The answer is written when
  * the process ends by itself, so timers and callbacks of the code still run, and what they throw is
- * the step's failure too. It must not be seen by the code: its frames are cut from tracebacks. Types
- * are stripped by node itself. Integers that a double cannot hold come and go as BigInt.
+ * the step's failure too. It must not be seen by the code: its frames are cut from tracebacks.
+ * Types are stripped by node itself. Integers that a double cannot hold come and go as BigInt.
  */
 #include "node/code_priv.h"
 

@@ -1,6 +1,6 @@
 /* The program that runs Python code: given to python3 with -c, told what to do by JSON on standard
- * input ({code, file, line, folder, function, names}; more is not read), it answers with JSON on descriptor 3
- * ({"value": v} or {"error": {message, traceback, permanent}}).
+ * input ({code, file, line, folder, function, names}; more is not read), it answers with JSON on
+ * descriptor 3 ({"value": v} or {"error": {message, traceback, permanent}}).
  *
  * It must start fast (no import of json, re, ast, traceback unless needed: _json and _ast are
  * built in and do the work of json and ast) and must not be seen by the code it runs: its frames

@@ -17,6 +17,16 @@ def test_the_descriptors_are_in_the_page(cairn):
     )
 
 
+def test_the_code_example_runs(cairn, tmp_path):
+    text = re.search(r"```yaml code.yaml\n(.*?)```", PAGE, re.S)[1]
+    (tmp_path / "code.yaml").write_text(text, encoding="utf-8")
+    done = cairn("run", "code.yaml", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["outputs"] == {
+        "measured": {"big": False, "status": "fine"}, "status": 3}
+    assert "it has" in done.err and "built" in done.err
+
+
 def test_the_offline_example_is_valid_and_answers_as_it_says(cairn, tmp_path):
     agents = re.search(r"```yaml\n(agents:.*?)```", PAGE, re.S)[1]
     nodes = """

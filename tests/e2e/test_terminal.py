@@ -55,6 +55,7 @@ def test_a_line_per_node_is_redrawn_in_place(held):
     assert run.finish() == 0
     assert re.sub("TOOK", "T", steady(run.screen.text)) == (
         "execution ID of flow\n"
+        "TIME step wait stdout: yes\n"
         "✓ first  T\n"
         "✓ wait   T\n"
         "✓ pick   T\n"
@@ -175,7 +176,7 @@ def test_loops_show_their_iteration_and_errors_their_message(cairn):
 def test_the_picture_is_never_higher_than_the_terminal(cairn):
     cairn.pipe("hold")
     nodes = "".join(f"  n{i}: {{type: transform, value: {i}}}\n" for i in range(40))
-    cairn.flow(nodes + "  wait: {type: code, language: sh, code: cat hold}\n")
+    cairn.flow(nodes + "  wait: {type: code, language: sh, code: cat hold >/dev/null}\n")
     run = Terminal(cairn, "run", "flow.yaml", lines=10)
     run.until(lambda s: s.ups > 3 and "wait" in s.text)
     rows = run.screen.text.splitlines()

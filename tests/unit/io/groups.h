@@ -10,11 +10,14 @@
 #include <cmocka.h>
 
 int run_clock_tests(void);
+int run_contain_tests(void);
 int run_file_tests(void);
+int run_gather_tests(void);
 int run_launcher_tests(void);
 int run_lock_tests(void);
 int run_loop_tests(void);
 int run_place_tests(void);
+int run_scratch_tests(void);
 int run_tree_tests(void);
 
 #endif

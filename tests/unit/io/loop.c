@@ -243,6 +243,35 @@ static void signal_is_heard(void **state) {
     assert_int_equal(io_loop_open_count(loop), 0);
 }
 
+static const char *job_thread; /* an address on the stack of the thread that did it */
+static bool job_done;
+
+static void on_job(void *ctx) {
+    char here;
+    job_thread = &here;
+    *(int *)ctx += 1;
+}
+
+static void on_job_done(void *ctx) {
+    job_done = true;
+    *(int *)ctx *= 10;
+}
+
+static void work_is_done_elsewhere(void **state) {
+    (void)state;
+    int number = 4;
+    char here;
+    job_done = false;
+    assert_true(io_work_start(loop, on_job, on_job_done, &number));
+    assert_int_equal(io_loop_open_count(loop), 1);
+    assert_false(job_done);
+    while (!job_done)
+        assert_true(io_loop_turn(loop, true) || job_done);
+    assert_int_equal(number, 50);
+    assert_int_equal(io_loop_open_count(loop), 0);
+    assert_true(llabs((long long)((intptr_t)job_thread - (intptr_t)&here)) > 1 << 20);
+}
+
 static void clock_is_the_given_one(void **state) {
     (void)state;
     assert_ptr_equal(io_loop_clock(loop), &io_clock_system);
@@ -263,6 +292,7 @@ int run_loop_tests(void) {
         TEST(thread_wakes_the_loop),
         TEST(wake_alone_keeps_nothing_alive),
         TEST(signal_is_heard),
+        TEST(work_is_done_elsewhere),
         TEST(clock_is_the_given_one),
     };
     return cmocka_run_group_tests_name("io loop", tests, NULL, NULL);

@@ -34,7 +34,7 @@ static void on_started(void *ctx, int64_t pid, uint64_t start_time) {
 static void on_output(void *ctx, int fd, struct str bytes) {
     struct program *p = ctx;
     assert_int_equal(p->exited, 0);
-    assert_in_range(fd, 1, 3);
+    assert_in_range(fd, 1, 4);
     buf_append(&p->text[fd], bytes);
     if (p->on_output != NULL)
         p->on_output(p);
@@ -63,7 +63,7 @@ struct io_process_spec program_spec(struct program *p, const char *const *argv) 
 
 void program_start(struct program *p, const struct io_process_spec *spec) {
     struct error e = {0};
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         buf_init(&p->text[i], 0);
     p->process = io_process_start(programs_launcher, spec, &e);
     if (p->process == NULL)
@@ -78,7 +78,7 @@ void program_wait(struct program *p) {
 }
 
 void program_fini(struct program *p) {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         buf_fini(&p->text[i]);
 }
 

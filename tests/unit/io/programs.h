@@ -11,7 +11,7 @@ struct program {
     int started, exited;
     int64_t pid;
     uint64_t start_time;
-    struct buf text[4]; /* by descriptor */
+    struct buf text[5]; /* by descriptor */
     struct io_exit result;
     enum err spawn_error;
     char message[300];

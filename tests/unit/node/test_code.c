@@ -532,8 +532,8 @@ static void missing_programs(void **state) {
     assert_int_equal(told.processes, 0);
     clean();
     static const char *const languages[][2] = {
-        {"python", "python3 is needed"},   {"bash", "bash is needed"},
-        {"sh", "in the package dash"},     {"javascript", "node is needed"},
+        {"python", "python3 is needed"},  {"bash", "bash is needed"},
+        {"sh", "in the package dash"},    {"javascript", "node is needed"},
         {"typescript", "package nodejs"},
     };
     for (size_t i = 0; i < ARRAY_LEN(languages); i++) {
@@ -727,7 +727,8 @@ static void wrong_nodes_are_refused(void **state) {
         {"    language: python\n    code: x\n    command: [ls]\n", "command"},
         {"    language: perl\n    code: x\n", "perl"},
         {"    language: sh\n    file: none.sh\n", "none.sh"},
-        {"    language: sh\n    file: go.sh\n    function: f\n", "only for python, javascript and typescript"},
+        {"    language: sh\n    file: go.sh\n    function: f\n",
+         "only for python, javascript and typescript"},
         {"    language: python\n    code: x\n    function: f\n", "file"},
         {"    language: python\n    command: [ls]\n", "not with command"},
         {"    command: ls -l\n", "a list of the program and its arguments"},
