@@ -72,6 +72,35 @@ CODE_PYTHON = """
     on_error: continue
     command: [sh, -c, 'echo "$TOKEN" >&2; exit 3']
 """
+CODE_FILES = """
+  keep:
+    type: code
+    needs: [tell]
+    files: {key: "{{ secrets.CANARY }}", deep/key.json: {t: "{{ secrets.CANARY }}"}}
+    artifacts: ["**"]
+    command: [sh, -c, "cat key deep/key.json; cat key >&2"]
+"""
+HOOK = """
+  program:
+    type: hook
+    command: [sh, -c, 'cat; echo "$0" >&2', "{{ secrets.CANARY }}"]
+    payload: {k: "{{ secrets.CANARY }}", many: ["{{ secrets.CANARY }} {{ inputs.text }}"]}
+  post:
+    type: hook
+    url: "{{ inputs.base }}/echo/{{ secrets.CANARY }}"
+    payload: {k: "{{ secrets.CANARY }}"}
+    secret: CANARY
+  refused:
+    type: hook
+    url: "{{ inputs.base }}/status/500"
+    payload: {k: "{{ secrets.CANARY }}"}
+    on_error: continue
+  exit:
+    type: hook
+    command: [sh, -c, 'cat >&2; exit 3']
+    payload: "{{ secrets.CANARY }}"
+    on_error: continue
+"""
 HTTP = """
   tell:
     type: http
@@ -145,7 +174,8 @@ INTEGRATION = """
 SILENT = {"http", "integration"}  # print nothing on their way
 CANARIES = {
     "integration": ({"config"}, INTEGRATION),
-    "code": ({"env"}, CODE_BASH + CODE_PYTHON),
+    "code": ({"env", "files"}, CODE_BASH + CODE_PYTHON + CODE_FILES),
+    "hook": ({"command", "url", "payload"}, HOOK),
     "http": ({"url", "headers", "params", "body", "auth"}, HTTP),
 }
 
