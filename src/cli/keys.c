@@ -207,8 +207,45 @@ static bool is_service_key(struct str name) {
     return false;
 }
 
-static const char *from_variable(struct arena *a, const char *prefix, struct str name) {
-    struct str variable = arena_printf(a, "%s%.*s", prefix, STR_ARG(name));
+#define PREFIX "CAIRN_SECRET_"
+
+/* "NAME=value" of the variables CAIRN_SECRET_NAME, NULL-terminated. */
+static char **taken;
+
+extern char **environ;
+
+/* What a process was started with anybody of its user can read in /proc, so what holds a secret is
+ * overwritten there, and then it is no variable any more. */
+void keys_take_environment(void) {
+    size_t count = 0, kept = 0;
+    for (char **at = environ; *at; at++) {
+        count += strncmp(*at, PREFIX, strlen(PREFIX)) == 0;
+    }
+    taken = calloc(count + 1, sizeof *taken);
+    for (char **at = environ; *at && taken; at++) {
+        if (strncmp(*at, PREFIX, strlen(PREFIX)) != 0) {
+            environ[kept++] = *at;
+            continue;
+        }
+        taken[--count] = strdup(*at + strlen(PREFIX));
+        explicit_bzero(*at, strlen(*at));
+    }
+    if (taken) {
+        environ[kept] = NULL;
+    }
+}
+
+static const char *from_taken(struct str name) {
+    for (char **at = taken; at && *at; at++) {
+        if (!strncmp(*at, name.ptr, name.len) && (*at)[name.len] == '=') {
+            return *at + name.len + 1;
+        }
+    }
+    return NULL;
+}
+
+static const char *from_variable(struct arena *a, struct str name) {
+    struct str variable = arena_str(a, name);
     return variable.ptr ? getenv(variable.ptr) : NULL;
 }
 
@@ -229,10 +266,10 @@ enum err keys_secret(void *ctx, struct str name, struct arena *a, struct str *ou
     (void)ctx;
     io_dumps_forbid();
     *out = (struct str){0};
-    const char *set = from_variable(a, "CAIRN_SECRET_", name);
+    const char *set = from_taken(name);
     enum err err = set ? OK : from_file(name, a, out, e);
     if (!set && !out->ptr && !err && is_service_key(name)) {
-        set = from_variable(a, "", name);
+        set = from_variable(a, name);
     }
     if (set) {
         *out = str_from(set);

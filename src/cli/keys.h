@@ -32,6 +32,9 @@ enum err keys_change(struct str name, struct str value, struct error *e) MUST_US
 /* Letters, digits and _, not first a digit. */
 bool keys_is_name(struct str name);
 
+/* First of all: takes the variables CAIRN_SECRET_NAME out of the environment, where others could
+ * read them. Later calls of getenv do not find them. */
+void keys_take_environment(void);
 /* host_secrets.get: CAIRN_SECRET_<name>, the key file, and the variable of that name itself if it
  * is a known service's. */
 enum err keys_secret(void *ctx, struct str name, struct arena *a, struct str *out, struct error *e);

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "cli/cli.h"
+#include "cli/keys.h"
 #include "io/file.h"
 
 #define COMMAND(name) extern const struct command command_##name;
@@ -47,6 +48,7 @@ int main(int argc, char **argv) {
     struct cli c = {0};
     signal(SIGPIPE, SIG_IGN);
     io_streams_hold();
+    keys_take_environment();
     arena_init(&c.arena, 0);
     sink_init(&c.out, 1);
     sink_init(&c.err, 2);

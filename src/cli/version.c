@@ -1,11 +1,10 @@
 /* What this binary is: its version, how it was built, and the libraries behind it, the linked ones
  * with the version that runs, the others with whether they could be loaded now.
  */
-#include <dlfcn.h>
-
 #include "cli/cli.h"
 #include "engine/engine.h"
 #include "io/loop.h"
+#include "net/net.h"
 #include "store/store.h"
 #include "yaml/yaml.h"
 
@@ -18,17 +17,14 @@ static const struct {
     {"zstd", store_zstd_version},      {"xxhash", hash_xxhash_version},
 };
 
-#if __has_include("net/lazy.def")
 /* The libraries that are loaded with their first use. */
-static void put_late(struct cli *c, const char *soname, const char *package, const char *use) {
-    void *handle = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
-    sink_printf(&c->out, "%s for %s: %s%s\n", soname, use, handle ? "present" : "missing, install ",
-                handle ? "" : package);
-    if (handle) {
-        dlclose(handle);
+static void put_late(struct cli *c) {
+    struct net_library l;
+    for (size_t i = 0; net_library_get(i, &l); i++) {
+        sink_printf(&c->out, "%s for %s: %s%s\n", l.soname, l.needed_for,
+                    l.present ? "present" : "missing, install ", l.present ? "" : l.package);
     }
 }
-#endif
 
 int version_print(struct cli *c) {
     sink_printf(&c->out, "cairn %s\n", CAIRN_VERSION);
@@ -41,10 +37,6 @@ int version_print(struct cli *c) {
     for (size_t i = 0; i < ARRAY_LEN(libraries); i++) {
         sink_printf(&c->out, "%s %s\n", libraries[i].name, libraries[i].version());
     }
-#if __has_include("net/lazy.def")
-#define LAZY(id, soname, package, use) put_late(c, soname, package, use);
-#include "net/lazy.def"
-#undef LAZY
-#endif
+    put_late(c);
     return 0;
 }

@@ -1,6 +1,6 @@
-/* What a node kind is: a constant descriptor with its fields, handles and 2-6 functions.
+/* What a node kind is: a constant descriptor, one file in src/node and one row in kinds.def.
  *
- * One file per kind in src/node, one row in src/node/kinds.def. Everything about a kind follows
+ * Everything about a kind follows
  * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. A NULL function
  * means the default. done or fail is called exactly once, never from inside start (asserted).
  */
@@ -55,7 +55,7 @@ struct field {
 
 enum kind_flag {
     KIND_PURE = 1 << 0,       /* has eval, no start: runs ahead without waiting for the disk */
-    KIND_NO_SLOT = 1 << 1,    /* an effect that holds no slot (workflow, later ask and wait) */
+    KIND_NO_SLOT = 1 << 1,    /* holds no slot (workflow, ask, wait) */
     KIND_NO_TIMEOUT = 1 << 2, /* defaults.timeout does not reach it */
     KIND_SCOPE = 1 << 3,      /* gets the bodies of its needs by name in step_in.scope */
     KIND_END = 1 << 4,        /* its body is a candidate for finalResult */

@@ -6,6 +6,8 @@
  */
 #include "net/lazy.h"
 
+#include "net/net.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 
@@ -86,3 +88,16 @@ enum err net_curl_load(struct net_curl *out, struct error *e) {
 }
 
 void net_curl_unload(const struct net_curl *k) { k->global_cleanup(); }
+
+bool net_library_get(size_t n, struct net_library *out) {
+    if (n >= LAZY_COUNT) {
+        return false;
+    }
+    const struct lazy *l = &libraries[n];
+    void *library = dlopen(l->soname, RTLD_LAZY | RTLD_LOCAL);
+    *out = (struct net_library){l->soname, l->package, l->needed_for, library != NULL};
+    if (library) {
+        dlclose(library);
+    }
+    return true;
+}

@@ -83,6 +83,13 @@ struct net_transfer *net_send(struct net_client *c, const struct net_request *r,
                               const struct net_listener *l);
 /* done still comes, from a later turn; data no more. */
 void net_cancel(struct net_transfer *t);
+/* A library that is loaded with its first use. */
+struct net_library {
+    const char *soname, *package, *needed_for;
+    bool present; /* it could be loaded now */
+};
+/* The n-th, from 0; false beyond the last. */
+bool net_library_get(size_t n, struct net_library *out);
 /* Value of a header by name, whatever its case; NULL when there is none. */
 const struct str *net_header_find(const struct net_response *r, const char *name);
 /* What Retry-After asks for (seconds or an HTTP date; retry-after-ms before it), in microseconds

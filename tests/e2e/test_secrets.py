@@ -503,3 +503,16 @@ def test_the_page(cairn):
             assert squeeze(done.stdout.decode()) == squeeze(expected), command
             ran += 1
     assert ran >= 6
+
+
+def test_code_does_not_find_it_in_the_environment_of_cairn(cairn):
+    cairn.flow("""
+  look:
+    type: code
+    language: sh
+    code: grep -alF canary-of-processes /proc/[0-9]*/environ 2>/dev/null; echo done
+outputs: {found: look}
+""")
+    done = cairn("run", "flow.yaml", "--json", "-q",
+                 env={"CAIRN_SECRET_HERE": "canary-of-processes", "LC_CANARY": "x"})
+    assert done.json["finalResult"] == {"found": "done"}
