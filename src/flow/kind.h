@@ -1,8 +1,7 @@
 /* What a node kind is: a constant descriptor, one file in src/node and one row in kinds.def.
  *
- * Everything about a kind follows
- * from its descriptor: checking, `cairn schema`, `cairn kinds`, documentation. A NULL function
- * means the default. done or fail is called exactly once, never from inside start (asserted).
+ * Everything about a kind follows from its descriptor: checking, `cairn schema`, `cairn kinds`, docs.
+ * A NULL function means the default. done or fail is called once, never from start (asserted).
  */
 #ifndef CAIRN_FLOW_KIND_H
 #define CAIRN_FLOW_KIND_H
