@@ -45,6 +45,7 @@ struct field {
     enum literal_type literal; /* FIELD_LITERAL only */
     bool required;
     bool secret_ok;             /* {{ secrets.X }} may stand here (a field of an effect) */
+    bool wants_bool;            /* FIELD_EXPRESSION: a constant that is no bool is refused */
     const char *default_text;   /* shown in docs; the kind applies it */
     const char *const *choices; /* FIELD_LITERAL text: allowed words, NULL-terminated */
     const char *one_of;         /* exactly one field of the same group must be given */
