@@ -66,10 +66,13 @@ static enum err tell(struct run *r, enum err code, char what[ERROR_MESSAGE_BYTES
     struct str part = excerpt(r, &before, &after);
     struct mark at = expr_mark(r->x->text, r->x->at, r->at);
     struct str file = str_sub(str_from(at.file), 0, 200);
-    shorten(what, ERROR_MESSAGE_BYTES - EXCERPT_BYTES - 50 - file.len);
-    return error_at(r->e, code, at, "%s, in `%s%.*s%s` (%.*s%sline %u)", what, before ? "..." : "",
-                    STR_ARG(part), after ? "..." : "", STR_ARG(file), file.len ? ", " : "",
-                    at.line);
+    char place[260] = ""; /* without a file somebody shows the expression itself */
+    if (file.len) {
+        snprintf(place, sizeof place, " (%.*s, line %u)", STR_ARG(file), at.line);
+    }
+    shorten(what, ERROR_MESSAGE_BYTES - EXCERPT_BYTES - 30 - strlen(place));
+    return error_at(r->e, code, at, "%s, in `%s%.*s%s`%s", what, before ? "..." : "", STR_ARG(part),
+                    after ? "..." : "", place);
 }
 
 PRINTF_LIKE(2, 0)
