@@ -1,8 +1,9 @@
 /* From needs to edges: every need is checked and becomes one edge, numbered by node in file order,
  * then by order of needs, so the edges into a node are consecutive.
  *
- * An edge with an unknown handle stays in the graph (odd), so that its loops are still seen; a need
- * that names no node is noted (missing, doubtful), so that nothing is said that only follows from it.
+ * An edge with an unknown handle stays in the graph (odd), so that its loops are still seen; of a
+ * need that names no node it is noted what it may lead to (doubtful): nothing is said that only
+ * follows from it.
  */
 #include "flow/flow_priv.h"
 
