@@ -26,14 +26,23 @@ static bool leaves_folder(struct str path) {
     return false;
 }
 
+/* "cannot read PATH: why" becomes "why". */
+static void drop_path(struct error *e, struct str path) {
+    struct str text = str_from(e->message);
+    size_t len = STR("cannot read : ").len + path.len;
+    if (text.len > len && str_eq(str_sub(text, len - 2 - path.len, len - 2), path)) {
+        memmove(e->message, e->message + len, text.len - len + 1);
+    }
+}
+
 static enum err read_file(void *ctx, struct str path, struct arena *a, struct str *out,
                           struct error *e) {
     const struct workflow *w = ctx;
     if (leaves_folder(path)) {
         return error_set(e, ERR_INVALID,
-                         "\"%.*s\" lies outside the workflow's folder %.*s: a workflow only uses "
-                         "files in its own folder and below",
-                         STR_ARG(path), STR_ARG(w->folder));
+                         "it lies outside the workflow's folder %.*s: a workflow only uses files "
+                         "in its own folder and below",
+                         STR_ARG(w->folder));
     }
     struct str full = STR("/dev/stdin");
     if (!str_eq(path, w->entry)) {
@@ -48,7 +57,11 @@ static enum err read_file(void *ctx, struct str path, struct arena *a, struct st
     if (memchr(full.ptr, 0, full.len)) {
         return error_set(e, ERR_INVALID, "the path holds a NUL byte");
     }
-    return io_file_read(full.ptr, LOAD_MAX_BYTES, a, out, e);
+    enum err err = io_file_read(full.ptr, LOAD_MAX_BYTES, a, out, e);
+    if (err && (str_is(w->path, "-") || !str_eq(path, w->entry))) {
+        drop_path(e, full); /* who reports it has a name for the file */
+    }
+    return err;
 }
 
 static struct str absolute(struct cli *c, const char *folder) {
@@ -76,16 +89,25 @@ static bool place(struct cli *c, const char *path, struct workflow *w) {
 /* What is wrong with a workflow file that cannot be read at all. */
 static enum err refuse(struct cli *c, const struct workflow *w, enum err err,
                        const struct error *e) {
-    if (err == ERR_NOT_FOUND) {
-        cli_fail(c, ERR_NOT_FOUND, "name a workflow file, or - for standard input",
-                 "there is no file %.*s", STR_ARG(w->path));
-    } else if (str_is(w->path, "-") && err == ERR_INVALID) {
-        cli_fail(c, ERR_INVALID, "pipe a workflow into it: cairn run - < flow.yaml",
-                 "standard input is no file and no pipe");
-    } else {
-        cli_fail_error(c, e, NULL);
+    const char *help = "name a workflow file, or - for standard input";
+    if (err == ERR_LIMIT) {
+        help = "large data belongs into files that steps read, or into inputs";
     }
-    return err == ERR_INVALID ? ERR_USAGE : err;
+    if (err == ERR_NOMEM) {
+        cli_fail_error(c, e, NULL);
+        return err;
+    }
+    if (!w->path.len) {
+        cli_fail(c, err, help, "the name of the workflow file is empty");
+    } else if (str_is(w->path, "-")) {
+        help = err == ERR_LIMIT ? help : "pipe a workflow into it: cairn run - < flow.yaml";
+        cli_fail(c, err, help, "cannot read standard input: %s", e->message);
+    } else if (err == ERR_NOT_FOUND) {
+        cli_fail(c, err, help, "there is no file %.*s", STR_ARG(w->path));
+    } else {
+        cli_fail_error(c, e, help);
+    }
+    return ERR_USAGE;
 }
 
 enum err workflow_open(struct cli *c, const char *path, struct kind_table kinds,
@@ -141,9 +163,11 @@ static enum err add_input(struct inputs *in, struct flow_input item) {
     return OK;
 }
 
-static enum err usage(struct inputs *in, struct error *e, const char *what) {
-    cli_fail(in->c, ERR_USAGE, "write -i NAME=TEXT, -i NAME:=JSON or -i @FILE.json",
-             "input \"%.100s\": %s", what, e->message);
+static enum err usage(struct inputs *in, struct error *e, const char *what, const char *help) {
+    struct str text = str_from(what);
+    cli_fail(in->c, ERR_USAGE, help ? help : "write -i NAME=TEXT, -i NAME:=JSON or -i @FILE.json",
+             "input \"%.*s%s\": %s", STR_ARG(str_sub(text, 0, 60)), text.len > 60 ? "..." : "",
+             e->message);
     return ERR_USAGE;
 }
 
@@ -158,13 +182,15 @@ static enum err add_file(struct inputs *in, const char *text) {
         err = error_set(&e, ERR_INVALID, "the file holds a %s, but inputs are a JSON object",
                         value_type_name(v.type));
     }
+    if (err && e.mark.line) {
+        struct error at;
+        e.mark.file = text + 1;
+        error_at(&at, ERR_USAGE, e.mark, "%s", e.message);
+        cli_fail_error(in->c, &at, "-i @FILE.json reads a JSON object, every entry an input");
+        return ERR_USAGE;
+    }
     if (err) {
-        struct error at = e;
-        if (e.mark.line) {
-            error_set(&at, e.code, "line %u, column %u: %.800s", e.mark.line, e.mark.column,
-                      e.message);
-        }
-        return usage(in, &at, text);
+        return usage(in, &e, text, NULL);
     }
     for (size_t i = 0; i < value_count(v) && !err; i++) {
         struct flow_input item = {.name = value_str(v.pairs[i].key), .value = v.pairs[i].val};
@@ -181,11 +207,11 @@ static enum err add_given(struct inputs *in, const char *text) {
     }
     if (!str_is_utf8(str_from(text))) {
         error_set(&e, ERR_USAGE, "the text is not UTF-8");
-        return usage(in, &e, text);
+        return usage(in, &e, text, NULL);
     }
     if (!cli_pair(text, &name, &rest) || str_is(name, ":")) {
         error_set(&e, ERR_USAGE, "expected a name and a value");
-        return usage(in, &e, text);
+        return usage(in, &e, text, NULL);
     }
     struct flow_input item = {.name = name, .is_text = true, .value = value_text(rest)};
     if (name.ptr[name.len - 1] == ':') {
@@ -193,7 +219,9 @@ static enum err add_given(struct inputs *in, const char *text) {
         item.is_text = false;
         enum err err = value_parse_json(&in->c->arena, rest, &item.value, &e);
         if (err) {
-            return usage(in, &e, text);
+            return usage(in, &e, text,
+                         "with := the value is JSON, where a text has quotes: city:='\"Rome\"'; "
+                         "for a text write city=Rome");
         }
     }
     return add_input(in, item);

@@ -49,6 +49,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     io_streams_hold();
     keys_take_environment();
+    signal(SIGXFSZ, SIG_IGN); /* a file as large as it may be is an error of writing too */
     arena_init(&c.arena, 0);
     sink_init(&c.out, 1);
     sink_init(&c.err, 2);

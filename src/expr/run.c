@@ -59,6 +59,22 @@ static void shorten(char *text, size_t max) {
     }
 }
 
+/* The message with the part of the expression it is about, and the line that stands in. */
+static enum err tell(struct run *r, enum err code, char what[ERROR_MESSAGE_BYTES]) {
+    bool before = false;
+    bool after = false;
+    struct str part = excerpt(r, &before, &after);
+    struct mark at = expr_mark(r->x->text, r->x->at, r->at);
+    struct str file = str_sub(str_from(at.file), 0, 200);
+    char place[260] = ""; /* without a file somebody shows the expression itself */
+    if (file.len) {
+        snprintf(place, sizeof place, " (%.*s, line %u)", STR_ARG(file), at.line);
+    }
+    shorten(what, ERROR_MESSAGE_BYTES - EXCERPT_BYTES - 30 - strlen(place));
+    return error_at(r->e, code, at, "%s, in `%s%.*s%s`%s", what, before ? "..." : "", STR_ARG(part),
+                    after ? "..." : "", place);
+}
+
 PRINTF_LIKE(2, 0)
 static enum err fault(struct run *r, const char *fmt, va_list ap) {
     if (r->quiet) {
@@ -74,13 +90,7 @@ static enum err fault(struct run *r, const char *fmt, va_list ap) {
     if (r->folding) {
         return error_set(r->e, ERR_EXPRESSION, "%s", what);
     }
-    bool before = false;
-    bool after = false;
-    struct str part = excerpt(r, &before, &after);
-    shorten(what, sizeof what - EXCERPT_BYTES - 30);
-    return error_at(r->e, ERR_EXPRESSION, expr_mark(r->x->text, r->x->at, r->at),
-                    "%s, in `%s%.*s%s`", what, before ? "..." : "", STR_ARG(part),
-                    after ? "..." : "");
+    return tell(r, ERR_EXPRESSION, what);
 }
 
 enum err run_fault(struct run *r, const char *fmt, ...) {
@@ -103,10 +113,14 @@ enum err run_mismatch(struct run *r, const char *fmt, ...) {
 
 enum err run_limit(struct run *r, const char *fmt, ...) {
     va_list ap;
+    char what[ERROR_MESSAGE_BYTES];
     va_start(ap, fmt);
-    error_vset(r->e, ERR_LIMIT, expr_mark(r->x->text, r->x->at, r->at), fmt, ap);
+    int n = vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
-    return ERR_LIMIT;
+    if (n < 0) {
+        what[0] = '\0';
+    }
+    return tell(r, ERR_LIMIT, what);
 }
 
 enum err run_steps_exceeded(struct run *r) {

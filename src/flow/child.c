@@ -147,6 +147,50 @@ static void refuse_input(struct unit *u, const struct yaml_node *key, const stru
     }
 }
 
+/* A constant is known now; how it fits is not left to the run. */
+static void check_constant(struct unit *u, const struct plan *child, const struct yaml_node *key,
+                           const struct yaml_node *at, struct value v) {
+    const struct plan_input *input = NULL;
+    struct schema_result result = {0};
+    struct error e = {0};
+    for (uint32_t k = 0; k < child->input_count && !input; k++) {
+        input = str_eq(child->inputs[k].name, key->text) ? &child->inputs[k] : NULL;
+    }
+    if (!input) {
+        return; /* reported */
+    }
+    enum err err = schema_fill(input->schema, v, &u->s->scratch, &v, &e);
+    err = err ? err : schema_check(input->schema, v, &u->s->scratch, &result, &e);
+    u->s->nomem |= err == ERR_NOMEM;
+    for (uint32_t i = 0; !err && !result.valid && i < result.count; i++) {
+        struct str where = result.errors[i].instance;
+        diag_error(u->s->diag, at->mark, "bad_input",
+                   "input \"%.*s\" of the workflow \"%.*s\"%s%.*s: %.*s", STR_ARG(input->name),
+                   STR_ARG(child->name), where.len ? " at " : "", STR_ARG(where),
+                   STR_ARG(result.errors[i].message));
+    }
+}
+
+void flow_child_values_check(struct unit *u, struct draft *d, const struct yaml_node *given,
+                             const struct pval *v) {
+    const struct plan *child = d->node->child;
+    bool known = v->type == PVAL_CONST;
+    if (known && v->constant.type != VALUE_MAP && !value_is_null(v->constant)) {
+        flow_type_refuse(u, given, "inputs", "a map of expressions");
+        return;
+    }
+    for (uint32_t i = 0; child && given->type == YAML_MAP && i < given->count; i++) {
+        const struct yaml_node *key = given->pairs[i].key;
+        const struct value *one = known ? value_get(v->constant, key->text) : NULL;
+        if (v->type == PVAL_MAP && v->items[i].type == PVAL_CONST) {
+            one = &v->items[i].constant;
+        }
+        if (one) {
+            check_constant(u, child, key, given->pairs[i].value, *one);
+        }
+    }
+}
+
 void flow_child_inputs_check(struct unit *u, struct draft *d, const struct yaml_node *given) {
     const struct plan *child = d->node->child;
     if (!child || (given && given->type != YAML_MAP)) {

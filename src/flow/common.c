@@ -118,7 +118,14 @@ static bool compile_guard(struct scope *scope, struct draft *d) {
         diag_help(scope->u->s->diag, item, "for example: inputs.count > 0");
         return true;
     }
-    return flow_expression_compile(scope, n, &d->node->guard);
+    struct value v;
+    if (!flow_expression_compile(scope, n, &d->node->guard)) {
+        return false;
+    }
+    if (d->node->guard && expr_constant(d->node->guard, &v)) {
+        flow_constant_check(scope->u, n->mark, "if", v, VALUE_BOOL);
+    }
+    return true;
 }
 
 /* A node that decides names the handle to take; it was checked with the graph. */

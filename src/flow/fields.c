@@ -228,8 +228,15 @@ bool flow_fields_compile(struct scope *scope, struct draft *d) {
         }
         scope->flags = (d->node->foreach.present ? SCOPE_ITEM : 0u) | SCOPE_IN |
                        (f->secret_ok && !d->node->pure ? SCOPE_SECRET : 0u);
-        if (!flow_pval_compile(scope, d->fields[i], leaf, &d->node->fields[i])) {
+        struct pval *out = &d->node->fields[i];
+        if (!flow_pval_compile(scope, d->fields[i], leaf, out)) {
             return false;
+        }
+        if (d->node->child && !strcmp(f->name, "inputs")) {
+            flow_child_values_check(scope->u, d, d->fields[i], out);
+        }
+        if (f->wants_bool && out->type == PVAL_CONST) {
+            flow_constant_check(scope->u, out->mark, f->name, out->constant, VALUE_BOOL);
         }
     }
     return true;

@@ -15,7 +15,9 @@
 #define FLOW_MAX_ITEMS 100000      /* default of foreach.max_items */
 #define FLOW_MAX_ITERATIONS 100    /* default of max_iterations */
 #define FLOW_MAX_SECRET_NAME 128
-#define FLOW_ANY_DOUBLE 1e300 /* a range without a limit */
+#define FLOW_MAX_NODES 200000u /* of one workflow */
+#define FLOW_MAX_NAME 200u     /* bytes of a name: it is repeated in every step's id */
+#define FLOW_ANY_DOUBLE 1e300  /* a range without a limit */
 #define NONE UINT32_MAX
 
 enum common_id {
@@ -91,6 +93,7 @@ struct draft {
     uint32_t max_iterations;
     bool broken; /* its kind is unknown: nothing is known of its handles */
     bool exit_on_limit;
+    bool incomplete; /* one of its needs names no node */
 };
 
 struct node_check { /* what a kind's check function gets */
@@ -105,6 +108,8 @@ struct fgraph {
     uint32_t *out;       /* edges by source, ascending */
     bool *odd;           /* by edge: its handle is unknown */
     bool missing;        /* a need named no node: the graph is not all there */
+    bool missing_error;  /* and it may have been the error of any node */
+    bool *doubtful;      /* by node: such a need may lead to it */
     uint32_t *comp;      /* strongly connected component; edges never lead to a higher one */
     bool *entry;         /* scheduling starts here */
     uint32_t *walk_pre, *walk_size; /* a spanning tree of depth-first search */
@@ -156,6 +161,11 @@ bool flow_keep_value(struct session *s, const struct yaml_node *n, struct value 
 const char *flow_node_describe(const struct yaml_node *n);
 struct diag_item *flow_type_refuse(struct unit *u, const struct yaml_node *n, const char *what,
                                    const char *expected);
+/* A constant that could only fail at run time, as it is not of this type, is refused. */
+void flow_constant_check(struct unit *u, struct mark mark, const char *what, struct value v,
+                         enum value_type wanted);
+/* False, and reported, when a name is too long. */
+bool flow_name_fits(struct unit *u, struct str name, struct mark mark, const char *what);
 bool flow_text_get(struct unit *u, const struct yaml_node *n, const char *what, struct str *out);
 bool flow_int_get(struct unit *u, const struct yaml_node *n, const char *what,
                   const int64_t range[2], int64_t *out);
@@ -243,6 +253,9 @@ const char *flow_file_display(struct session *s, struct str path);
 bool flow_child_compile(struct unit *u, struct draft *d, const struct yaml_node *n);
 /* The keys of `inputs` against what the sub-workflow of the node declares. */
 void flow_child_inputs_check(struct unit *u, struct draft *d, const struct yaml_node *given);
+/* The same compiled: constants among them must fit. */
+void flow_child_values_check(struct unit *u, struct draft *d, const struct yaml_node *given,
+                             const struct pval *v);
 
 /* ---- graph questions ---- */
 

@@ -1,8 +1,9 @@
 /* From needs to edges: every need is checked and becomes one edge, numbered by node in file order,
  * then by order of needs, so the edges into a node are consecutive.
  *
- * An edge with an unknown handle stays in the graph (odd), so that its loops are still seen; a need
- * that names no node is noted (missing), so that nothing is said that only follows from it.
+ * An edge with an unknown handle stays in the graph (odd), so that its loops are still seen; of a
+ * need that names no node it is noted what it may lead to (doubtful): nothing is said that only
+ * follows from it.
  */
 #include "flow/flow_priv.h"
 
@@ -94,7 +95,7 @@ static void refuse_handle(struct unit *u, const struct draft *d, const struct ne
 
 /* The handle that a need names; HANDLE_NONE when the source has no such. */
 static uint16_t need_handle(const struct plan_node *source, const struct need *need) {
-    if (!need->dotted || !need->handle.len) {
+    if (!need->dotted) {
         if (plan_node_any_exit(source)) {
             return HANDLE_ANY;
         }
@@ -129,18 +130,25 @@ static bool is_twice(struct unit *u, struct map *seen, uint32_t source, uint16_t
     return true;
 }
 
+/* need is NULL when nothing of it can be read. */
+static void note_missing(struct unit *u, struct draft *d, const struct need *need) {
+    u->graph.missing = true;
+    u->graph.missing_error |= !need || str_is(need->handle, "error");
+    d->incomplete = true;
+}
+
 static bool add_need(struct unit *u, struct draft *d, const struct yaml_node *n, struct map *seen) {
     struct plan *p = u->plan;
     struct str text;
     if (!flow_text_get(u, n, "needs", &text)) {
-        u->graph.missing = true;
+        note_missing(u, d, NULL);
         return true;
     }
     struct need need = split_need(n);
     uint32_t order = p->edge_count;
     int64_t source = plan_node_find(p, need.name);
     if (source < 0) {
-        u->graph.missing = true;
+        note_missing(u, d, &need);
         refuse_node(u, d, &need, order);
         return true;
     }
@@ -172,7 +180,7 @@ static bool add_needs(struct unit *u, struct draft *d) {
     const struct yaml_node *n = d->common[COMMON_NEEDS];
     if (n && n->type == YAML_MAP) {
         flow_type_refuse(u, n, "needs", "a node or a list of nodes");
-        u->graph.missing = true;
+        note_missing(u, d, NULL);
     }
     struct map seen;
     map_init(&seen, &u->s->scratch);
@@ -211,6 +219,34 @@ static bool index_edges(struct unit *u) {
     for (uint32_t i = 0; i < g->n; i++) {
         p->nodes[i].out_edges = g->out + g->out_start[i];
         p->nodes[i].out_count = g->out_start[i + 1] - g->out_start[i];
+    }
+    return true;
+}
+
+/* Everything behind an incomplete node: what is said about other nodes does not depend on the needs
+ * that name nothing. */
+static bool mark_doubtful(struct unit *u) {
+    struct fgraph *g = &u->graph;
+    uint32_t *list = SCRATCH(u->s, g->n, uint32_t), count = 0;
+    g->doubtful = SCRATCH(u->s, g->n, bool);
+    if (u->s->nomem) {
+        return false;
+    }
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (u->drafts[i].incomplete) {
+            g->doubtful[i] = true;
+            list[count++] = i;
+        }
+    }
+    for (uint32_t at = 0; at < count; at++) {
+        const struct plan_node *n = &u->plan->nodes[list[at]];
+        for (uint32_t i = 0; i < n->out_count; i++) {
+            uint32_t target = u->plan->edges[n->out_edges[i]].target;
+            if (!g->doubtful[target]) {
+                g->doubtful[target] = true;
+                list[count++] = target;
+            }
+        }
     }
     return true;
 }
@@ -295,7 +331,7 @@ bool flow_graph_build(struct unit *u) {
             return false;
         }
     }
-    if (!index_edges(u)) {
+    if (!index_edges(u) || !mark_doubtful(u)) {
         return false;
     }
     for (uint32_t i = 0; i < u->plan->node_count; i++) {

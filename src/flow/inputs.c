@@ -21,9 +21,9 @@ static const struct plan_input *find_input(const struct plan *p, struct str name
 
 static void refuse_unknown(struct reading *r, struct str name) {
     const struct plan *p = r->plan;
-    struct diag_item *item =
-        diag_error(r->diag, (struct mark){0}, "unknown_input",
-                   "the workflow \"%.*s\" has no input \"%.*s\"", STR_ARG(p->name), STR_ARG(name));
+    struct diag_item *item = diag_error(r->diag, (struct mark){0}, "unknown_input",
+                                        "the workflow \"%.*s\" has no input \"%.*s\"",
+                                        STR_ARG(p->name), STR_ARG(str_sub(name, 0, 60)));
     struct str *names = ARENA_ARRAY(r->arena, p->input_count + 1u, struct str);
     for (uint32_t i = 0; names && i < p->input_count; i++) {
         names[i] = p->inputs[i].name;

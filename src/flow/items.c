@@ -109,7 +109,13 @@ static bool compile_list(struct scope *scope, const struct yaml_node *n, const c
         diag_help(scope->u->s->diag, item, "for example: inputs.files");
         return true;
     }
-    return flow_pval_compile(scope, n, is_text ? LEAF_EXPRESSION : leaf, out);
+    if (!flow_pval_compile(scope, n, is_text ? LEAF_EXPRESSION : leaf, out)) {
+        return false;
+    }
+    if (out->type == PVAL_CONST) {
+        flow_constant_check(scope->u, n->mark, what, out->constant, VALUE_LIST);
+    }
+    return true;
 }
 
 static bool compile_matrix(struct scope *scope, const struct yaml_node *n, struct plan_foreach *f) {

@@ -1,6 +1,6 @@
 /* What a node kind is: a constant descriptor, one file in src/node and one row in kinds.def.
  *
- * Everything about a kind follows from its descriptor: checking, `cairn schema`, `cairn kinds`, docs.
+ * Everything about a kind follows from its descriptor: checking, `cairn schema`, `cairn kinds`.
  * A NULL function means the default. done or fail is called once, never from start (asserted).
  */
 #ifndef CAIRN_FLOW_KIND_H
@@ -44,6 +44,7 @@ struct field {
     enum literal_type literal; /* FIELD_LITERAL only */
     bool required;
     bool secret_ok;             /* {{ secrets.X }} may stand here (a field of an effect) */
+    bool wants_bool;            /* FIELD_EXPRESSION: a constant that is no bool is refused */
     const char *default_text;   /* shown in docs; the kind applies it */
     const char *const *choices; /* FIELD_LITERAL text: allowed words, NULL-terminated */
     const char *one_of;         /* exactly one field of the same group must be given */

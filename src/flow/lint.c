@@ -62,21 +62,32 @@ static bool is_word_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* name, name.name, name[0].name ... *out_head is the first name. */
+/* What may follow a path in an expression, but hardly in a sentence. */
+static bool is_operator(struct str text) {
+    static const char *const operators[] = {"==", "!=", "<", ">", "&&", "||", "?"};
+    for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
+        if (str_starts(text, str_from(operators[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* name, name.name, name[0].name ..., alone or before an operator. *out_head is the first name. */
 static bool is_path(struct str text, struct str *out_head) {
     size_t at = 0;
     while (at < text.len && is_word_char(text.ptr[at])) {
         at++;
     }
     *out_head = str_sub(text, 0, at);
-    for (; at < text.len; at++) {
-        char c = text.ptr[at];
-        bool joint = c == '.' || c == '[' || c == ']';
-        if (!joint && !is_word_char(c)) {
-            return false;
-        }
+    while (at < text.len && (is_word_char(text.ptr[at]) || strchr(".[]", text.ptr[at]))) {
+        at++;
     }
-    return out_head->len > 0 && text.ptr[text.len - 1] != '.';
+    if (at == 0 || text.ptr[at - 1] == '.') {
+        return false;
+    }
+    struct str rest = str_trim(str_sub(text, at, text.len));
+    return out_head->len > 0 && (!rest.len || (rest.len > 1 && is_operator(rest)));
 }
 
 /* A path that begins with a name that is known here. */

@@ -309,7 +309,7 @@ bool flow_loops_check(struct loops *ls) {
         check_limit(ls, i);
     }
     check_limit_edges(ls);
-    for (uint32_t i = 0; i < ls->count && !ls->u->graph.missing; i++) {
+    for (uint32_t i = 0; i < ls->count && !ls->u->graph.missing_error; i++) {
         check_endless(ls, i);
     }
     flow_loops_lint(ls);

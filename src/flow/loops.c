@@ -164,7 +164,7 @@ static void spread(struct loops *ls, struct wloop *l, uint32_t node, bool is_cyc
     bool any_exit = is_cycle && mark_handles(ls, node, &limit_inside);
     if (is_cycle) {
         l->way_out |= any_exit || u->drafts[node].common[COMMON_IF];
-        l->unsure |= u->drafts[node].broken;
+        l->unsure |= u->drafts[node].broken || u->graph.doubtful[node];
         l->limit_inside |= limit_inside && node == l->header;
     }
     for (uint32_t i = 0; i < n->out_count; i++) {

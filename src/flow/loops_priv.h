@@ -13,8 +13,8 @@ struct wloop {
     uint32_t *cycle, cycle_count; /* the header first */
     uint32_t *body, body_count;   /* the cycle first */
     bool way_out;                 /* a decision, an error edge or a guard can end it */
-    bool unsure;                  /* an edge with an unknown handle starts in it */
-    bool limit_inside;            /* the header's limit leads into the cycle */
+    bool unsure; /* an edge with an unknown handle starts in it, a need of nothing may lead to it */
+    bool limit_inside; /* the header's limit leads into the cycle */
 };
 
 struct loops {

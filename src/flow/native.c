@@ -95,6 +95,13 @@ static bool read_nodes(struct unit *u, const struct yaml_node *n) {
         diag_help(u->s->diag, item, "for example {hello: {type: ...}}");
         return false;
     }
+    if (n->count > FLOW_MAX_NODES) {
+        struct diag_item *item =
+            diag_error(u->s->diag, n->mark, "too_large",
+                       "the workflow has %u nodes: at most %u may be", n->count, FLOW_MAX_NODES);
+        diag_help(u->s->diag, item, "use foreach to run one node for many items");
+        return false;
+    }
     struct map seen;
     map_init(&seen, &u->s->scratch);
     u->def.nodes = SCRATCH(u->s, n->count, struct def_node);

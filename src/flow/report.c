@@ -261,6 +261,19 @@ bool flow_texts_get(struct unit *u, const struct yaml_node *n, const char *what,
     return good;
 }
 
+void flow_constant_check(struct unit *u, struct mark mark, const char *what, struct value v,
+                         enum value_type wanted) {
+    if (v.type == wanted) {
+        return;
+    }
+    struct buf shown;
+    buf_init(&shown, 0);
+    value_print_short(v, 60, &shown);
+    diag_error(u->s->diag, mark, "bad_constant", "\"%s\": expected %s, got %.*s", what,
+               wanted == VALUE_BOOL ? "true or false" : "a list", STR_ARG(buf_str(&shown)));
+    buf_fini(&shown);
+}
+
 /* ---- names and keys ---- */
 
 static const char *const reserved_words[] = {
@@ -279,8 +292,22 @@ static bool is_reserved(struct str name) {
     return false;
 }
 
+bool flow_name_fits(struct unit *u, struct str name, struct mark mark, const char *what) {
+    if (name.len <= FLOW_MAX_NAME) {
+        return true;
+    }
+    struct diag_item *item =
+        diag_error(u->s->diag, mark, "bad_name", "the name of %s has %zu bytes: at most %u may be",
+                   what, name.len, FLOW_MAX_NAME);
+    diag_help(u->s->diag, item, "a long text for people is a \"label\" or a \"description\"");
+    return false;
+}
+
 bool flow_name_get(struct unit *u, struct str name, struct mark mark, const char *what) {
     struct diag *d = u->s->diag;
+    if (!flow_name_fits(u, name, mark, what)) {
+        return false;
+    }
     if (!str_is_name(name)) {
         struct diag_item *item =
             diag_error(d, mark, "bad_name", "\"%.*s\" cannot be the name of %s",

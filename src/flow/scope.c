@@ -231,7 +231,8 @@ static enum err find_body(struct scope *scope, uint32_t node, uint32_t count, st
                          "nodes.%.*s.previous",
                          STR_ARG(name), STR_ARG(name));
     }
-    bool doubtful = u->graph.missing || u->drafts[node].broken;
+    bool doubtful = u->drafts[node].broken ||
+                    (scope->node == NONE ? u->graph.missing : u->graph.doubtful[scope->node]);
     if (!is_upstream(scope, node) && !doubtful) {
         return error_set(
             e, ERR_NOT_FOUND,

@@ -30,6 +30,8 @@ static void read_texts(struct unit *u) {
         struct diag_item *item =
             diag_error(u->s->diag, u->def.name->mark, "bad_value", "\"name\": it is blank");
         diag_help(u->s->diag, item, "give the workflow a name, or leave the key out");
+    } else if (u->def.name) {
+        flow_name_fits(u, p->name, u->def.name->mark, "a workflow");
     }
     if (u->def.description) {
         flow_text_get(u, u->def.description, "description", &p->description);
@@ -39,6 +41,25 @@ static void read_texts(struct unit *u) {
 }
 
 /* ---- retry ---- */
+
+/* Any name may be a type of error, so a class with a slip in it is no error. */
+static void lint_class(struct unit *u, struct mark mark, struct str name) {
+    static const char *const words[] = {"transient", "permanent", "timeout", "any"};
+    struct str known[ARRAY_LEN(words)];
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        known[i] = str_from(words[i]);
+        if (str_eq(name, known[i])) {
+            return;
+        }
+    }
+    struct str near = str_nearest(name, known, ARRAY_LEN(known));
+    if (near.len > 3) { /* whatever has three letters is near to "any" */
+        struct diag_item *item =
+            diag_add(u->s->diag, DIAG_WARNING, mark, "unknown_class",
+                     "\"on\": \"%.*s\" is taken for a type of error", STR_ARG(name));
+        diag_suggest(u->s->diag, item, name, known, ARRAY_LEN(known));
+    }
+}
 
 static void read_on(struct unit *u, const struct yaml_node *n, struct retry_policy *policy) {
     const struct str *on;
@@ -57,6 +78,9 @@ static void read_on(struct unit *u, const struct yaml_node *n, struct retry_poli
             return;
         }
     }
+    for (uint32_t i = 0; i < count; i++) {
+        lint_class(u, n->type == YAML_LIST ? n->items[i]->mark : n->mark, on[i]);
+    }
     policy->on = on;
     policy->on_count = count;
 }
@@ -64,7 +88,9 @@ static void read_on(struct unit *u, const struct yaml_node *n, struct retry_poli
 bool flow_retry_read(struct unit *u, const struct yaml_node *n, struct retry_policy *policy) {
     static const char *const keys[] = {"attempts", "backoff", "factor", "max",
                                        "jitter",   "on",      NULL};
-    if (!flow_map_get(u, n, "retry")) {
+    if (n->type != YAML_MAP) {
+        struct diag_item *item = flow_type_refuse(u, n, "retry", "a map");
+        diag_help(u->s->diag, item, "for example {attempts: 3, backoff: 1s}");
         return true;
     }
     flow_keys_check(u, n, "retry", keys, NULL);

@@ -18,7 +18,7 @@
 #include "io/clock.h"
 #include "io/io_priv.h"
 
-enum { READ_FIRST_BYTES = 4096, REMOVE_MAX_DEPTH = 512 };
+enum { READ_FIRST_BYTES = 4096, REMOVE_MAX_DEPTH = 512, MIB = 1 << 20 };
 
 const char *io_errno_text(int no) {
     const char *text = strerrordesc_np(no);
@@ -74,6 +74,12 @@ static enum err check_readable(int fd, const char *path, struct stat *st, struct
     return OK;
 }
 
+static enum err too_large(size_t max_bytes, struct error *e) {
+    bool round = max_bytes >= MIB && max_bytes % MIB == 0;
+    return error_set(e, ERR_LIMIT, "it is larger than %zu %s", round ? max_bytes / MIB : max_bytes,
+                     round ? "MiB" : "bytes");
+}
+
 enum err io_fd_read_all(int fd, size_t guess, size_t max_bytes, struct arena *a, struct str *out,
                         struct error *e) {
     size_t cap = guess + 1 > READ_FIRST_BYTES ? guess + 1 : READ_FIRST_BYTES;
@@ -89,7 +95,7 @@ enum err io_fd_read_all(int fd, size_t guess, size_t max_bytes, struct arena *a,
         }
         len += (size_t)got;
         if (len > max_bytes) {
-            return error_set(e, ERR_LIMIT, "it is larger than %zu bytes", max_bytes);
+            return too_large(max_bytes, e);
         }
         if (got == 0) {
             break;
@@ -133,10 +139,12 @@ static enum err read_file(const char *path, size_t max_bytes, bool private, stru
         status = check_private(path, &st, e);
     }
     if (status == OK && (uint64_t)st.st_size > max_bytes) {
-        status =
-            error_set(e, ERR_LIMIT, "cannot read %s: it is larger than %zu bytes", path, max_bytes);
+        status = error_wrap(e, too_large(max_bytes, e), "cannot read %s", path);
     } else if (status == OK) {
         status = io_fd_read_all(fd, (size_t)st.st_size, max_bytes, a, out, e);
+        if (status == OK && out->len == 0 && S_ISFIFO(st.st_mode)) {
+            status = error_set(e, ERR_INVALID, "nothing came out of this pipe");
+        }
         if (status != OK) {
             error_wrap(e, status, "cannot read %s", path);
         }
@@ -337,6 +345,10 @@ enum err io_dir_make(const char *path, unsigned mode, struct error *e) {
         part[i] = '\0';
         int no = mkdir(part, mode) != 0 ? errno : 0;
         if (no != 0 && !is_folder(part)) {
+            if (no == EEXIST) {
+                return error_set(e, ERR_IO, "cannot make folder %s: something else has its name",
+                                 part);
+            }
             return io_error_errno(e, no, "cannot make folder", part);
         }
         part[i] = path[i];

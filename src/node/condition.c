@@ -15,6 +15,7 @@ static const struct field fields[FIELDS] = {
     [WHEN] = {.name = "when",
               .type = FIELD_EXPRESSION,
               .one_of = "decision",
+              .wants_bool = true,
               .doc = "a bool: leaves by true or by false"},
     [SWITCH] = {.name = "switch",
                 .type = FIELD_EXPRESSION,

@@ -137,14 +137,20 @@ static enum err refuse_byte(struct str text, size_t at, const char *file, struct
     struct mark m = place(text, at, file);
     size_t next = at;
     uint32_t cp = str_utf8_next(text, &next);
-    if (cp == 0xfffd && next == at + 1) {
-        diag_error(diag, m, "yaml", "byte 0x%02x at offset %zu is not UTF-8",
-                   (unsigned)(unsigned char)text.ptr[at], at);
-    } else if (cp == 0) {
-        diag_error(diag, m, "yaml", "NUL byte at offset %zu: this is not a text file", at);
+    const char *nul = memchr(text.ptr, 0, text.len);
+    struct diag_item *item;
+    if (nul) { /* whatever came first: a program, an image, UTF-16 */
+        size_t offset = (size_t)(nul - text.ptr);
+        item = diag_error(diag, place(text, offset, file), "yaml",
+                          "NUL byte at offset %zu: this is not a text file", offset);
+        diag_help(diag, item, "YAML and JSON are text, saved as UTF-8");
+    } else if (cp == 0xfffd && next == at + 1) {
+        item = diag_error(diag, m, "yaml", "byte 0x%02x at offset %zu is not UTF-8",
+                          (unsigned)(unsigned char)text.ptr[at], at);
+        diag_help(diag, item, "save the file as UTF-8");
     } else {
-        struct diag_item *item = diag_error(
-            diag, m, "yaml", "character U+%04X at offset %zu is not allowed", (unsigned)cp, at);
+        item = diag_error(diag, m, "yaml", "character U+%04X at offset %zu is not allowed",
+                          (unsigned)cp, at);
         diag_help(diag, item, "inside double quotes it can be written \\u%04x", (unsigned)cp);
     }
     return ERR_INVALID;

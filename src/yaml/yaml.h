@@ -33,7 +33,7 @@ struct yaml_pair {
 };
 
 #define YAML_MAX_BYTES (16u << 20)
-#define YAML_MAX_NODES 4000000u /* aliases count each time they are used */
+#define YAML_MAX_NODES 2000000u /* aliases count each time they are used */
 #define YAML_MAX_DEPTH 200u
 
 /* Parses one document. file names the source in marks and must outlive the tree. All nodes are in

@@ -214,7 +214,7 @@ def test_broken_json_inputs_name_the_place(cairn):
     cairn.write("bad.json", '{"who": \n  oops}')
     done = cairn("run", "flow.yaml", "-i", "@bad.json")
     assert done.status == 2
-    assert 'input "@bad.json": line 2, column ' in done.err
+    assert done.err.startswith('bad.json:2:')
     done = cairn("run", "flow.yaml", "-i", "tags:=[1,")
     assert done.status == 2
     assert done.err.startswith('error: input "tags:=[1,": ')
@@ -289,7 +289,7 @@ def test_a_huge_workflow_file_is_refused(cairn, tmp_path):
         handle.truncate((16 << 20) + 1)
     done = cairn("run", "huge.yaml")
     assert done.status != 0
-    assert "huge.yaml" in done.err and "16777216" in done.err
+    assert "huge.yaml" in done.err and "larger than 16 MiB" in done.err
 
 
 @pytest.mark.parametrize("path", ["../secret.sh", "a/../../secret.sh", "/etc/passwd"])

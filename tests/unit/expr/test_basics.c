@@ -76,8 +76,9 @@ static void test_bool(void **state) {
     assert_true(b);
     const struct expr *x = compiled(&w, "a + 1");
     assert_int_equal(expr_eval_bool(x, &w.env, &b, &w.error), ERR_EXPRESSION);
-    assert_string_equal(w.error.message,
-                        "the expression must give a bool, this is an int, in `a + 1`");
+    assert_string_equal(
+        w.error.message,
+        "the expression must give a bool, this is an int, in `a + 1` (f.yaml, line 10)");
     world_fini(&w);
 }
 

@@ -108,6 +108,8 @@ static bool is_deeper_reason(struct str code) {
         "unknown_var",
         "bad_schema",
         "bad_default",
+        "bad_constant",
+        "bad_input",
         "unknown_input",
         "missing_input",
         "yaml", /* of another file */

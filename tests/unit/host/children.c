@@ -95,15 +95,14 @@ static void a_failed_child_is_retried(void **state) {
 
 static void inputs_that_do_not_fit(void **state) {
     (void)state;
-    struct run *r = rig_run("{cairn: 1, nodes: {k: {type: kid, inputs: {x: \"'text'\"}, " CHILD
+    struct run *r = rig_run("{cairn: 1, nodes: {k: {type: kid, inputs: {x: execution.id}, " CHILD
                             "}, e: {type: end, needs: [k], value: k}}}");
     assert_string_equal(rig_status(r), "failed");
     assert_non_null(strstr(rig_error(r), "\"type\":\"invalid\""));
     assert_non_null(strstr(rig_error(r), "inputs of sub-workflow"));
     assert_int_equal(rig.lost, 0);
-    r = rig_run(
-        "{cairn: 1, nodes: {k: {type: kid, on_error: {value: \"0\"}, inputs: {x: \"1.5\"}, " CHILD
-        "}, e: {type: end, needs: [k], value: k}}}");
+    r = rig_run("{cairn: 1, nodes: {k: {type: kid, on_error: {value: \"0\"}, "
+                "inputs: {x: execution.now}, " CHILD "}, e: {type: end, needs: [k], value: k}}}");
     assert_string_equal(rig_status(r), "completed");
 }
 
