@@ -81,10 +81,9 @@ struct node_kind {
     /* Effects: stop now, processes and transfers included. The port is closed by done or fail
      * as usual (what comes is ignored). NULL: nothing to stop. */
     void (*cancel)(struct step_port *port);
-    /* Kinds that wait for something outside (a person, a time): pure, instead of eval or start.
-     * wait says for what, woken what came of it. An error of wait fails the step, so does one of
-     * woken when the time came; when an answer came it refuses that answer, and the step waits on.
-     * While it waits a step holds no slot, no port and nothing in the process. */
+    /* Kinds that wait for something outside: pure, instead of eval or start. wait says for what,
+     * woken what came of it. An error fails the step; one of woken after an answer refuses that
+     * answer, and the step waits on. A step that waits holds no slot, no port, no process. */
     enum err (*wait)(const struct step_in *in, wall_us now, struct step_wait *out, struct error *e);
     enum err (*woken)(const struct step_in *in, const struct step_wake *w, struct step_result *out,
                       struct error *e);
