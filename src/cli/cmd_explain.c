@@ -134,13 +134,7 @@ static int explain(struct session *s) {
     return 0;
 }
 
-static int run(struct cli *c) {
-    struct session s;
-    enum err err = session_open(&s, c, false);
-    int status = err ? err_exit_code(err) : explain(&s);
-    session_close(&s);
-    return status;
-}
+static int run(struct cli *c) { return session_run(c, explain); }
 
 static const struct cli_option options[] = {
     {"json", 0, NULL, "prints the reasons as JSON"},

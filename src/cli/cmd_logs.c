@@ -93,13 +93,7 @@ static int logs(struct session *s) {
     return status;
 }
 
-static int run(struct cli *c) {
-    struct session s;
-    enum err err = session_open(&s, c, false);
-    int status = err ? err_exit_code(err) : logs(&s);
-    session_close(&s);
-    return status;
-}
+static int run(struct cli *c) { return session_run(c, logs); }
 
 static const struct cli_option options[] = {
     {"follow", 'f', NULL, "goes on until the execution has ended"},

@@ -27,13 +27,7 @@ static int show(struct session *s) {
     return 0;
 }
 
-static int run(struct cli *c) {
-    struct session s;
-    enum err err = session_open(&s, c, false);
-    int status = err ? err_exit_code(err) : show(&s);
-    session_close(&s);
-    return status;
-}
+static int run(struct cli *c) { return session_run(c, show); }
 
 static const struct cli_option options[] = {
     {"verbose", 'v', NULL, "every step with its output, and the conversation with times"},

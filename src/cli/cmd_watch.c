@@ -84,13 +84,7 @@ static int watch(struct session *s) {
     return status;
 }
 
-static int run(struct cli *c) {
-    struct session s;
-    enum err err = session_open(&s, c, false);
-    int status = err ? err_exit_code(err) : watch(&s);
-    session_close(&s);
-    return status;
-}
+static int run(struct cli *c) { return session_run(c, watch); }
 
 static const struct cli_option options[] = {
     {"json-lines", 0, NULL, "prints each event as a line of JSON"},

@@ -124,6 +124,14 @@ void session_close(struct session *s) {
     *s = (struct session){0};
 }
 
+int session_run(struct cli *c, int (*look)(struct session *s)) {
+    struct session s;
+    enum err err = session_open(&s, c, false);
+    int status = err ? err_exit_code(err) : look(&s);
+    session_close(&s);
+    return status;
+}
+
 struct str session_store_option(const struct session *s) {
     const char *given = cli_value(s->cli, "store");
     struct str option = STR("");

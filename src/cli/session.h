@@ -34,6 +34,9 @@ void session_close(struct session *s);
 struct str session_user_path(struct arena *a, const char *variable, const char *below_home,
                              const char *file);
 
+/* For a command that only looks: calls it with the open session. Gives the exit status. */
+int session_run(struct cli *c, int (*look)(struct session *s));
+
 /* " --store URL" when the command line named one, so that what is suggested works; else "". */
 struct str session_store_option(const struct session *s);
 wall_us session_now(void);
