@@ -60,8 +60,12 @@ def test_a_program_links_against_the_installed_library(tmp_path):
         ["pkg-config", "--libs", "libuv", "jansson", "yaml-0.1", "sqlite3", "libzstd", "libxxhash"],
         check=True, capture_output=True, text=True,
     ).stdout.split()
+    unknown = subprocess.run(["nm", "-u", tmp_path / "usr/lib/libcairn.a"], check=True,
+                             capture_output=True, text=True).stdout
+    sanitizers = (["-fsanitize=address,undefined"] if "__asan_init" in unknown else
+                  ["-fsanitize=thread"] if "__tsan_init" in unknown else [])
     subprocess.run(
-        ["gcc", "-Wall", "-Werror", f"-I{tmp_path}/usr/include", str(tmp_path / "main.c"),
+        ["gcc", *sanitizers, "-Wall", "-Werror", f"-I{tmp_path}/usr/include", str(tmp_path / "main.c"),
          f"{tmp_path}/usr/lib/libcairn.a", *libraries, "-lm", "-lpthread",
          "-o", str(tmp_path / "main")],
         check=True,
