@@ -305,6 +305,11 @@ static enum err name_failure(struct net_transfer *t, CURLcode code) {
         return error_set(e, ERR_INVALID, "the certificate of %.*s:%u is not trusted: %s",
                          STR_ARG(host), port, said);
     }
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        return error_set(e, ERR_UNSUPPORTED,
+                         "https needs a file of trusted certificates, and there is none: install "
+                         "Debian's package ca-certificates, or name one by SSL_CERT_FILE");
+    }
     if (code == CURLE_OUT_OF_MEMORY) {
         return error_nomem(e);
     }

@@ -294,6 +294,9 @@ def test_certificates_are_checked(cairn, server):
     assert f"the certificate of localhost:{server.http.server_port} is not trusted" in (
         error["message"])
     assert server.asked == []
+    error = failure(cairn, fields, {"SSL_CERT_FILE": "/nowhere.pem"})
+    assert error["type"] == "unsupported" and error["attempt"] == 1
+    assert "install Debian's package ca-certificates" in error["message"]
     done = run(cairn, fields, {"SSL_CERT_FILE": CERTIFICATE})
     assert done["finalResult"]["body"] == {"n": 1}
 
