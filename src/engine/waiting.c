@@ -35,10 +35,9 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     struct step_wait wait = {.arena = flight_arena(f)};
     struct error why;
     enum err err = p->kind->wait(flight_in(f), g->now, &wait, &why);
-    if (err) {
+    if (err) { /* an attempt that was never begun: there is nothing to try again */
         struct step_failure failure = failure_of(&why);
-        return err == ERR_NOMEM ? error_nomem(e)
-                                : engine_attempt_failed(g, step, attempt, &failure, e);
+        return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
     }
     struct event ev = event_of_step(EVENT_STEP_WAITING, step);
     ev.attempt = attempt;
