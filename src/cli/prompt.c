@@ -28,9 +28,15 @@ static void step_free(struct prompt_step *x) {
     free(x);
 }
 
+static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
+                         struct error *e) {
+    return store_blob_get(ctx, hash, a, out, e);
+}
+
 static void add_step(struct prompt *p, struct run *r, const struct host_event *ev) {
     struct prompt_step *x = calloc(1, sizeof *x);
-    struct event_fetch none = {0};
+    struct event_fetch fetch = {p->s->store, get_blob};
+    struct error ignored;
     struct event decoded = {.kind = ev->kind};
     if (!x) {
         return;
@@ -38,7 +44,7 @@ static void add_step(struct prompt *p, struct run *r, const struct host_event *e
     arena_init(&x->arena, 0);
     x->run = r;
     x->step = arena_str(&x->arena, ev->step);
-    bool ok = x->step.ptr && event_decode(ev->body, &none, &x->arena, &decoded, NULL) == OK &&
+    bool ok = x->step.ptr && event_decode(ev->body, &fetch, &x->arena, &decoded, &ignored) == OK &&
               value_copy(&x->arena, decoded.body, &x->request);
     if (!ok || !str_is(text_of(x->request, "for"), "answer")) {
         step_free(x);
