@@ -14,14 +14,23 @@ static void on_signal(void *ctx, int signo) {
     f->stop = true;
 }
 
+/* What is read lives until the next look, as there may be looks for days. */
 static enum err look(struct follow *f) {
     struct error e = {0};
-    struct arena *a = &f->s->cli->arena;
-    enum err err = store_execution_get(f->s->store, f->x.num, f->x.fixed.id, a, &f->x, &e);
+    struct store_execution x;
+    struct arena seen;
+    arena_init(&seen, 0);
+    enum err err = store_execution_get(f->s->store, f->x.num, f->id, &seen, &x, &e);
     if (err) {
+        arena_fini(&seen);
         cli_fail_error(f->s->cli, &e, NULL);
+        return err;
     }
-    return err;
+    arena_fini(&f->seen);
+    f->seen = seen;
+    f->x = x;
+    f->x.fixed.id = f->id;
+    return OK;
 }
 
 static enum err compile(struct follow *f) {
@@ -39,14 +48,12 @@ static enum err compile(struct follow *f) {
 }
 
 enum err follow_open(struct follow *f, struct session *s) {
-    struct str id;
     *f = (struct follow){.s = s, .ctx = f->ctx, .event = f->event};
     enum err err = session_open_loop(s);
-    err = err ? err : session_find(s, s->cli->arguments[0], &id);
+    err = err ? err : session_find(s, s->cli->arguments[0], &f->id);
     if (err) {
         return err;
     }
-    f->x.fixed.id = id;
     f->signal = io_signal_open(s->loop, SIGINT, on_signal, f);
     err = look(f);
     return err ? err : compile(f);
@@ -103,4 +110,5 @@ enum err follow_until_end(struct follow *f) {
 void follow_close(struct follow *f) {
     io_signal_close(f->signal);
     plan_free(f->plan);
+    arena_fini(&f->seen);
 }

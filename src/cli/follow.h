@@ -9,7 +9,9 @@
 
 struct follow {
     struct session *s;
+    struct str id;            /* the whole one; stays */
     struct store_execution x; /* as it was when last looked at */
+    struct arena seen;        /* of x */
     struct plan *plan;
     uint64_t seq; /* events up to this were told */
     bool stop;    /* Ctrl-C, or the one who is told has enough */
