@@ -12,8 +12,37 @@ struct asking {
     struct running x;
     struct request *q;
     struct store_execution target;
-    int64_t row; /* of the inbox, 0: not there */
+    struct store_execution root; /* of its tree, as far as that has not ended: it is owned whole */
+    struct arena seen;           /* of the two */
+    int64_t row;                 /* of the inbox, 0: not there */
 };
+
+/* ---- what is asked, and of whom ---- */
+
+/* The target by its number, and the root above it, as they are now. Reported. */
+static enum err look(struct asking *k, int64_t num) {
+    struct store *s = k->x.s.store;
+    struct error e = {0};
+    arena_reset(&k->seen);
+    enum err err = store_execution_get(s, num, STR(""), &k->seen, &k->target, &e);
+    k->root = k->target;
+    while (!err && k->root.fixed.parent) {
+        struct store_execution above;
+        err = store_execution_get(s, k->root.fixed.parent, STR(""), &k->seen, &above, &e);
+        if (err || above.row.completed.us) {
+            break;
+        }
+        k->root = above;
+    }
+    if (err) {
+        cli_fail_error(k->x.c, &e, NULL);
+    }
+    return err;
+}
+
+static bool has_owner(const struct asking *k) {
+    return k->target.owner_alive || k->root.owner_alive;
+}
 
 static int refused(struct asking *k, struct str verdict) {
     struct str why = str_sub(verdict, strlen("refused: "), verdict.len);
@@ -82,17 +111,17 @@ static enum err await_verdict(struct asking *k, struct str *out, bool *out_late)
     *out = STR("");
     *out_late = false;
     for (;;) {
-        enum err err = store_inbox_get(x->s.store, k->row, &x->c->arena, &row, &e);
-        err = err ? err
-                  : store_execution_get(x->s.store, k->target.num, STR(""), &x->c->arena,
-                                        &k->target, &e);
+        enum err err = look(k, k->target.num);
         if (err) {
-            cli_fail_error(x->c, &e, NULL);
             return err;
         }
-        *out = row.verdict;
+        if (store_inbox_get(x->s.store, k->row, &k->seen, &row, &e)) {
+            cli_fail_error(x->c, &e, NULL);
+            return e.code;
+        }
+        *out = arena_str(&x->c->arena, row.verdict);
         *out_late = clock->mono(clock->ctx).ns > until;
-        if (out->len || *out_late || !k->target.owner_alive) {
+        if (out->len || *out_late || !has_owner(k)) {
             return OK;
         }
         rest(k);
@@ -103,31 +132,48 @@ static int late(struct asking *k) {
     sink_printf(&k->x.c->err,
                 "the request is recorded (number %lld); the process that runs %.*s (%lld) has not "
                 "taken it yet\n",
-                (long long)k->row, STR_ARG(k->target.fixed.id), (long long)k->target.owner_pid);
+                (long long)k->row, STR_ARG(k->target.fixed.id),
+                (long long)(k->target.owner_alive ? k->target : k->root).owner_pid);
     return EXIT_WAITING;
 }
 
 /* ---- nobody runs it ---- */
 
-/* Taken over; the request, unless it stands in the inbox, is handed over at once. */
+/* To go on with what only lost its owner nothing needs to be asked of it. */
+static bool is_plain_resume(const struct asking *k) {
+    return k->q->ask.type == REQUEST_RESUME && !str_is(k->root.row.status, "paused");
+}
+
+/* Another process was quicker; what was asked stands in the inbox for it. */
+static bool was_overtaken(const struct running *x) {
+    return x->lost && !x->verdict.len && x->why_lost.code == ERR_FENCED;
+}
+
+/* The whole tree is taken over; the request stands in the inbox, so it is not lost should another
+ * process do the same now. */
 static int take_over(struct asking *k, bool *out_other) {
     struct running *x = &k->x;
     struct error e = {0};
     struct run *r;
-    enum err err = host_resume(x->s.host, k->target.fixed.id, &r, &e);
-    *out_other = err == ERR_CONFLICT && !k->target.row.completed.us;
+    bool plain = is_plain_resume(k);
+    enum err err = plain || k->row ? OK : put_row(k);
+    if (err) {
+        return err_exit_code(err);
+    }
+    err = host_resume(x->s.host, k->root.fixed.id, &r, &e);
+    *out_other = err == ERR_CONFLICT;
     if (err) {
         return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
     }
-    bool plain_resume = k->q->ask.type == REQUEST_RESUME && run_status(r) != EXEC_PAUSED;
-    k->q->ask.ticket = x->ticket = k->row ? k->row : -1000000;
-    if (plain_resume) {
-        x->verdict = STR("accepted");
-    } else if (!k->row && (err = host_ask(x->s.host, r, &k->q->ask, &e)) != OK) {
-        return cli_fail_error(x->c, &e, NULL);
-    }
+    x->ticket = plain ? 0 : k->row;
+    x->verdict = plain ? STR("accepted") : STR("");
     err = running_watch(x, r);
     err = err ? err : running_turn(x);
+    *out_other = !err && was_overtaken(x);
+    if (*out_other) {
+        x->lost = false;
+        return 0;
+    }
     int status = err ? err_exit_code(err) : 0;
     if (!err && x->verdict.len) {
         status = tell_verdict(k, x->verdict);
@@ -140,52 +186,69 @@ static int take_over(struct asking *k, bool *out_other) {
 }
 
 static int nobody(struct asking *k) {
+    if (k->row) { /* its owner died over it */
+        sink_printf(&k->x.c->err,
+                    "nobody runs execution %.*s any more; the request is recorded (number %lld): "
+                    "%s when somebody goes on with it\n",
+                    STR_ARG(k->target.fixed.id), (long long)k->row, k->q->done);
+        return EXIT_WAITING;
+    }
     return cli_fail(k->x.c, ERR_CONFLICT, "go on with it: cairn resume ID",
                     "nobody runs execution %.*s (%.*s), so there is nothing to %s",
                     STR_ARG(k->target.fixed.id), STR_ARG(details_status(&k->target)),
                     host_request_name(k->q->ask.type));
 }
 
-static int ask(struct asking *k) {
+static int ended(struct asking *k) {
+    return cli_fail(k->x.c, ERR_CONFLICT, NULL, "execution %.*s has ended (%.*s)",
+                    STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
+}
+
+static int ask_owner(struct asking *k, bool *out_other) {
     struct str verdict = STR("");
-    bool is_late = false, other = true;
-    int status = 0;
-    while (other) {
-        other = false;
-        if (k->target.row.completed.us) {
-            return cli_fail(k->x.c, ERR_CONFLICT, NULL, "execution %.*s has ended (%.*s)",
-                            STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
-        }
-        if (k->target.owner_alive) {
-            enum err err = k->row ? OK : put_row(k);
-            err = err ? err : await_verdict(k, &verdict, &is_late);
-            if (err || is_late || verdict.len) {
-                return err ? err_exit_code(err) : is_late ? late(k) : tell_verdict(k, verdict);
-            }
-            other = k->target.row.completed.us != 0; /* it ended without a word about it */
-        } else if (!k->q->take) {
-            return nobody(k);
-        } else {
-            status = take_over(k, &other);
-        }
+    bool is_late = false;
+    enum err err = k->row ? OK : put_row(k);
+    err = err ? err : await_verdict(k, &verdict, &is_late);
+    if (err || is_late || verdict.len) {
+        return err ? err_exit_code(err) : is_late ? late(k) : tell_verdict(k, verdict);
     }
-    return status;
+    *out_other = true; /* it is gone, or the execution ended without a word about it */
+    return 0;
+}
+
+static int ask(struct asking *k, int64_t num) {
+    for (;;) {
+        bool other = false;
+        enum err err = look(k, num);
+        int status = err                          ? err_exit_code(err)
+                     : k->target.row.completed.us ? ended(k)
+                     : has_owner(k)               ? ask_owner(k, &other)
+                     : !k->q->take                ? nobody(k)
+                                                  : take_over(k, &other);
+        if (!other) {
+            return status;
+        }
+        rest(k);
+    }
 }
 
 int request_run(struct cli *c, struct request *q) {
     struct asking k = {.x = {.c = c}, .q = q};
     struct str id;
     struct error e = {0};
+    arena_init(&k.seen, 0);
     enum err err = running_options_check(c);
     err = err ? err : running_open(&k.x, false);
     err = err ? err : session_find(&k.x.s, c->arguments[0], &id);
     int status = err ? err_exit_code(err) : 0;
-    if (!err && store_execution_get(k.x.s.store, 0, id, &c->arena, &k.target, &e)) {
+    struct store_execution found;
+    if (!err && store_execution_get(k.x.s.store, 0, id, &c->arena, &found, &e)) {
         status = cli_fail_error(c, &e, NULL);
     } else if (!err) {
         q->ask.by = session_user(&k.x.s);
-        status = ask(&k);
+        status = ask(&k, found.num);
     }
     running_close(&k.x);
+    arena_fini(&k.seen);
     return status;
 }

@@ -195,6 +195,23 @@ static enum err plan_of(struct host *h, const struct store_execution *x, struct 
     return err ? err : keep_plan(h, *out, e);
 }
 
+/* A tree of executions has one owner: what is below one that has not ended goes on with it. */
+static enum err check_root(struct host *h, const struct store_execution *x, struct arena *a,
+                           struct error *e) {
+    struct store_execution above;
+    if (!x->fixed.parent) {
+        return OK;
+    }
+    enum err err = store_execution_get(h->options.store, x->fixed.parent, STR(""), a, &above, e);
+    if (!err && !above.row.completed.us) {
+        err =
+            error_set(e, ERR_CONFLICT,
+                      "execution %.*s is a sub-workflow of %.*s, which has not ended: resume that",
+                      STR_ARG(x->fixed.id), STR_ARG(above.fixed.id));
+    }
+    return err;
+}
+
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) {
     struct arena a;
     struct store_execution x;
@@ -205,6 +222,7 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
         err = error_set(e, ERR_CONFLICT, "execution %.*s has ended (%.*s)", STR_ARG(id),
                         STR_ARG(x.row.status));
     }
+    err = err ? err : check_root(h, &x, &a, e);
     err = err ? err : plan_of(h, &x, &a, &plan, e);
     err = err ? err : run_attach(h, plan, &x, out, e);
     arena_fini(&a);

@@ -86,7 +86,8 @@ struct host_submission {
  * belongs to another workflow or other inputs; the same gives the same execution. */
 enum err host_submit(struct host *h, const struct host_submission *s, struct run **out,
                      struct error *e) MUST_USE;
-/* Takes over an execution that nobody owns and goes on with it. */
+/* Takes over an execution that nobody owns, with its sub-workflows, and goes on with it. A
+ * sub-workflow whose parent has not ended goes on with that alone (ERR_CONFLICT). */
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;

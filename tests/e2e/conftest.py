@@ -125,6 +125,12 @@ class Cairn:
         self.started.append(child)
         return Started(child)
 
+    def wait_for_request(self, id):
+        """Until something asked of the execution stands in the inbox."""
+        end = time.monotonic() + PATIENCE
+        while not self("explain", id, "--json").json["requests"]:
+            assert time.monotonic() < end, "nothing was asked"
+
     def run_id(self, *arguments):
         """Runs a workflow to its end and gives its id."""
         done = self("run", *arguments, "--json", "--quiet")

@@ -1,0 +1,125 @@
+"""Several processes at one execution: who goes on with it, and what was asked is never lost."""
+
+import signal
+
+from conftest import ID
+from test_control import holding, release
+
+CHILD = """cairn: 1
+name: child
+nodes:
+  q: {type: ask, prompt: "go?"}
+  hold: {type: code, language: sh, needs: [q], code: "echo busy >&2; cat pipe"}
+  e: {type: end, needs: [hold], value: hold}
+"""
+PARENT = """
+  sub: {type: workflow, workflow: child.yaml}
+  e: {type: end, needs: [sub], value: sub}
+"""
+TWO = """
+  a: {type: ask, prompt: "a?"}
+  b: {type: ask, prompt: "b?"}
+  e: {type: end, needs: [a, b], value: "a + '-' + b"}
+"""
+
+
+def left_with_child(cairn):
+    cairn.write("child.yaml", CHILD)
+    cairn.flow(PARENT)
+    left = cairn("run", "flow.yaml")
+    assert left.status == 3
+    root = ID.search(left.err).group()
+    child = left.err.split("answer it: cairn answer ")[1].split()[0]
+    assert root != child
+    return root, child
+
+
+def test_an_answer_to_a_sub_workflow_goes_on_with_the_whole_tree(cairn):
+    pipe = cairn.pipe("pipe")
+    root, child = left_with_child(cairn)
+    answer = cairn.start("answer", child, "yes")
+    answer.wait_for("stderr: busy")
+    second = cairn("resume", root)
+    assert second.status == 2 and "is running; allowed now: pause, cancel" in second.err
+    release(pipe)
+    done = answer.finish()
+    assert (done.status, done.out) == (0, "released\n")
+    assert cairn("results", root, "--json").json["status"] == "completed"
+
+
+def test_resume_of_a_sub_workflow_goes_on_with_the_whole_tree(cairn):
+    pipe = cairn.pipe("pipe")
+    root, child = left_with_child(cairn)
+    answer = cairn.start("answer", child, "yes")
+    answer.wait_for("stderr: busy")
+    answer.send(signal.SIGKILL)
+    answer.finish()
+    resumed = cairn.start("resume", child)
+    resumed.wait_for("stderr: busy")
+    release(pipe)
+    assert resumed.finish().status == 0
+    assert cairn("results", root, "--json").json["finalResult"] == "released"
+
+
+def test_cancel_of_a_sub_workflow_that_nobody_runs_fails_its_parent(cairn):
+    root, child = left_with_child(cairn)
+    assert cairn("cancel", child).status == 0
+    assert cairn("results", child, "--json").json["status"] == "cancelled"
+    assert cairn("results", root, "--json").json["status"] == "failed"
+
+
+def test_two_answers_at_once_to_what_nobody_runs(cairn):
+    cairn.flow(TWO)
+    for _ in range(8):
+        left = cairn("run", "flow.yaml")
+        assert left.status == 3, left.err
+        root = ID.search(left.err).group()
+        answers = [cairn.start("answer", root, step, step * 2) for step in "ab"]
+        assert [a.finish().status for a in answers].count(0) >= 1
+        done = cairn("results", root, "--json").json
+        assert (done["status"], done["finalResult"]) == ("completed", "aa-bb")
+
+
+def test_a_resume_whose_owner_dies_over_it_goes_on(cairn):
+    run, pipe = holding(cairn)
+    run.send(signal.SIGSTOP)
+    resume = cairn.start("resume", run.id)
+    cairn.wait_for_request(run.id)
+    run.send(signal.SIGKILL)
+    run.finish()
+    resume.wait_for("stderr: busy")
+    release(pipe)
+    done = resume.finish()
+    assert (done.status, done.out) == (0, "released\n")
+    assert "refused" not in done.err
+
+
+def test_a_pause_whose_owner_dies_over_it_is_kept_and_said(cairn):
+    run, _ = holding(cairn)
+    run.send(signal.SIGSTOP)
+    pause = cairn.start("pause", run.id)
+    cairn.wait_for_request(run.id)
+    run.send(signal.SIGKILL)
+    run.finish()
+    done = pause.finish()
+    assert done.status == 3
+    assert "nobody runs execution" in done.err and "paused when somebody goes on" in done.err
+
+
+def test_a_long_prompt_is_asked(cairn):
+    cairn.flow("inputs: {p: {type: string}}\nnodes:\n  a: {type: ask, prompt: '{{ inputs.p }}'}\n"
+               "  e: {type: end, needs: [a], value: a}\n")
+    cairn.write("in.json", '{"p": "%s"}' % ("long " * 12000))
+    left = cairn("run", "flow.yaml", "-i", "@in.json")
+    assert left.status == 3 and "long long" in left.err
+    assert cairn("answer", "@last", "yes").out == "yes\n"
+
+
+def test_a_wait_that_cannot_begin_fails_and_is_not_tried_again(cairn):
+    cairn.flow("inputs: {at: {type: string}}\nnodes:\n  a: {type: transform, value: 1}\n"
+               "  w: {type: wait, needs: [a], until: '{{ inputs.at }}',\n"
+               "      retry: {attempts: 3, on: [any], backoff: 1ms}}\n")
+    done = cairn("run", "flow.yaml", "-i", "at=never")
+    assert done.status == 1
+    assert 'must be a time like' in done.err
+    assert cairn("results", "@last", "--json").json["status"] == "failed"
