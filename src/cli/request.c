@@ -145,8 +145,8 @@ static bool is_plain_resume(const struct asking *k) {
 }
 
 /* Another process was quicker; what was asked stands in the inbox for it. */
-static bool was_overtaken(const struct running *x) {
-    return x->lost && !x->verdict.len && x->why_lost.code == ERR_FENCED;
+static bool was_overtaken(const struct running *x, bool plain) {
+    return x->lost && (plain || !x->verdict.len) && x->why_lost.code == ERR_FENCED;
 }
 
 /* The whole tree is taken over; the request stands in the inbox, so it is not lost should another
@@ -169,7 +169,7 @@ static int take_over(struct asking *k, bool *out_other) {
     x->verdict = plain ? STR("accepted") : STR("");
     err = running_watch(x, r);
     err = err ? err : running_turn(x);
-    *out_other = !err && was_overtaken(x);
+    *out_other = !err && was_overtaken(x, plain);
     if (*out_other) {
         x->lost = false;
         return 0;
