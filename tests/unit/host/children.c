@@ -238,6 +238,17 @@ static void a_child_sees_the_recorded_environment(void **state) {
     assert_string_equal(rig_result(r), "\"north\"");
 }
 
+static void a_child_is_not_gone_on_with_without_its_parent(void **state) {
+    (void)state;
+    struct run *r = rig_run(parent), *alone = NULL;
+    struct error e;
+    assert_int_equal(host_resume(rig.host, run_id(child_of(r)), &alone, &e), ERR_CONFLICT);
+    assert_non_null(strstr(e.message, "is a sub-workflow of"));
+    assert_null(alone);
+    rig_done("w", "100");
+    assert_string_equal(rig_result(r), "121");
+}
+
 int run_child_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -257,6 +268,7 @@ int run_child_tests(void) {
         T(closing_stops_the_whole_tree),
         T(a_child_that_cannot_be_stored),
         T(a_child_sees_the_recorded_environment),
+        T(a_child_is_not_gone_on_with_without_its_parent),
 #undef T
     };
     return cmocka_run_group_tests_name("host children", tests, NULL, NULL);
