@@ -167,6 +167,15 @@ def test_a_slow_stream_ends_with_the_timeout(cairn, serve):
     assert done["status"] == "failed" and done["error"]["type"] == "timeout"
 
 
+def test_a_stream_that_is_over_but_never_closed_is_an_answer(cairn, serve):
+    def answer(h):
+        say("all of it")(h)
+        server.gate.wait(60)
+    server = serve(answer)
+    assert run(cairn, server, ask="timeout: 30s")["status"] == "completed"
+    assert len(server.requests) == 1
+
+
 SCHEMA = """schema:
   type: object
   required: [word, count]
