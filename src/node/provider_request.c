@@ -136,11 +136,10 @@ static enum err make_auth(struct request *r, const struct provider_call *call, s
     value_builder_init(&b, r->arena);
     for (size_t i = 0; i < value_count(auth); i++) {
         struct value part = auth.pairs[i].val;
-        const struct value *name = value_get(part, STR("secret"));
+        const struct value *name = value_get(call->secrets, value_str(auth.pairs[i].key));
         struct str text;
         if (name) {
-            struct str wanted = text_of(r, *name);
-            err = r->port->ops->secret(r->port, wanted, &text, r->e);
+            err = r->port->ops->secret(r->port, value_str(*name), &text, r->e);
             if (err) {
                 return err;
             }
