@@ -162,7 +162,10 @@ static void ask_on(struct http_run *x) {
     struct value answer;
     struct error e = {0};
     do {
-        if (prepare(x, &e)) {
+        if (x->cancelled) { /* while no request was under way that could be stopped */
+            error_set(&e, ERR_CANCELLED, "the step was cancelled");
+        }
+        if (e.code || prepare(x, &e)) {
             http_fail_error(x, &e);
             return;
         }
