@@ -17,8 +17,8 @@ struct run {
     struct error *e;
     struct value *locals;
     uint64_t max_steps;
-    size_t max_bytes; /* for messages */
-    size_t cap_bytes; /* of the arena, when this is over */
+    size_t max_bytes;   /* for messages */
+    size_t cap_bytes;   /* of the arena, when this is over */
     uint32_t at;        /* offset of the operation under way */
     uint32_t fault_at;  /* and of the one that e speaks of */
     bool quiet;         /* an earlier fault is kept in e: don't write another over it */

@@ -17,7 +17,8 @@ static enum err get_name(void *ctx, uint32_t slot, struct value *out, struct err
 
 static enum err evaluate(const struct step_in *in, const struct expr *x, struct value *names,
                          struct value *out, struct error *e) {
-    struct expr_env env = {.ctx = names, .get = get_name, .arena = in->arena, .max_bytes = NODE_EVAL_BYTES};
+    struct expr_env env = {
+        .ctx = names, .get = get_name, .arena = in->arena, .max_bytes = NODE_EVAL_BYTES};
     return expr_eval(x, &env, out, e);
 }
 

@@ -21,10 +21,8 @@ static enum err get_config(void *ctx, uint32_t slot, struct value *out, struct e
 
 static enum err evaluate(struct request *r, const struct pval *p, struct value config,
                          struct value *out) {
-    struct expr_env env = {.ctx = &config,
-                           .get = get_config,
-                           .arena = r->arena,
-                           .max_bytes = NODE_EVAL_BYTES};
+    struct expr_env env = {
+        .ctx = &config, .get = get_config, .arena = r->arena, .max_bytes = NODE_EVAL_BYTES};
     return pval_eval(p, &env, out, r->e);
 }
 

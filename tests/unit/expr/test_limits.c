@@ -277,20 +277,13 @@ static void test_scarce_memory_compiling(void **state) {
 
 int run_limits(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_long_chains),
-        cmocka_unit_test(test_sum),
-        cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_nesting_allowed),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_limits_are_final),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_memory_of_one_evaluation),
-        cmocka_unit_test(test_shared_parts),
-        cmocka_unit_test(test_deep_values),
-        cmocka_unit_test(test_regex),
-        cmocka_unit_test(test_long_text),
-        cmocka_unit_test(test_scarce_memory),
-        cmocka_unit_test(test_scarce_memory_compiling),
+        cmocka_unit_test(test_long_chains),   cmocka_unit_test(test_sum),
+        cmocka_unit_test(test_nesting),       cmocka_unit_test(test_nesting_allowed),
+        cmocka_unit_test(test_steps),         cmocka_unit_test(test_limits_are_final),
+        cmocka_unit_test(test_memory),        cmocka_unit_test(test_memory_of_one_evaluation),
+        cmocka_unit_test(test_shared_parts),  cmocka_unit_test(test_deep_values),
+        cmocka_unit_test(test_regex),         cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_scarce_memory), cmocka_unit_test(test_scarce_memory_compiling),
     };
     return cmocka_run_group_tests_name("expr limits", tests, NULL, NULL);
 }
