@@ -13,7 +13,8 @@
 #include "flow/plan.h"
 
 #define ENGINE_RULES 1u
-#define ENGINE_MAX_OUTPUT_BYTES (64u << 20) /* a body over this fails its step: too_large */
+#define ENGINE_MAX_OUTPUT_BYTES (64u << 20)   /* a body over this fails its step: too_large */
+#define ENGINE_EVAL_BYTES ((size_t)256 << 20) /* of memory for one expression or template */
 
 struct flight; /* one attempt's evaluated inputs; counted references */
 

@@ -56,6 +56,7 @@ void flight_keep(struct flight *f, struct mem *m) {
         struct mem **kept = ARENA_ARRAY(&f->arena, cap, struct mem *);
         ASSERT(kept || f->arena.cap_bytes); /* a flight's arena has room for a few pointers */
         if (!kept) {
+            m->refs++; /* never freed, rather than freed while it is in use */
             return;
         }
         if (f->kept_count) {

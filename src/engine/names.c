@@ -121,4 +121,5 @@ void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *
     n->env.ctx = n;
     n->env.get = get;
     n->env.arena = arena;
+    n->env.max_bytes = ENGINE_EVAL_BYTES;
 }

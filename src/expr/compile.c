@@ -147,13 +147,17 @@ enum err expr_eval(const struct expr *x, struct expr_env *env, struct value *out
     if (!err) {
         err = eval_node(&r, x->root, &v);
     }
-    return err ? err : run_finish(&r, v, out);
+    err = err ? err : run_finish(&r, v, out);
+    run_end(&r);
+    return err;
 }
 
 enum err expr_eval_bool(const struct expr *x, struct expr_env *env, bool *out, struct error *e) {
     struct run r = run_start(env, e, x);
     enum err err = run_locals(&r, x->local_count);
-    return err ? err : eval_bool(&r, x->root, "the expression must give", out);
+    err = err ? err : eval_bool(&r, x->root, "the expression must give", out);
+    run_end(&r);
+    return err;
 }
 
 const uint32_t *expr_slots(const struct expr *x, uint32_t *out_count) {

@@ -39,6 +39,7 @@ struct expr_env {
     void *ctx;
     enum err (*get)(void *ctx, uint32_t slot, struct value *out, struct error *e);
     struct arena *arena; /* results and temporaries; its cap bounds the memory */
+    size_t max_bytes;    /* of the arena for one evaluation; 0: all that its cap leaves */
     uint64_t max_steps;  /* 0 means EXPR_MAX_STEPS */
     uint64_t steps;      /* counted up; start at 0 */
 };

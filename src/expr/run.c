@@ -9,12 +9,22 @@
 #define EXCERPT_BYTES 100
 
 struct run run_start(struct expr_env *env, struct error *e, const struct expr *x) {
-    return (struct run){.env = env,
-                        .arena = env->arena,
-                        .x = x,
-                        .e = e,
-                        .max_steps = env->max_steps ? env->max_steps : EXPR_MAX_STEPS};
+    struct arena *a = env->arena;
+    struct run r = {.env = env,
+                    .arena = a,
+                    .x = x,
+                    .e = e,
+                    .max_steps = env->max_steps ? env->max_steps : EXPR_MAX_STEPS,
+                    .max_bytes = a->cap_bytes,
+                    .cap_bytes = a->cap_bytes};
+    if (env->max_bytes && env->max_bytes < a->cap_bytes - a->used_bytes) {
+        r.max_bytes = env->max_bytes;
+        a->cap_bytes = a->used_bytes + env->max_bytes;
+    }
+    return r;
 }
+
+void run_end(const struct run *r) { r->arena->cap_bytes = r->cap_bytes; }
 
 enum err run_locals(struct run *r, uint32_t count) {
     if (count) {
@@ -130,7 +140,7 @@ enum err run_steps_exceeded(struct run *r) {
 
 enum err run_memory_exceeded(struct run *r) {
     return run_limit(r, "the expression needs more than the %zu bytes of memory it may use",
-                     r->arena->cap_bytes);
+                     r->max_bytes);
 }
 
 enum err run_text(struct run *r, struct str s, struct value *out) {

@@ -17,6 +17,8 @@ struct run {
     struct error *e;
     struct value *locals;
     uint64_t max_steps;
+    size_t max_bytes;   /* for messages */
+    size_t cap_bytes;   /* of the arena, when this is over */
     uint32_t at;        /* offset of the operation under way */
     uint32_t fault_at;  /* and of the one that e speaks of */
     bool quiet;         /* an earlier fault is kept in e: don't write another over it */
@@ -28,7 +30,9 @@ struct run {
     const struct regex *regex;
 };
 
+/* Until run_end the arena gives what this evaluation may use, and no more. */
 struct run run_start(struct expr_env *env, struct error *e, const struct expr *x);
+void run_end(const struct run *r);
 /* Room for count variables. */
 enum err run_locals(struct run *r, uint32_t count);
 /* run.c. These return the code, so: return run_fault(r, "..."). */

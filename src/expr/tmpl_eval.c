@@ -102,6 +102,22 @@ static enum err render_block(struct render *d, const struct block *b) {
     return err;
 }
 
+static enum err render_whole(struct render *d, const struct tmpl *t, struct value *out) {
+    enum err err = run_locals(&d->run, t->local_count);
+    if (err) {
+        return err;
+    }
+    text_start(&d->run, &d->out);
+    text_start(&d->run, &d->value);
+    err = render_block(d, &t->root);
+    buf_fini(&d->value);
+    if (err) {
+        buf_fini(&d->out);
+        return err;
+    }
+    return text_done(&d->run, &d->out, out);
+}
+
 enum err tmpl_eval_text(const struct tmpl *t, struct expr_env *env, struct value *out,
                         struct error *e) {
     if (t->constant) {
@@ -110,19 +126,9 @@ enum err tmpl_eval_text(const struct tmpl *t, struct expr_env *env, struct value
     }
     struct expr nowhere = {.text = STR(""), .at = t->at};
     struct render d = {.run = run_start(env, e, &nowhere), .sealed = t->sealed};
-    enum err err = run_locals(&d.run, t->local_count);
-    if (err) {
-        return err;
-    }
-    text_start(&d.run, &d.out);
-    text_start(&d.run, &d.value);
-    err = render_block(&d, &t->root);
-    buf_fini(&d.value);
-    if (err) {
-        buf_fini(&d.out);
-        return err;
-    }
-    return text_done(&d.run, &d.out, out);
+    enum err err = render_whole(&d, t, out);
+    run_end(&d.run);
+    return err;
 }
 
 enum err tmpl_eval_value(const struct tmpl *t, struct expr_env *env, struct value *out,

@@ -76,43 +76,36 @@ static enum err next_part(struct str s, size_t *at, struct str *out_text, struct
                      *at);
 }
 
-/* Each part once: a secret may be another one when it is asked for again. */
-static enum err read_parts(struct str s, const struct secret_source *source, struct str *parts,
-                           size_t *count, struct error *e) {
-    *count = 0;
+/* No fewer secrets than it names. */
+static size_t most_secrets(struct str s) { return s.len / strlen(MARK "X]") + 1; }
+
+/* The secrets in order, each asked for once: it may be another one when it is asked for again. */
+static enum err read_secrets(struct str s, const struct secret_source *source, struct str *secrets,
+                             size_t *out_len, struct error *e) {
+    size_t count = 0;
+    *out_len = 0;
     for (size_t at = 0; at < s.len;) {
         struct str text = {0}, name;
         enum err err = next_part(s, &at, &text, &name, e);
         if (!err && name.len) {
             err = source->get(source->ctx, name, &text, e);
+            secrets[count++] = text;
         }
         if (err) {
             return err;
         }
-        parts[(*count)++] = text;
+        *out_len += text.len;
     }
     return OK;
 }
 
-/* No fewer than it has: each but the last ends with a '[', a secret, or before one of them. */
-static size_t most_parts(struct str s) {
-    size_t count = 1;
-    for (size_t i = 0; i < s.len; i++) {
-        count += s.ptr[i] == '[' ? 2 : 0;
-    }
-    return count;
-}
-
 enum err secret_text_open(struct str sealed, const struct secret_source *source, struct arena *a,
                           struct str *out, struct error *e) {
-    size_t count = 0, len = 0;
-    struct str *parts = ARENA_ARRAY(a, most_parts(sealed), struct str);
-    enum err err = parts ? read_parts(sealed, source, parts, &count, e) : error_nomem(e);
+    size_t len = 0, next = 0;
+    struct str *secrets = ARENA_ARRAY(a, most_secrets(sealed), struct str);
+    enum err err = secrets ? read_secrets(sealed, source, secrets, &len, e) : error_nomem(e);
     if (err) {
         return err;
-    }
-    for (size_t i = 0; i < count; i++) {
-        len += parts[i].len;
     }
     if (len > VALUE_MAX_TEXT) {
         return error_set(e, ERR_LIMIT, "a text with its secrets has more than %u bytes",
@@ -123,9 +116,14 @@ enum err secret_text_open(struct str sealed, const struct secret_source *source,
         return error_nomem(e);
     }
     *out = (struct str){text, 0};
-    for (size_t i = 0; i < count; i++) {
-        memcpy(text + out->len, parts[i].ptr, parts[i].len);
-        out->len += parts[i].len;
+    for (size_t at = 0; at < sealed.len;) {
+        struct str part, name;
+        ASSERT(next_part(sealed, &at, &part, &name, e) == OK);
+        part = name.len ? secrets[next++] : part;
+        if (part.len) {
+            memcpy(text + out->len, part.ptr, part.len);
+        }
+        out->len += part.len;
     }
     return OK;
 }

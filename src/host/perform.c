@@ -115,6 +115,22 @@ static void end_output(struct port *p) {
     tell_chunk(p, secrets_stream(p, "chunk", STR(""), true));
 }
 
+/* A result whose values take more memory than one answer may: the step fails. Were it left as it
+ * is, whoever goes on with the run would come to the same end. */
+static void fail_too_large(struct port *p) {
+    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
+    if (x) {
+        x->failure = (struct step_failure){
+            .class = FAILURE_PERMANENT,
+            .type = STR("too_large"),
+            .message = STR("the result has so many parts that it needs more than 1 GiB of memory")};
+        x->in.failure = &x->failure;
+        run_happens(p->run, x);
+    } else if (p->state != PORT_CANCELLING) {
+        end_without_memory(p);
+    }
+}
+
 static void port_done(struct step_port *sp, const struct step_result *result) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
@@ -129,7 +145,7 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
         !secrets_copy(p, &x->arena, result->meta, &x->result.meta) ||
         !copy_text(&x->arena, &x->result.handle)) {
         happened_free(x);
-        end_without_memory(p);
+        fail_too_large(p);
     } else {
         run_happens(p->run, x);
     }

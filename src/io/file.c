@@ -18,7 +18,7 @@
 #include "io/clock.h"
 #include "io/io_priv.h"
 
-enum { READ_FIRST_BYTES = 4096, REMOVE_MAX_DEPTH = 512, MIB = 1 << 20 };
+enum { READ_FIRST_BYTES = 4096, REMOVE_MAX_DEPTH = 100, MIB = 1 << 20 };
 
 const char *io_errno_text(int no) {
     const char *text = strerrordesc_np(no);
@@ -356,27 +356,60 @@ enum err io_dir_make(const char *path, unsigned mode, struct error *e) {
     return OK;
 }
 
-static int remove_at(int parent, const char *name, int depth);
+struct removal {
+    int root;       /* the folder to be removed */
+    unsigned moved; /* what was moved into it */
+};
 
-static int remove_contents(int fd, int depth) {
+static int remove_at(struct removal *r, int parent, const char *name, int depth);
+
+/* What lies too deep is moved up and comes with the next pass, so that the depth that a program
+ * made costs neither stack nor descriptors. */
+static int move_up(struct removal *r, int parent, const char *name) {
+    enum { TRIES = 1000 };
+    int no = EEXIST;
+    for (int i = 0; i < TRIES && (no == EEXIST || no == ENOTEMPTY || no == ENOTDIR); i++) {
+        char moved[32];
+        snprintf(moved, sizeof moved, "cairn-deep-%u", r->moved++);
+        no = renameat(parent, name, r->root, moved) == 0 ? 0 : errno;
+        if (no == EACCES && fchmodat(parent, name, 0700, 0) == 0) {
+            no = renameat(parent, name, r->root, moved) == 0 ? 0 : errno;
+        }
+    }
+    return no;
+}
+
+static int remove_entries(struct removal *r, DIR *dir, int depth) {
+    int no = 0;
+    struct dirent *entry;
+    rewinddir(dir);
+    while (no == 0 && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            no = remove_at(r, dirfd(dir), entry->d_name, depth + 1);
+        }
+    }
+    return no;
+}
+
+static int remove_contents(struct removal *r, int fd, int depth) {
     DIR *dir = fdopendir(fd);
     if (dir == NULL) {
         io_fd_close(&fd);
         return ENOMEM;
     }
-    int no = 0;
-    struct dirent *entry;
-    while (no == 0 && (entry = readdir(dir)) != NULL) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            no = remove_at(dirfd(dir), entry->d_name, depth + 1);
-        }
-    }
+    r->root = depth == 0 ? dirfd(dir) : r->root;
+    unsigned before;
+    int no;
+    do {
+        before = r->moved;
+        no = remove_entries(r, dir, depth);
+    } while (no == 0 && depth == 0 && r->moved != before);
     closedir(dir);
     return no;
 }
 
 /* Removes a file, a link or, with all in it, a folder. An errno value, 0 for success. */
-static int remove_at(int parent, const char *name, int depth) {
+static int remove_at(struct removal *r, int parent, const char *name, int depth) {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
         return 0;
     }
@@ -384,7 +417,7 @@ static int remove_at(int parent, const char *name, int depth) {
         return errno;
     }
     if (depth > REMOVE_MAX_DEPTH) {
-        return ELOOP;
+        return move_up(r, parent, name);
     }
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(parent, name, flags);
@@ -397,7 +430,7 @@ static int remove_at(int parent, const char *name, int depth) {
     if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         (void)!fchmod(fd, 0700); /* a program may have made its folder read-only */
     }
-    int no = remove_contents(fd, depth);
+    int no = remove_contents(r, fd, depth);
     if (no == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
         no = errno;
     }
@@ -415,7 +448,8 @@ enum err io_dir_remove(const char *path, struct error *e) {
     if (!S_ISDIR(st.st_mode)) {
         return error_set(e, ERR_INVALID, "cannot remove %s: it is no folder", path);
     }
-    int no = remove_at(AT_FDCWD, path, 0);
+    struct removal r = {.root = -1};
+    int no = remove_at(&r, AT_FDCWD, path, 0);
     return no != 0 ? io_error_errno(e, no, "cannot remove", path) : OK;
 }
 

@@ -152,6 +152,11 @@ static bool stays_inside(struct walk *w) {
            target[len] == '/';
 }
 
+static enum err too_large(const struct walk *w, struct error *e) {
+    return error_set(e, ERR_LIMIT, "together they are larger than %llu bytes: the last was %s",
+                     (unsigned long long)w->g->max_bytes, w->path + w->root_len);
+}
+
 static enum err add_file(struct walk *w, struct error *e) {
     if (w->count == w->cap) {
         size_t cap = w->cap > 0 ? w->cap * 2 : FIRST_ITEMS;
@@ -166,6 +171,14 @@ static enum err add_file(struct walk *w, struct error *e) {
         w->cap = cap;
     }
     struct io_gathered *item = &w->items[w->count];
+    if (!str_is_utf8(relative(w))) { /* it could be no key of a map, nor shown */
+        return error_set(e, ERR_INVALID, "the name of the file %s is not UTF-8",
+                         w->path + w->root_len);
+    }
+    w->bytes += relative(w).len; /* a million empty files are not for nothing */
+    if (w->bytes > w->g->max_bytes) {
+        return too_large(w, e);
+    }
     item->path = arena_str(w->arena, relative(w));
     uint64_t room = w->g->max_bytes - w->bytes;
     enum err status = item->path.ptr != NULL
@@ -173,8 +186,7 @@ static enum err add_file(struct walk *w, struct error *e) {
                                          w->arena, &item->bytes, e)
                           : error_nomem(e);
     if (status == ERR_LIMIT) {
-        return error_set(e, ERR_LIMIT, "together they are larger than %llu bytes: the last was %s",
-                         (unsigned long long)w->g->max_bytes, w->path + w->root_len);
+        return too_large(w, e);
     }
     if (status == OK) {
         w->bytes += item->bytes.len;

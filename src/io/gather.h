@@ -23,7 +23,7 @@ struct io_gather {
     const char *folder;
     const struct io_glob *globs;
     size_t glob_count;
-    uint64_t max_bytes; /* of all files together */
+    uint64_t max_bytes; /* of all files and their paths together */
 };
 
 bool io_glob_fits(struct str pattern, struct str path);

@@ -57,7 +57,8 @@ enum chat_finish {
 struct chat_answer {
     struct buf text, refusal, model;
     enum chat_finish finish;
-    bool over; /* [DONE] */
+    bool begun; /* there was a message, empty perhaps */
+    bool over;  /* [DONE] */
     struct llm_usage usage;
     struct arena scratch; /* of one event */
 };

@@ -3,12 +3,14 @@
  */
 #include "llm/chat.h"
 
+#define MAX_SCRATCH_BYTES ((size_t)256 << 20) /* of one parsed body or event */
+
 void chat_answer_init(struct chat_answer *a) {
     *a = (struct chat_answer){0};
     buf_init(&a->text, NET_MAX_BODY_BYTES);
     buf_init(&a->refusal, 4000);
     buf_init(&a->model, 200);
-    arena_init(&a->scratch, 0);
+    arena_init(&a->scratch, MAX_SCRATCH_BYTES);
 }
 
 void chat_answer_fini(struct chat_answer *a) {
@@ -63,9 +65,15 @@ static enum chat_finish finish_of(struct str reason) {
     return CHAT_STOP;
 }
 
+static bool is_text_or_null(const struct value *v) {
+    return !v || v->type == VALUE_TEXT || v->type == VALUE_NULL;
+}
+
 /* choices[0] with its `delta` (of a stream) or `message`. */
 static struct str read_choice(struct chat_answer *a, struct value choice, const char *part) {
     const struct value *message = value_get(choice, str_from(part));
+    bool map = message && message->type == VALUE_MAP;
+    a->begun |= map && is_text_or_null(value_get(*message, STR("content")));
     struct str reason = text_in(choice, "finish_reason");
     struct str piece = message ? text_in(*message, "content") : STR("");
     if (message) {
@@ -137,10 +145,6 @@ enum err chat_answer_whole(struct chat_answer *a, struct str body, struct chat_f
     struct str piece;
     enum err err = read_json(a, body, &v, out);
     err = err ? err : read_object(a, v, "message", &piece, out);
-    if (!err && !value_get(v, STR("choices"))) {
-        chat_fail(out, ERR_TRANSIENT, "bad_answer", "the server's answer has no \"choices\"");
-        return ERR_TRANSIENT;
-    }
     a->over |= !err;
     return err;
 }
@@ -175,8 +179,13 @@ enum err chat_answer_end(const struct chat_answer *a, struct chat_failure *out) 
                       "the server broke off its answer after %zu bytes", a->text.len);
             return ERR_TRANSIENT;
         }
-        return OK;
-    case CHAT_STOP: return OK;
+        break;
+    case CHAT_STOP: break;
+    }
+    if (!a->begun) { /* an empty text is an answer, no message is none */
+        chat_fail(out, ERR_TRANSIENT, "invalid_response",
+                  "the server's answer has no message with a text in \"choices\"");
+        return ERR_TRANSIENT;
     }
     return OK;
 }

@@ -12,13 +12,14 @@
 #define TIMEOUT_US (600 * (int64_t)1000000) /* of a step without one, as OpenAI's own clients */
 #define MAX_ERROR_BYTES (64u << 10)
 #define MAX_HEADERS 4
+#define CLOSE_NS INT64_C(1000000000) /* for the server to end a stream after its last event */
 
 struct llm_call {
     const struct llm_request *request;
     struct llm_listener listener;
     struct io_loop *loop;
     struct net_transfer *transfer;
-    struct io_timer *timer; /* when there is no transfer: tells why */
+    struct io_timer *timer; /* tells why there is no transfer, or hangs up on one that is over */
     struct arena arena;     /* address, headers */
     struct buf body;
     struct net_header headers[MAX_HEADERS];
@@ -97,15 +98,28 @@ static void break_off(struct llm_call *c) {
     net_cancel(c->transfer);
 }
 
+static void hang_up(void *ctx) { net_cancel(((struct llm_call *)ctx)->transfer); }
+
+/* Everything was said: a server that holds the connection open must not hold the step. */
+static void expect_close(struct llm_call *c) {
+    c->timer = io_timer_open(c->loop, hang_up, c);
+    if (c->timer) {
+        io_timer_start(c->timer, CLOSE_NS);
+    }
+}
+
 static void on_event(void *ctx, struct str name, struct str data) {
     struct llm_call *c = ctx;
     struct str piece;
+    bool was_over = c->answer.over;
     (void)name;
     if (c->failed) {
         return;
     }
     if (chat_answer_event(&c->answer, data, &piece, &c->failure)) {
         break_off(c);
+    } else if (c->answer.over && !was_over) {
+        expect_close(c);
     } else if (piece.len && !c->cancelled) {
         c->listener.chunk(c->listener.ctx, piece);
     }
@@ -144,12 +158,13 @@ static void read_whole(struct llm_call *c, const struct net_response *response) 
 
 static void on_done(void *ctx, const struct net_response *response, const struct error *failure) {
     struct llm_call *c = ctx;
-    if (failure && !c->failed) {
+    bool over = c->streamed && c->answer.over; /* how the connection ends is of no interest then */
+    if (failure && !c->failed && !over) {
         chat_fail(&c->failure, failure->code,
                   failure->code == ERR_TRANSIENT ? "unavailable" : err_name(failure->code), "%s",
                   failure->message);
         c->failed = true;
-    } else if (!c->failed) {
+    } else if (!c->failed && !over) {
         read_whole(c, response);
     }
     c->failed = c->failed || chat_answer_end(&c->answer, &c->failure) != OK;

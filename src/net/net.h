@@ -76,6 +76,8 @@ enum err net_client_open(struct io_loop *l, const struct net_policy *p, struct n
 /* Breaks off what is under way without telling its listeners, never from inside one. NULL is
  * fine. */
 void net_client_close(struct net_client *c);
+/* Method and headers hold nothing that would end a line, and none that the client sets itself. */
+enum err net_request_check(const struct net_request *r, struct error *e) MUST_USE;
 /* Never NULL: what goes wrong at once is told by done too. The listener is copied. Redirects to
  * another origin keep of the headers only those that describe the body or what is accepted, so
  * credentials stay where they were meant for. */

@@ -34,8 +34,6 @@ struct net_head {
     size_t bytes;
 };
 
-/* Method and headers hold nothing that would end a line, and none that the client sets itself. */
-enum err net_request_check(const struct net_request *r, struct error *e) MUST_USE;
 /* The headers as curl wants them; NULL when out of memory. */
 struct curl_slist *net_request_headers(const struct net_curl *k, const struct net_request *r,
                                        bool with_body, bool foreign);

@@ -71,14 +71,21 @@ enum err hook_sign(struct str secret, const struct hook_message *m, struct arena
 
 /* ---- the answer ---- */
 
+/* Whole characters; empty when it is no text. */
+static struct str begin_of(struct str body) {
+    size_t len = body.len < SAID_BYTES ? body.len : SAID_BYTES;
+    while (len < body.len && len > 0 && ((unsigned char)body.ptr[len] & 0xC0) == 0x80) {
+        len--;
+    }
+    struct str said = str_trim(str_sub(body, 0, len));
+    return str_is_utf8(said) ? said : STR("");
+}
+
 static void fail_status(struct step_port *port, const struct net_response *response) {
     int status = response->status;
     struct arena *a = port->in->arena;
     struct value_builder meta;
-    struct str said = str_trim(str_sub(response->body, 0, SAID_BYTES));
-    if (!str_is_utf8(said)) {
-        said = (struct str){0};
-    }
+    struct str said = begin_of(response->body);
     value_builder_init(&meta, a);
     value_map_add(&meta, STR("status"), value_int(status));
     struct step_failure f = {
@@ -110,6 +117,7 @@ static void complete(struct step_port *port, const struct net_response *response
 
 static void on_done(void *ctx, const struct net_response *response, const struct error *failure) {
     struct step_port *port = ctx;
+    ((struct sending *)port->kind_data)->transfer = NULL;
     if (response == NULL) {
         node_fail(port, failure);
     } else if (response->status >= 200 && response->status < 300) {
@@ -164,6 +172,9 @@ static void on_failed(void *ctx) {
 
 static enum err send_request(struct step_port *port, const struct hook_webhook *w,
                              struct sending *s, struct error *e) {
+    if (w->body.ptr == NULL) { /* a payload beyond the memory of an attempt */
+        return error_nomem(e);
+    }
     if (port->net == NULL) {
         return error_set(e, ERR_UNSUPPORTED, "there is no network here");
     }

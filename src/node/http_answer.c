@@ -38,6 +38,47 @@ static struct str utf8_of(struct arena *a, struct str s) {
     return (struct str){p, p ? n : 0};
 }
 
+/* The values of one name, joined once: each time that one comes would take the square of them. */
+struct joined {
+    struct str *values;
+    size_t count, cap, bytes;
+};
+
+static bool add_value(struct arena *a, struct joined *j, struct str value) {
+    if (j->count == j->cap) {
+        size_t cap = j->cap ? j->cap * 2 : 1;
+        struct str *more = ARENA_ARRAY(a, cap, struct str);
+        if (!more) {
+            return false;
+        }
+        if (j->count) {
+            memcpy(more, j->values, j->count * sizeof *more);
+        }
+        j->values = more;
+        j->cap = cap;
+    }
+    j->values[j->count++] = value;
+    j->bytes += value.len + 2;
+    return true;
+}
+
+static struct str join(struct arena *a, const struct joined *j) {
+    char *text = j->count == 1 ? NULL : arena_alloc(a, j->bytes);
+    size_t len = 0;
+    if (!text) {
+        return j->count == 1 ? j->values[0] : (struct str){0};
+    }
+    for (size_t i = 0; i < j->count; i++) {
+        if (i) {
+            memcpy(text + len, ", ", 2);
+            len += 2;
+        }
+        memcpy(text + len, j->values[i].ptr, j->values[i].len);
+        len += j->values[i].len;
+    }
+    return (struct str){text, len};
+}
+
 struct value http_headers_value(struct arena *a, const struct net_response *r) {
     struct value_builder b;
     struct map seen;
@@ -47,18 +88,16 @@ struct value http_headers_value(struct arena *a, const struct net_response *r) {
         bool fresh;
         struct str value = utf8_of(a, r->headers[i].value);
         struct map_entry *m = map_put(&seen, small_letters(a, r->headers[i].name), &fresh);
-        if (!m || !value.ptr) {
+        if (m && fresh) {
+            m->ptr = ARENA_NEW(a, struct joined);
+        }
+        if (!m || !m->ptr || !value.ptr || !add_value(a, m->ptr, value)) {
             return value_null();
         }
-        struct str *all = fresh ? ARENA_NEW(a, struct str) : m->ptr;
-        if (!all) {
-            return value_null();
-        }
-        *all = fresh ? value : arena_printf(a, "%.*s, %.*s", STR_ARG(*all), STR_ARG(value));
-        m->ptr = all;
     }
     for (uint32_t i = 0; i < seen.count; i++) {
-        value_map_add(&b, seen.entries[i].key, value_text(*(struct str *)seen.entries[i].ptr));
+        struct str all = join(a, seen.entries[i].ptr);
+        value_map_add(&b, seen.entries[i].key, all.ptr ? value_text(all) : value_null());
     }
     return value_map_done(&b);
 }

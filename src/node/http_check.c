@@ -3,6 +3,8 @@
  * Never here: anything that depends on an evaluated field, except the shape of auth, which is
  * checked as it is written and again when it has been evaluated.
  */
+#include <strings.h>
+
 #include "node/http_priv.h"
 
 /* ---- expect ---- */
@@ -166,6 +168,33 @@ static void check_map(struct node_check *c, const char *field) {
     }
 }
 
+/* ---- what never could be sent ---- */
+
+static void check_url(struct node_check *c) {
+    struct value v = check_literal(c, "url");
+    struct str url = v.type == VALUE_TEXT ? str_trim(value_str(v)) : STR("http://-");
+    size_t scheme = url.len > 7 && strncasecmp(url.ptr, "http://", 7) == 0    ? 7
+                    : url.len > 8 && strncasecmp(url.ptr, "https://", 8) == 0 ? 8
+                                                                              : 0;
+    if (!scheme || strchr("/?#", url.ptr[scheme])) {
+        check_error(c, "url", "bad_value",
+                    "the URL must begin with http:// or https:// and a host, not be \"%.*s\"",
+                    STR_ARG(str_sub(url, 0, 100)));
+    }
+}
+
+static void check_header_names(struct node_check *c) {
+    struct value v = check_written(c, "headers");
+    for (size_t i = 0; v.type == VALUE_MAP && i < value_count(v); i++) {
+        struct net_header header = {.name = value_str(v.pairs[i].key), .value = STR("")};
+        struct net_request r = {.headers = &header, .header_count = 1};
+        struct error e;
+        if (net_request_check(&r, &e)) {
+            check_error(c, "headers", "bad_value", "%s", e.message);
+        }
+    }
+}
+
 void http_check(struct node_check *c) {
     struct http_data *d = ARENA_NEW(check_arena(c), struct http_data);
     struct value full = check_literal(c, "full");
@@ -174,9 +203,11 @@ void http_check(struct node_check *c) {
         return;
     }
     check_set_data(c, d);
+    check_url(c);
     check_expect(c, d);
     check_auth(c);
     check_map(c, "headers");
+    check_header_names(c);
     check_map(c, "params");
     if (check_has(c, "paginate")) {
         check_paginate(c, d);

@@ -17,7 +17,8 @@ static enum err get_name(void *ctx, uint32_t slot, struct value *out, struct err
 
 static enum err evaluate(const struct step_in *in, const struct expr *x, struct value *names,
                          struct value *out, struct error *e) {
-    struct expr_env env = {.ctx = names, .get = get_name, .arena = in->arena};
+    struct expr_env env = {
+        .ctx = names, .get = get_name, .arena = in->arena, .max_bytes = NODE_EVAL_BYTES};
     return expr_eval(x, &env, out, e);
 }
 
@@ -162,7 +163,10 @@ static void ask_on(struct http_run *x) {
     struct value answer;
     struct error e = {0};
     do {
-        if (prepare(x, &e)) {
+        if (x->cancelled) { /* while no request was under way that could be stopped */
+            error_set(&e, ERR_CANCELLED, "the step was cancelled");
+        }
+        if (e.code || prepare(x, &e)) {
             http_fail_error(x, &e);
             return;
         }

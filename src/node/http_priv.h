@@ -29,6 +29,7 @@ enum http_field {
 /* ---- http_check.c ---- */
 
 enum { HTTP_STATUS_MAX = 599, HTTP_PAGES_MAX = 1000 };
+#define NODE_EVAL_BYTES ((size_t)256 << 20) /* for an expression over a page or a config */
 
 /* What the expressions of paginate know, in this order. */
 enum http_page_name { HTTP_PAGE, HTTP_PAGE_HEADERS, HTTP_PAGE_STATUS, HTTP_PAGE_NUMBER };

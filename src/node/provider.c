@@ -59,23 +59,40 @@ static const struct schema *read_schema(struct node_check *c, const struct yaml_
     return schema;
 }
 
+/* {secret: NAME}: the name is the manifest's, so that no config can ask for another one. */
+static bool read_secret(struct node_check *c, const struct yaml_node *part,
+                        struct value_builder *secrets, struct str key) {
+    const struct yaml_node *name = part->type == YAML_MAP ? get(part, "secret") : NULL;
+    if (!name || part->count != 1 || name->type != YAML_SCALAR) {
+        return false;
+    }
+    if (str_find(name->text, STR("{{"), 0) != SIZE_MAX) {
+        check_yaml_error(c, name, "bad_value", "the name of a secret must be written out");
+    }
+    struct str kept = arena_str(check_arena(c), name->text);
+    value_map_add_value(secrets, value_text(arena_str(check_arena(c), key)), value_text(kept));
+    return true;
+}
+
 /* The shape as it is written, a secret standing for some text. */
-static struct pval read_auth(struct node_check *c, const struct yaml_node *n) {
-    struct value_builder b;
+static struct pval read_auth(struct node_check *c, const struct yaml_node *n,
+                             struct value *out_secrets) {
+    struct value_builder b, secrets;
     struct error e;
     value_builder_init(&b, check_arena(c));
+    value_builder_init(&secrets, check_arena(c));
     if (!n || !check_yaml_keys(c, n, "auth", auth_keys)) {
         return (struct pval){.type = PVAL_NONE};
     }
     for (uint32_t i = 0; i < n->count; i++) {
         const struct yaml_node *part = n->pairs[i].value;
-        bool secret = part->type == YAML_MAP && part->count == 1 && get(part, "secret");
-        if (part->type != YAML_SCALAR && !secret) {
+        struct str key = n->pairs[i].key->text;
+        if (part->type != YAML_SCALAR && !read_secret(c, part, &secrets, key)) {
             check_yaml_error(c, part, "bad_value", "this must be a text or {secret: NAME}");
         }
-        value_map_add(&b, n->pairs[i].key->text,
-                      part->type == YAML_SCALAR ? part->value : value_text(STR("x")));
+        value_map_add(&b, key, part->type == YAML_SCALAR ? part->value : value_text(STR("x")));
     }
+    *out_secrets = value_map_done(&secrets);
     if (http_auth_check(value_map_done(&b), &e)) {
         check_yaml_error(c, n, "bad_value", "%s", e.message);
     }
@@ -145,7 +162,7 @@ static void read_provider(struct node_check *c, const struct yaml_node *n, struc
     }
     call->base_url = check_yaml_structure(c, url, names);
     call->headers[0] = read_map(c, get(n, "headers"), "headers");
-    call->auth = read_auth(c, get(n, "auth"));
+    call->auth = read_auth(c, get(n, "auth"), &call->secrets);
     call->configs[0] = read_schema(c, get(n, "config"));
 }
 

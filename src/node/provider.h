@@ -14,6 +14,7 @@ struct provider_call {
     struct http_data http;
     struct value method, response;
     struct pval base_url, path, params, body, auth;
+    struct value secrets;            /* by part of auth: the name written there, never config's */
     struct pval headers[2];          /* of the provider, of the operation: the later one wins */
     const struct schema *configs[2]; /* likewise: what config must look like; NULL: anything */
 };

@@ -21,7 +21,8 @@ static enum err get_config(void *ctx, uint32_t slot, struct value *out, struct e
 
 static enum err evaluate(struct request *r, const struct pval *p, struct value config,
                          struct value *out) {
-    struct expr_env env = {.ctx = &config, .get = get_config, .arena = r->arena};
+    struct expr_env env = {
+        .ctx = &config, .get = get_config, .arena = r->arena, .max_bytes = NODE_EVAL_BYTES};
     return pval_eval(p, &env, out, r->e);
 }
 
@@ -136,11 +137,10 @@ static enum err make_auth(struct request *r, const struct provider_call *call, s
     value_builder_init(&b, r->arena);
     for (size_t i = 0; i < value_count(auth); i++) {
         struct value part = auth.pairs[i].val;
-        const struct value *name = value_get(part, STR("secret"));
+        const struct value *name = value_get(call->secrets, value_str(auth.pairs[i].key));
         struct str text;
         if (name) {
-            struct str wanted = text_of(r, *name);
-            err = r->port->ops->secret(r->port, wanted, &text, r->e);
+            err = r->port->ops->secret(r->port, value_str(*name), &text, r->e);
             if (err) {
                 return err;
             }

@@ -129,7 +129,10 @@ RETRY = "retry: {attempts: 3, backoff: 10ms}"
     ("filter", [say("", finish="content_filter")], RETRY, 1, ("refused", "content filter")),
     ("refusal", [stream({"choices": [{"delta": {"refusal": "I will not."}, "finish_reason": "stop"}]})],
      RETRY, 1, ("refused", "I will not.")),
-    ("no_json", [stream(), whole("<html>", 502)], "", 1, None),
+    ("nothing_said", [stream(), say("ok")], RETRY, 2, None),
+    ("nothing_ever_said", [whole({"choices": []})], "", 1,
+     ("invalid_response", 'no message with a text in "choices"')),
+    ("no_json", [whole("<html>")], "", 1, ("bad_answer", "is no answer of chat completions: <html>")),
 ])
 def test_errors(cairn, serve, name, scripts, ask, requests, error):
     server = serve(*scripts)
@@ -165,6 +168,15 @@ def test_a_slow_stream_ends_with_the_timeout(cairn, serve):
     server.scripts[0] = server.hang(chunks("begins")[1])
     done = run(cairn, server, ask="timeout: 300ms")
     assert done["status"] == "failed" and done["error"]["type"] == "timeout"
+
+
+def test_a_stream_that_is_over_but_never_closed_is_an_answer(cairn, serve):
+    def answer(h):
+        say("all of it")(h)
+        server.gate.wait(60)
+    server = serve(answer)
+    assert run(cairn, server, ask="timeout: 30s")["status"] == "completed"
+    assert len(server.requests) == 1
 
 
 SCHEMA = """schema:

@@ -101,3 +101,15 @@ def test_all_mistakes_of_an_expression_are_shown(cairn):
     done = cairn("expr", "foo + bar")
     assert done.status == 2
     assert done.err.count("error: unknown name") == 2
+
+
+@pytest.mark.parametrize("node", [
+    "type: transform, value: \"inputs.s.replace('', inputs.s)\"",
+    "type: template, template: \"a {{ inputs.s.replace('', inputs.s) }}\"",
+    "type: condition, when: \"inputs.s.replace('', inputs.s) == ''\"",
+])
+def test_one_evaluation_of_a_step_has_a_limit_of_memory(cairn, node):
+    flow = cairn.flow(f"inputs: {{s: {{type: string}}}}\nnodes:\n  a: {{{node}}}\n")
+    error = cairn("run", flow, "-i", "s=" + "0123456789" * 2000, "--json", "--quiet").json["error"]
+    assert error["type"] == "limit"
+    assert "needs more than the 268435456 bytes of memory" in error["message"]

@@ -92,6 +92,12 @@ def test_what_is_refused_is_not_tried_again(cairn, receiver, status, headers):
     assert len(receiver.got) == 1
 
 
+def test_a_long_answer_is_quoted_to_its_last_whole_character(cairn, receiver):
+    receiver.answers.append((400, {}, ("a" + "é" * 200).encode()))
+    message = tell(cairn, receiver).json["error"]["message"]
+    assert message == "the webhook was answered with status 400: a" + "é" * 99
+
+
 def test_a_secret_that_is_not_set(cairn, receiver):
     done = tell(cairn, receiver, "    secret: NONE_SUCH")
     assert done.status == 1 and receiver.got == []

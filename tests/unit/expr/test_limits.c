@@ -155,6 +155,28 @@ static void test_memory(void **state) {
     }
 }
 
+/* One evaluation may use less than the arena has, and leaves it the rest. */
+static void test_memory_of_one_evaluation(void **state) {
+    (void)state;
+    struct world w;
+    struct value v = value_null();
+    world_init(&w, NULL, 4 << 20);
+    struct value_builder b;
+    value_builder_init(&b, &w.arena);
+    value_map_add(&b, STR("s"), value_text(repeated(&w, "", "0123456789", 20000, "")));
+    w.vars = value_map_done(&b);
+    w.env.max_bytes = 1 << 20;
+    assert_int_equal(world_expr(&w, STR("s + s + s + s"), &v), ERR_LIMIT);
+    assert_non_null(strstr(w.error.message, "the 1048576 bytes of memory"));
+    assert_int_equal(world_template(&w, STR("{{ s }}{{ s }}{{ s }}{{ s }}{{ s }}{{ s }}"), &v),
+                     ERR_LIMIT);
+    assert_int_equal(w.arena.cap_bytes, 4 << 20);
+    for (int i = 0; i < 3; i++) { /* more than one may use, but not at once */
+        assert_int_equal(world_expr(&w, STR("s + s"), &v), OK);
+    }
+    world_fini(&w);
+}
+
 /* Small in memory, endless to walk: parts are shared. Each must end with a limit, soon. */
 static void test_shared_parts(void **state) {
     static const char *const uses[] = {"", " == ", ".map(y, optional.of(y))"};
@@ -255,19 +277,13 @@ static void test_scarce_memory_compiling(void **state) {
 
 int run_limits(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_long_chains),
-        cmocka_unit_test(test_sum),
-        cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_nesting_allowed),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_limits_are_final),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_shared_parts),
-        cmocka_unit_test(test_deep_values),
-        cmocka_unit_test(test_regex),
-        cmocka_unit_test(test_long_text),
-        cmocka_unit_test(test_scarce_memory),
-        cmocka_unit_test(test_scarce_memory_compiling),
+        cmocka_unit_test(test_long_chains),   cmocka_unit_test(test_sum),
+        cmocka_unit_test(test_nesting),       cmocka_unit_test(test_nesting_allowed),
+        cmocka_unit_test(test_steps),         cmocka_unit_test(test_limits_are_final),
+        cmocka_unit_test(test_memory),        cmocka_unit_test(test_memory_of_one_evaluation),
+        cmocka_unit_test(test_shared_parts),  cmocka_unit_test(test_deep_values),
+        cmocka_unit_test(test_regex),         cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_scarce_memory), cmocka_unit_test(test_scarce_memory_compiling),
     };
     return cmocka_run_group_tests_name("expr limits", tests, NULL, NULL);
 }

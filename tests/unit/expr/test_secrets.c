@@ -40,6 +40,21 @@ static enum err opened(struct world *w, struct str text, struct str *out) {
     return secret_text_open(text, &source, &w->arena, out, &w->error);
 }
 
+/* Text that is all brackets takes no more memory than other text. */
+static void test_many_brackets(void **state) {
+    (void)state;
+    enum { SEALED_BYTES = 4 << 20 };
+    struct world w;
+    struct str out;
+    world_init(&w, values, 16 << 20);
+    char *text = arena_alloc(&w.arena, SEALED_BYTES);
+    assert_non_null(text);
+    memset(text, '[', SEALED_BYTES);
+    assert_int_equal(opened(&w, (struct str){text, SEALED_BYTES}, &out), OK);
+    assert_int_equal(out.len, SEALED_BYTES / 2);
+    world_fini(&w);
+}
+
 static void test_sealed_and_opened(void **state) {
     static const struct {
         const char *text, *sealed, *opened;
@@ -169,6 +184,7 @@ static void test_not_sealed(void **state) {
 int run_secrets(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_and_opened),
+        cmocka_unit_test(test_many_brackets),
         cmocka_unit_test(test_no_value_names_a_secret),
         cmocka_unit_test(test_without_a_secret_nothing_changes),
         cmocka_unit_test(test_refused),

@@ -3,6 +3,8 @@
  */
 #include "rig.h"
 
+#include <stdlib.h>
+
 #include "io/loop.h"
 
 static struct run *second;
@@ -217,6 +219,33 @@ static void running_nothing(void **state) {
     assert_false(busy);
 }
 
+/* Small where it was made, since its parts are shared, but a gigabyte as a copy. The step fails; a
+ * host that gave up would come to this again and again. */
+static void a_result_beyond_all_memory(void **state) {
+    (void)state;
+    enum { PARTS = 1100, PART_BYTES = 1 << 20 };
+    char *text = calloc(1, PART_BYTES);
+    struct value *parts = calloc(PARTS, sizeof *parts);
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    struct started *s = rig_find("a");
+    assert_non_null(text);
+    assert_non_null(parts);
+    memset(text, 'x', PART_BYTES);
+    for (size_t i = 0; i < PARTS; i++) {
+        parts[i] = value_text((struct str){text, PART_BYTES});
+    }
+    struct step_result result = {.body = value_list(parts, PARTS)};
+    struct step_port *port = s->port;
+    s->port = NULL;
+    port->ops->done(port, &result);
+    rig_turns();
+    assert_string_equal(rig_status(r), "failed");
+    assert_non_null(strstr(rig_error(r), "too_large"));
+    assert_int_equal(rig.lost, 0);
+    free(parts);
+    free(text);
+}
+
 int run_hostile_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -227,6 +256,7 @@ int run_hostile_tests(void) {
         T(a_kind_talks_while_it_starts),
         T(talk_after_cancel),
         T(messages_that_are_no_text),
+        T(a_result_beyond_all_memory),
         T(done_after_closing_began),
         T(closing_with_work_undecided),
         T(closing_a_host_that_did_nothing),

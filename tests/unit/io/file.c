@@ -169,6 +169,25 @@ static void folders_are_made_and_removed(void **state) {
     assert_int_equal(io_dir_remove(in_folder("kept"), &error), ERR_INVALID);
 }
 
+/* As a program may make them: deeper than a path, a stack or a table of descriptors is long. */
+static void folders_of_any_depth_are_removed(void **state) {
+    (void)state;
+    enum { DEPTH = 3000 };
+    assert_int_equal(io_dir_make(in_folder("x/d"), 0755, &error), OK);
+    assert_int_equal(io_file_write(in_folder("x/cairn-deep-0"), STR(""), 0600, false, &error), OK);
+    int at = open(in_folder("x/d"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < DEPTH; i++) {
+        assert_int_equal(mkdirat(at, "d", 0700), 0);
+        int next = openat(at, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(at);
+        at = next;
+    }
+    close(at);
+    assert_int_equal(io_dir_remove(in_folder("x"), &error), OK);
+    assert_false(io_path_exists(in_folder("x")));
+}
+
 static void temporary_folder_is_private(void **state) {
     (void)state;
     char path[512];
@@ -191,6 +210,7 @@ int run_file_tests(void) {
         cmocka_unit_test_setup_teardown(a_new_file_replaces_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(link_stays_a_link, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folders_are_made_and_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(folders_of_any_depth_are_removed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(temporary_folder_is_private, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("io file", tests, NULL, NULL);

@@ -138,8 +138,9 @@ static void together_they_have_a_limit(void **state) {
     put("a", "12345");
     put("b", "12345");
     struct io_glob glob = {.pattern = STR("*")};
-    assert_int_equal(gather(&glob, 1, 10, &e), OK);
-    expect("*", 9, ERR_LIMIT, "larger than 9 bytes");
+    assert_int_equal(gather(&glob, 1, 12, &e), OK); /* their names count too */
+    expect("*", 11, ERR_LIMIT, "larger than 11 bytes");
+    expect("*", 0, ERR_LIMIT, "larger than 0 bytes");
 }
 
 static void link_to(const char *name, const char *target) {
@@ -168,6 +169,17 @@ static void links_that_lead_out_are_refused(void **state) {
     expect("nowhere", 100, ERR_NOT_FOUND, "no file fits");
 }
 
+/* A path is a key of a map, and texts are UTF-8. */
+static void names_are_utf8(void **state) {
+    (void)state;
+    struct error e = {0};
+    put("odd\xFF", "text");
+    put("fine", "text");
+    expect("*", 100, ERR_INVALID, "the name of the file odd? is not UTF-8");
+    assert_int_equal(gather(&(struct io_glob){.pattern = STR("f*")}, 1, 100, &e), OK);
+    assert_int_equal(found_count, 1);
+}
+
 static void pipes_are_not_read(void **state) {
     (void)state;
     char path[300];
@@ -186,6 +198,7 @@ int run_gather_tests(void) {
         TEST(what_is_not_there),
         TEST(together_they_have_a_limit),
         TEST(links_that_lead_out_are_refused),
+        TEST(names_are_utf8),
         TEST(pipes_are_not_read),
     };
     return cmocka_run_group_tests_name("io gather", tests, NULL, NULL);

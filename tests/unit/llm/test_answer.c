@@ -154,10 +154,34 @@ static void a_body_that_is_no_stream(void **state) {
                      ERR_TRANSIENT);
     assert_part(r.failure.error.message, "busy");
     chat_answer_fini(&r.answer);
-    assert_int_equal(read_whole(&r, "{\"hello\":1}"), ERR_TRANSIENT);
-    assert_part(r.failure.error.message, "no \"choices\"");
-    chat_answer_fini(&r.answer);
     assert_int_equal(read_whole(&r, "<html>"), ERR_TRANSIENT);
+    chat_answer_fini(&r.answer);
+}
+
+/* Status 200 and JSON, but nothing that was said: never an empty answer. */
+static void an_answer_without_a_message(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"hello\":1}",
+        "{\"choices\":[]}",
+        "{\"choices\":null}",
+        "{\"choices\":{\"message\":{\"content\":\"a\"}}}",
+        "{\"choices\":[7]}",
+        "{\"choices\":[{}]}",
+        "{\"choices\":[{\"message\":\"a\",\"finish_reason\":\"stop\"}]}",
+        "{\"choices\":[{\"message\":{\"content\":{\"a\":1}},\"finish_reason\":\"stop\"}]}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct reading r;
+        assert_int_equal(read_whole(&r, bodies[i]), ERR_TRANSIENT);
+        assert_str(r.failure.type, "invalid_response");
+        assert_part(r.failure.error.message, "no message with a text in \"choices\"");
+        chat_answer_fini(&r.answer);
+    }
+    expect_failure(DONE, ERR_TRANSIENT, "invalid_response", "no message");
+    expect_failure(USAGE DONE, ERR_TRANSIENT, "invalid_response", "no message");
+    struct reading r;
+    assert_int_equal(read_whole(&r, "{\"choices\":[{\"message\":{\"content\":null}}]}"), OK);
     chat_answer_fini(&r.answer);
 }
 
@@ -169,6 +193,7 @@ int answer_tests(void) {
         cmocka_unit_test(what_is_no_answer),
         cmocka_unit_test(an_error_in_the_middle),
         cmocka_unit_test(a_body_that_is_no_stream),
+        cmocka_unit_test(an_answer_without_a_message),
     };
     return cmocka_run_group_tests_name("llm answers", tests, NULL, NULL);
 }

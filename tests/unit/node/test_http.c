@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "harness.h"
+#include "node/http_priv.h"
 #include "support/http_server.h"
 
 static struct world w;
@@ -135,7 +136,6 @@ static const struct {
     const char *fields, *message;
 } impossible[] = {
     {"    url: '{{ inputs.who }}'", "URL"},
-    {"    url: 'ftp://x/'", "a URL begins with http:// or https://, not ftp:"},
     {"    url: '{{ inputs.api }}'\n    headers: '{{ inputs.who }}'",
      "headers must be a map of names and values, not string"},
     {"    url: '{{ inputs.api }}'\n    params: '{{ inputs.who }}'",
@@ -451,6 +451,44 @@ static void a_cancel_stops_the_transfer(void **state) {
     close_node();
 }
 
+static struct step_port_ops cancelling;
+
+static void cancel_with_a_page(struct step_port *port, uint32_t call, struct value v) {
+    (void)call;
+    (void)v;
+    attempt_cancel((struct attempt *)(void *)port);
+}
+
+/* A page was taken when the cancel came, so there was nothing to break off. */
+static void a_cancel_between_pages_asks_for_no_other(void **state) {
+    (void)state;
+    open_pages("{items: page.items, next: page.?next}");
+    cancelling = *a.port.ops;
+    cancelling.call_done = cancel_with_a_page;
+    a.port.ops = &cancelling;
+    attempt_run(&a);
+    assert_false(a.done);
+    assert_int_equal(pages_asked, 1);
+    close_node();
+}
+
+/* A quarter of a megabyte of one header, in many lines: joining them is no square of that. */
+static void a_flood_of_headers_is_joined_once(void **state) {
+    (void)state;
+    struct arena arena;
+    enum { LINES = 20000 };
+    static struct net_header headers[LINES];
+    for (size_t i = 0; i < LINES; i++) {
+        headers[i] = (struct net_header){STR("X-A"), STR("0123456789")};
+    }
+    struct net_response r = {.headers = headers, .header_count = LINES};
+    arena_init(&arena, 16u << 20);
+    struct value v = http_headers_value(&arena, &r);
+    assert_int_equal(value_count(v), 1);
+    assert_int_equal(value_str(v.pairs[0].val).len, LINES * 12 - 2);
+    arena_fini(&arena);
+}
+
 /* ---- compiled ---- */
 
 static const struct {
@@ -458,6 +496,14 @@ static const struct {
 } refused[] = {
     {"    method: GET", "has no key \"url\""},
     {"    url: x\n    method: GETT", "did you mean \"GET\"?"},
+    {"    url: ftp://x/", "the URL must begin with http:// or https:// and a host, not be \"ftp:"},
+    {"    url: example.com", "not be \"example.com\""},
+    {"    url: 'http:///path'", "and a host"},
+    {"    url: HTTPS://", "and a host"},
+    {"    url: http://x\n    headers: {'X Y': '{{ inputs.who }}'}",
+     "\"X Y\" cannot be the name of a header"},
+    {"    url: http://x\n    headers: {Content-Length: 5}",
+     "the header Content-Length is set by the client itself"},
     {"    url: x\n    headers: [a]", "headers is a map of names and values"},
     {"    url: x\n    params: a", "params is a map of names and values"},
     {"    url: x\n    auth: {type: bearr, token: '{{ inputs.who }}'}",
@@ -518,6 +564,8 @@ int http_tests(void) {
         cmocka_unit_test_setup(max_pages_is_a_limit, set_up),
         cmocka_unit_test_setup(bad_pages_fail_the_step, set_up),
         cmocka_unit_test_setup(a_cancel_stops_the_transfer, set_up),
+        cmocka_unit_test_setup(a_cancel_between_pages_asks_for_no_other, set_up),
+        cmocka_unit_test_setup(a_flood_of_headers_is_joined_once, set_up),
         cmocka_unit_test_setup(wrong_nodes_do_not_compile, set_up),
         cmocka_unit_test_setup(findings_of_paginate_have_their_place, set_up),
     };

@@ -36,6 +36,12 @@ static const struct world_file files[] = {
     {"providers/auth.yaml",
      "base_url: http://x\nauth: {type: bearer}\noperations: {o: {path: /}}\n"},
     {"providers/names.yaml", "base_url: \"{{ inputs.x }}\"\noperations: {o: {path: /}}\n"},
+    {"providers/given.yaml", "base_url: \"{{ config.api }}\"\n"
+                             "auth: {type: bearer, token: \"{{ config.token }}\"}\n"
+                             "operations: {o: {path: /}}\n"},
+    {"providers/chosen.yaml", "base_url: http://x\n"
+                              "auth: {type: bearer, token: {secret: \"{{ config.name }}\"}}\n"
+                              "operations: {o: {path: /}}\n"},
     {"providers/broken.yaml", "a: [\n"},
     {NULL, NULL}};
 
@@ -116,6 +122,24 @@ static void a_body_keeps_its_types(void **state) {
     assert_asked("{\"title\":\"{{ config.api }}\",\"n\":2}");
     assert_asked("Idempotency-Key: exec_0/i\r\n");
     close_all(&w);
+}
+
+/* Config is data, of a model perhaps: what looks like {secret: NAME} in it is sent as it is. */
+static void config_names_no_secret(void **state) {
+    (void)state;
+    struct world w;
+    struct attempt a;
+    run(&w, &a,
+        "provider: given, operation: o, config: {api: \"{{ inputs.api }}\", token: "
+        "\"{{ inputs.x }}\"}",
+        "{\"secret\": \"TOKEN\"}");
+    assert_true(a.done);
+    assert_asked("Authorization: Bearer {\"secret\":\"TOKEN\"}\r\n");
+    assert_null(strstr(asked, "the-secret"));
+    close_all(&w);
+    open_node(&w, "provider: chosen, operation: o, config: {name: TOKEN}");
+    world_refused(&w, "the name of a secret must be written out");
+    world_close(&w);
 }
 
 static void pages_are_recorded_calls(void **state) {
@@ -212,6 +236,7 @@ int integration_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_operation_is_sent),
         cmocka_unit_test(a_body_keeps_its_types),
+        cmocka_unit_test(config_names_no_secret),
         cmocka_unit_test(pages_are_recorded_calls),
         cmocka_unit_test(what_is_wrong_is_never_sent),
         cmocka_unit_test(what_is_wrong_is_found_when_compiled),
