@@ -40,7 +40,9 @@ static struct str answer_command(const struct explaining *x, const struct track 
     const struct value *choices = value_get(t->request, STR("choices"));
     struct buf b;
     buf_init(&b, 0);
-    buf_printf(&b, " %.*s ", STR_ARG(step));
+    buf_append_char(&b, ' ');
+    text_shell(&b, step);
+    buf_append_char(&b, ' ');
     for (size_t i = 0; choices && i < value_count(*choices); i++) {
         buf_append_cstr(&b, i ? "|" : "");
         text_shell(&b, value_str(choices->items[i]));

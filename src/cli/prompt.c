@@ -80,8 +80,9 @@ static void print_command(struct prompt *p, const struct prompt_step *x) {
     struct value choices = list_of(x->request, "choices");
     buf_init(&b, 0);
     text_block(&b, text_of(x->request, "prompt"), "    ");
-    buf_printf(&b, "    answer it: cairn answer %.*s %.*s ", STR_ARG(run_id(x->run)),
-               STR_ARG(x->step));
+    buf_printf(&b, "    answer it: cairn answer %.*s ", STR_ARG(run_id(x->run)));
+    text_shell(&b, x->step);
+    buf_append_char(&b, ' ');
     for (size_t i = 0; i < value_count(choices); i++) {
         buf_append_cstr(&b, i ? "|" : "");
         text_shell(&b, value_str(choices.items[i]));

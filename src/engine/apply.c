@@ -133,6 +133,12 @@ static void take_slot(struct engine *g, uint32_t node) {
     g->held_slots += engine_holds_slot(&g->plan->nodes[node]);
 }
 
+/* When a waiting step is woken, or a sub-workflow's time is up. */
+static int64_t due_of(const struct engine *g, const struct event *ev) {
+    int64_t timeout_us = g->plan->nodes[ev->step.node].timeout_us;
+    return ev->kind == EVENT_STEP_WAITING ? ev->due_us : engine_unpaused_us(g) + timeout_us;
+}
+
 static enum err scheduled_item(struct engine *g, const struct event *ev, struct error *e) {
     struct foreach_state *f = g->nodes[ev->step.node].each;
     struct item_state *item = engine_item_of(g, ev->step);
@@ -148,7 +154,7 @@ static enum err scheduled_item(struct engine *g, const struct event *ev, struct 
         f->next = (uint32_t)ev->step.index + 1;
     }
     engine_set_item_status(g, ev->step, waits ? STEP_WAITING : STEP_RUNNING);
-    item->due_us = ev->due_us;
+    item->due_us = due_of(g, ev);
     item->retry_due = false;
     item->attempt = (uint32_t)ev->attempt;
     track_attempt(g, ev->step, item->attempt);
@@ -166,7 +172,7 @@ static enum err scheduled_node(struct engine *g, const struct event *ev, struct 
         take_slot(g, ev->step.node);
     }
     engine_set_status(g, ev->step.node, waits ? STEP_WAITING : STEP_RUNNING);
-    n->due_us = ev->due_us;
+    n->due_us = due_of(g, ev);
     n->ready = n->retry_due = n->armed = false;
     n->attempt = (uint32_t)ev->attempt;
     track_attempt(g, ev->step, n->attempt);

@@ -94,6 +94,11 @@ wall_us engine_deadline(const struct engine *g) {
     return (wall_us){counts ? g->started.us + g->timeout_us + g->paused_us : 0};
 }
 
+int64_t engine_unpaused_us(const struct engine *g) {
+    wall_us now = g->paused ? g->paused_at : g->now;
+    return now.us - g->paused_us;
+}
+
 struct str engine_paused_by(const struct engine *g) {
     return g->paused ? g->paused_by : STR("");
 }

@@ -202,9 +202,21 @@ static enum err on_retry_due(struct engine *g, const struct engine_input *in, st
     return ok ? OK : error_nomem(e);
 }
 
+/* How long the attempt may still run: the time of a sub-workflow stands still while the tree is
+ * paused. What is in flight elsewhere goes on during a pause, and so does its time. */
+static int64_t time_left_us(const struct engine *g, struct step_id step) {
+    const struct item_state *item = engine_item_of(g, step);
+    int64_t due_us = item ? item->due_us : g->nodes[step.node].due_us;
+    return g->plan->nodes[step.node].child ? due_us - engine_unpaused_us(g) : 0;
+}
+
 static enum err on_step_timeout(struct engine *g, const struct engine_input *in, struct error *e) {
     if (!running_attempt(g, in)) {
         return OK;
+    }
+    int64_t left_us = time_left_us(g, in->step);
+    if (left_us > 0) {
+        return tell_timer(g, in->step, in->attempt, INPUT_STEP_TIMEOUT, g->now.us + left_us, e);
     }
     char duration[40], text[120];
     time_print_duration(g->plan->nodes[in->step.node].timeout_us, duration, sizeof duration);

@@ -40,7 +40,8 @@ struct item_state {
     uint32_t failures;
     uint32_t track;
     uint32_t calls_from; /* calls up to this number were forgotten */
-    int64_t due_us;      /* of the next attempt; waiting: when it is woken, 0 never */
+    int64_t due_us; /* of the next attempt; waiting: when it is woken, 0 never; of a sub-workflow:
+                     * when its time is up, on the clock of engine_unpaused_us */
     struct flight *flight;
     struct held body;
     struct held error; /* collect: {type, message, ...} */
@@ -272,6 +273,8 @@ enum err engine_on_resume(struct engine *g, const struct engine_input *in, struc
     MUST_USE;
 /* Time that counts for timeouts ends then; 0: none, or not while it is paused. */
 wall_us engine_deadline(const struct engine *g);
+/* Now, on a clock that stands still while the execution is paused. */
+int64_t engine_unpaused_us(const struct engine *g);
 
 /* ---- vars.c ---- */
 enum err vars_init(struct engine *g, struct error *e) MUST_USE;

@@ -64,7 +64,11 @@ static void keep(struct port *p, const char *stream, struct str text) {
     }
     log->stream = stream;
     while (text.len) {
-        size_t n = part_of(text, HOST_LOG_PIECE_BYTES - log->text.len);
+        size_t room = HOST_LOG_PIECE_BYTES - log->text.len;
+        size_t n = part_of(text, room);
+        if (n == 0 && log->text.len == 0) {
+            n = text.len < room ? text.len : room; /* no character at all begins in there */
+        }
         buf_append(&log->text, str_sub(text, 0, n));
         text = str_sub(text, n, text.len);
         if (text.len || log->text.len == HOST_LOG_PIECE_BYTES) {

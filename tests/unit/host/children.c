@@ -121,6 +121,36 @@ static void cancelling_the_parent_cancels_the_child(void **state) {
     assert_false(rig_turn());
 }
 
+static void ask(struct run *r, enum host_request_type type) {
+    struct host_request q = {.type = type, .by = STR("the test")};
+    struct error e;
+    assert_int_equal(host_ask(rig.host, r, &q, &e), OK);
+    rig_turns();
+}
+
+/* While a tree is paused the time of its sub-workflows stands still; the execution's does, too. */
+static void the_time_of_a_child_stands_still_in_a_pause(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, timeout: 20s, nodes: {k: {type: kid, timeout: 2s, " CHILD
+                            "}, e: {type: end, needs: [k], value: k}}}");
+    struct run *c = child_of(r);
+    rig_wait_ms(1500);
+    ask(r, REQUEST_PAUSE);
+    assert_string_equal(rig_status(c), "paused");
+    for (int i = 0; i < 10; i++) {
+        rig_wait_ms(3000);
+    }
+    assert_string_equal(rig_status(r), "paused");
+    ask(r, REQUEST_RESUME);
+    assert_string_equal(rig_status(c), "running");
+    rig_wait_ms(400);
+    assert_string_equal(rig_status(r), "running");
+    rig_wait_ms(200);
+    assert_string_equal(rig_status(r), "failed");
+    assert_non_null(strstr(rig_error(r), "timeout of 2s"));
+    rig_check_fold(r);
+}
+
 static void a_timeout_of_the_step_cancels_the_child(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, nodes: {k: {type: kid, timeout: 2s, " CHILD
@@ -259,6 +289,7 @@ int run_child_tests(void) {
         T(a_failed_child_is_retried),
         T(inputs_that_do_not_fit),
         T(cancelling_the_parent_cancels_the_child),
+        T(the_time_of_a_child_stands_still_in_a_pause),
         T(a_timeout_of_the_step_cancels_the_child),
         T(cancelling_the_child_fails_the_step),
         T(a_child_is_found_again_after_a_crash),
