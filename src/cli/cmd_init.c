@@ -30,6 +30,8 @@ static int tell(struct cli *c, struct str path) {
         {"cairn results @last --verbose", "what the last run did, step by step"},
     };
     struct str word = quoted(c, path);
+    uint32_t longest = (uint32_t)(strlen(next[1].command) - strlen("%.*s") + word.len);
+    uint32_t column = longest + 2 > 50 ? longest + 2 : 50;
     struct buf b, line;
     buf_init(&b, 0);
     buf_init(&line, 0);
@@ -44,7 +46,7 @@ static int tell(struct cli *c, struct str path) {
         }
         buf_append_cstr(&b, "  ");
         buf_append(&b, buf_str(&line));
-        text_pad(&b, line.len < 50 ? 50 - (uint32_t)line.len : 2);
+        text_pad(&b, column - (uint32_t)line.len);
         buf_printf(&b, "# %s\n", next[i].doc);
         buf_reset(&line);
     }

@@ -187,7 +187,7 @@ static const struct cli_example examples[] = {
 
 const struct command command_keys = {
     .name = "keys",
-    .arguments = "set NAME | list | rm NAME",
+    .arguments = "set|list|rm [NAME]",
     .doc = "keeps the secrets that workflows read as {{ secrets.NAME }}",
     .details = "They are in $XDG_CONFIG_HOME/cairn/keys (~/.config/cairn/keys), readable by you "
                "alone. The\nenvironment variable CAIRN_SECRET_NAME goes before the file.",

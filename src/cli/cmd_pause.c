@@ -1,4 +1,4 @@
-/* cairn pause: nothing of an execution starts any more; what runs is ended and recorded.
+/* cairn pause: nothing of an execution starts any more; what runs goes on to its end.
  *
  * The process that runs it leaves when nothing is in flight; `cairn resume` goes on.
  */

@@ -87,7 +87,7 @@ const struct command command_run = {
     .arguments = "WORKFLOW",
     .doc = "runs a workflow, durable from its first step, and prints its result",
     .details = "At a step that asks, a terminal prompts; from a pipe the command that answers is "
-               "printed.\nCtrl-C pauses: what runs is ended and recorded. Twice leaves at once.\n"
+               "printed.\nCtrl-C pauses: what runs goes on to its end. Twice leaves at once.\n"
                "Exit status: 0 completed, 1 failed, partial or cancelled, 2 wrong usage or an "
                "invalid\nworkflow, 3 left waiting or paused, 4 store trouble, 130 interrupted.",
     .options = options,

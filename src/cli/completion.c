@@ -4,6 +4,7 @@
  */
 #include "cli/completion.h"
 
+#include "engine/look.h"
 #include "node/node.h"
 
 static const struct {
@@ -24,6 +25,15 @@ static struct str all_commands(struct cli *c) {
     for (size_t i = 0; i < cli_command_count; i++) {
         all =
             arena_printf(&c->arena, "%.*s%s%s", STR_ARG(all), i ? " " : "", cli_commands[i]->name);
+    }
+    return all;
+}
+
+static struct str all_statuses(struct cli *c) {
+    struct str all = STR("interrupted");
+    for (int i = 0; i <= EXEC_CANCELLED; i++) {
+        all =
+            arena_printf(&c->arena, "%.*s %s", STR_ARG(all), exec_status_name((enum exec_status)i));
     }
     return all;
 }
@@ -66,6 +76,7 @@ struct completion completion_of(struct cli *c, struct str name) {
     found.words = lower                     ? words_of(c, name)
                   : str_is(name, "COMMAND") ? all_commands(c)
                   : str_is(name, "KIND")    ? all_kinds(c)
+                  : str_is(name, "STATUS")  ? all_statuses(c)
                                             : STR("");
     found.type = found.words.len ? COMPLETE_WORDS : COMPLETE_NOTHING;
     return found;

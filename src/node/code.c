@@ -264,7 +264,7 @@ static const char *const code_aliases[] = {"code_job", NULL};
 const struct node_kind node_code = {
     .name = "code",
     .aliases = code_aliases,
-    .doc = "Runs Python, JavaScript, TypeScript, bash, sh or any program, in the folder of the "
+    .doc = "runs Python, JavaScript, TypeScript, bash, sh or any program, in the folder of the "
            "workflow or in a private one. Scripts and programs get the names they see as JSON on "
            "standard input and in the file CAIRN_INPUT, and single values also as environment "
            "variables",
