@@ -29,6 +29,9 @@ static void put_step(struct buf *b, struct value step) {
     if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {
         buf_printf(b, ", attempt %lld", (long long)attempt->num);
     }
+    if (details_text(step, "execution").len) {
+        buf_printf(b, ", its sub-workflow is %.*s", STR_ARG(details_text(step, "executionStatus")));
+    }
     buf_append_char(b, '\n');
     if (error.len) {
         text_block(b, error, "      ");

@@ -20,6 +20,7 @@ static void tell_log(struct watching *x, const struct store_event *row) {
     arena_init(&a, 0);
     if (event_decode(row->body, &none, &a, &ev, NULL) == OK) {
         struct str stream = arena_str(&a, ev.stream);
+        x->w.logged = row->at;
         watch_log(&x->w, &x->of, row->step, stream.ptr ? stream.ptr : "", ev.text);
     }
     arena_fini(&a);

@@ -4,6 +4,8 @@
  */
 #include "cli/explain.h"
 
+#include "cli/form.h"
+
 enum { SOURCES_SHOWN = 10 };
 
 struct explaining {
@@ -37,17 +39,12 @@ static struct str command(const struct explaining *x, const char *verb, struct s
 
 static struct str answer_command(const struct explaining *x, const struct track *t,
                                  struct str step) {
-    const struct value *choices = value_get(t->request, STR("choices"));
     struct buf b;
     buf_init(&b, 0);
     buf_append_char(&b, ' ');
     text_shell(&b, step);
     buf_append_char(&b, ' ');
-    for (size_t i = 0; choices && i < value_count(*choices); i++) {
-        buf_append_cstr(&b, i ? "|" : "");
-        text_shell(&b, value_str(choices->items[i]));
-    }
-    buf_append_cstr(&b, choices ? "" : "VALUE");
+    form_put_answer(&b, t->request);
     struct str rest = arena_str(arena_of(x), buf_str(&b));
     buf_fini(&b);
     return command(x, "answer", rest);
@@ -59,9 +56,9 @@ static bool waits_for_answer(const struct track *t) {
 
 /* ---- steps that were begun ---- */
 
-static const char *why_of(const struct track *t) {
+static const char *why_of(const struct explaining *x, const struct track *t) {
     switch (t->status) {
-    case STEP_RUNNING: return "is being performed";
+    case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
     case STEP_WAITING: return waits_for_answer(t) ? "waits for an answer" : "waits for its time";
     case STEP_RETRYING: return "failed and is tried again";
     case STEP_PENDING:
@@ -73,6 +70,22 @@ static const char *why_of(const struct track *t) {
     return "";
 }
 
+/* What a sub-workflow waits for is said of itself. */
+static void add_child(struct explaining *x, const struct track *t, struct value_builder *b) {
+    struct store_execution child;
+    struct arena *a = arena_of(x);
+    if (t->status != STEP_RUNNING || !x->v.plan->nodes[t->step.node].child ||
+        host_view_child(&x->v, x->s->store, t, a, &child) || child.row.completed.us) {
+        return;
+    }
+    struct str remedy =
+        arena_printf(a, "cairn explain %.*s%.*s", STR_ARG(child.fixed.id), STR_ARG(x->store));
+    add_text(b, "execution", child.fixed.id);
+    add_text(b, "executionStatus", details_status(&child));
+    add_text(b, "remedy", remedy);
+    value_list_add(&x->remedies, value_text(remedy));
+}
+
 static struct value live_step(struct explaining *x, const struct track *t) {
     struct value_builder b;
     char text[STEP_ID_BYTES];
@@ -81,7 +94,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     value_builder_init(&b, a);
     add_text(&b, "step", id);
     add_text(&b, "status", str_from(step_status_name(t->status)));
-    add_text(&b, "why", str_from(why_of(t)));
+    add_text(&b, "why", str_from(why_of(x, t)));
     add_time(&b, "since", t->scheduled);
     add_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
@@ -97,6 +110,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
         add_text(&b, "remedy", remedy);
         value_list_add(&x->remedies, value_text(remedy));
     }
+    add_child(x, t, &b);
     return value_map_done(&b);
 }
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/form.h"
 #include "io/file.h"
-#include "schema/schema.h"
 
 static struct str text_of(struct value map, const char *name) {
     const struct value *v = value_get(map, str_from(name));
@@ -33,19 +33,15 @@ static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str
     return store_blob_get(ctx, hash, a, out, e);
 }
 
-static void add_step(struct prompt *p, struct run *r, const struct host_event *ev) {
+static void add_step(struct prompt *p, struct run *r, struct str step, struct value request) {
     struct prompt_step *x = calloc(1, sizeof *x);
-    struct event_fetch fetch = {p->s->store, get_blob};
-    struct error ignored;
-    struct event decoded = {.kind = ev->kind};
     if (!x) {
         return;
     }
     arena_init(&x->arena, 0);
     x->run = r;
-    x->step = arena_str(&x->arena, ev->step);
-    bool ok = x->step.ptr && event_decode(ev->body, &fetch, &x->arena, &decoded, &ignored) == OK &&
-              value_copy(&x->arena, decoded.body, &x->request);
+    x->step = arena_str(&x->arena, step);
+    bool ok = x->step.ptr && value_copy(&x->arena, request, &x->request);
     if (!ok || !str_is(text_of(x->request, "for"), "answer")) {
         step_free(x);
         return;
@@ -55,6 +51,18 @@ static void add_step(struct prompt *p, struct run *r, const struct host_event *e
         at = &(*at)->next;
     }
     *at = x;
+}
+
+static void add_of_event(struct prompt *p, struct run *r, const struct host_event *ev) {
+    struct event_fetch fetch = {p->s->store, get_blob};
+    struct event decoded = {.kind = ev->kind};
+    struct error ignored;
+    struct arena a;
+    arena_init(&a, 0);
+    if (event_decode(ev->body, &fetch, &a, &decoded, &ignored) == OK) {
+        add_step(p, r, ev->step, decoded.body);
+    }
+    arena_fini(&a);
 }
 
 static void drop_step(struct prompt *p, const struct run *r, struct str step) {
@@ -77,18 +85,13 @@ static bool is_command(const struct prompt *p) { return !p->poll; }
 /* From a pipe: how to answer, from anywhere. */
 static void print_command(struct prompt *p, const struct prompt_step *x) {
     struct buf b;
-    struct value choices = list_of(x->request, "choices");
     buf_init(&b, 0);
     text_block(&b, text_of(x->request, "prompt"), "    ");
     buf_printf(&b, "    answer it: cairn answer %.*s ", STR_ARG(run_id(x->run)));
     text_shell(&b, x->step);
     buf_append_char(&b, ' ');
-    for (size_t i = 0; i < value_count(choices); i++) {
-        buf_append_cstr(&b, i ? "|" : "");
-        text_shell(&b, value_str(choices.items[i]));
-    }
-    buf_printf(&b, "%s%.*s\n", value_count(choices) ? "" : "VALUE",
-               STR_ARG(session_store_option(p->s)));
+    form_put_answer(&b, x->request);
+    buf_printf(&b, "%.*s\n", STR_ARG(session_store_option(p->s)));
     watch_notice(p->watch, buf_str(&b));
     buf_fini(&b);
 }
@@ -100,7 +103,7 @@ void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev) 
     if (ev->kind == EVENT_STEP_WAITING) {
         drop_step(p, r, ev->step);
         struct prompt_step *before = p->first;
-        add_step(p, r, ev);
+        add_of_event(p, r, ev);
         const struct prompt_step *added = before ? before : p->first;
         while (added && added->next) {
             added = added->next;
@@ -111,6 +114,17 @@ void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev) 
     } else if (ev->kind == EVENT_STEP_COMPLETED || ev->kind == EVENT_STEP_FAILED ||
                ev->kind == EVENT_STEP_CANCELLED || ev->kind == EVENT_STEP_RETRYING) {
         drop_step(p, r, ev->step);
+    }
+}
+
+void prompt_waiting(struct prompt *p, struct run *r) {
+    const struct engine *g = run_engine(r);
+    char id[STEP_ID_BYTES];
+    for (uint32_t i = 0; p->s && g && i < engine_track_count(g); i++) {
+        const struct track *t = engine_track(g, i);
+        if (t->status == STEP_WAITING) {
+            add_step(p, r, step_id_print(run_plan(r), t->step, id), t->request);
+        }
     }
 }
 
@@ -129,11 +143,7 @@ static void print_field(struct prompt *p) {
     const struct value_pair *field = field_of(p);
     buf_init(&b, 0);
     if (field) {
-        struct str about = text_of(field->val, "description");
-        text_clean(&b, value_str(field->key));
-        buf_printf(&b, " (%.*s%s", STR_ARG(text_of(field->val, "type")), about.len ? ", " : "");
-        text_clean(&b, about);
-        buf_append_char(&b, ')');
+        form_put_field(&b, value_str(field->key), field->val);
     }
     buf_append_cstr(&b, "> ");
     sink_flush(&p->s->cli->err, &b);
@@ -214,12 +224,9 @@ static struct str choice_of(struct value choices, struct str line) {
 }
 
 static void take_field(struct prompt *p, const struct value_pair *field, struct str line) {
-    struct arena *a = &p->s->cli->arena;
-    const struct schema *schema;
-    struct value v = value_text(arena_str(a, line));
+    struct value v;
     struct error e = {0};
-    if (line.len && schema_compile(a, field->val, &schema, &e) == OK &&
-        schema_read_text(schema, line, a, &v, &e) != OK) {
+    if (line.len && form_read_field(field->val, line, &p->s->cli->arena, &v, &e)) {
         sink_printf(&p->s->cli->err, "  %s\n", e.message);
         print_field(p);
         return;

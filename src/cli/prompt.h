@@ -36,6 +36,8 @@ struct prompt {
 void prompt_open(struct prompt *p, struct session *s, struct watch *w);
 /* Something was recorded: a step begins to wait, or ends. */
 void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev);
+/* What the execution waits for by now, of one that was taken over: asked on a terminal. */
+void prompt_waiting(struct prompt *p, struct run *r);
 void prompt_verdict(struct prompt *p, struct run *r, int64_t ticket, struct str text);
 /* Asks the next one, between turns of the host. */
 void prompt_turn(struct prompt *p);

@@ -51,13 +51,18 @@ static int refused(struct asking *k, struct str verdict) {
                     STR_ARG(k->target.fixed.id), STR_ARG(why));
 }
 
+static struct str done_line(const struct asking *k) {
+    return arena_printf(&k->x.c->arena, "%s: execution %.*s\n", k->q->done,
+                        STR_ARG(k->target.fixed.id));
+}
+
 /* 0 when it was accepted, else the exit status of the refusal. */
 static int tell_verdict(struct asking *k, struct str verdict) {
     if (!str_is(verdict, "accepted")) {
         return refused(k, verdict);
     }
     if (!cli_has(k->x.c, "quiet")) {
-        sink_printf(&k->x.c->err, "%s: execution %.*s\n", k->q->done, STR_ARG(k->target.fixed.id));
+        sink_write(&k->x.c->err, done_line(k));
     }
     return 0;
 }
@@ -168,6 +173,11 @@ static int take_over(struct asking *k, bool *out_other) {
     x->ticket = plain ? 0 : k->row;
     x->verdict = plain ? STR("accepted") : STR("");
     err = running_watch(x, r);
+    if (!err && k->q->ask.type == REQUEST_RESUME) {
+        x->asks_again = true;
+        watch_notice(&x->watch, cli_has(x->c, "quiet") ? STR("") : done_line(k));
+    }
+    err = err ? err : running_catch_up(x);
     err = err ? err : running_turn(x);
     *out_other = !err && was_overtaken(x, plain);
     if (*out_other) {
@@ -175,7 +185,7 @@ static int take_over(struct asking *k, bool *out_other) {
         return 0;
     }
     int status = err ? err_exit_code(err) : 0;
-    if (!err && x->verdict.len) {
+    if (!err && x->verdict.len && !(x->asks_again && str_is(x->verdict, "accepted"))) {
         status = tell_verdict(k, x->verdict);
     }
     if (status && x->left) {

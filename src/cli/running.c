@@ -38,6 +38,13 @@ static void on_ended(void *ctx, struct run *r) {
     x->ended = x->ended || r == x->run;
 }
 
+static void on_found(void *ctx, struct run *r) {
+    struct running *x = ctx;
+    if (x->asks_again) {
+        prompt_waiting(&x->prompt, r);
+    }
+}
+
 static void on_verdict(void *ctx, struct run *r, int64_t ticket, struct str text) {
     struct running *x = ctx;
     if (x->ticket && ticket == x->ticket) {
@@ -118,6 +125,7 @@ enum err running_open(struct running *x, bool make) {
                                            .log = on_log,
                                            .chunk = on_chunk,
                                            .ended = on_ended,
+                                           .found = on_found,
                                            .verdict = on_verdict,
                                            .lost = on_lost};
     enum err err = session_open(&x->s, x->c, make);
@@ -146,6 +154,34 @@ enum err running_watch(struct running *x, struct run *r) {
     }
     prompt_open(&x->prompt, &x->s, &x->watch);
     return OK;
+}
+
+enum err running_catch_up(struct running *x) {
+    struct watch_source of = source_of(x->run);
+    struct store_execution stored;
+    struct store_event *rows = NULL;
+    struct error e = {0};
+    uint32_t count = 0;
+    struct arena a;
+    arena_init(&a, 0);
+    enum err err = store_execution_get(x->s.store, 0, x->id, &a, &stored, &e);
+    if (!err && x->watch.ops) {
+        err = store_read_events(x->s.store, (struct store_range){stored.num, 0, stored.last_seq},
+                                &a, &rows, &count, &e);
+    }
+    for (uint32_t i = 0; i < count && !err; i++) {
+        struct host_event ev = {(enum event_kind)rows[i].kind, rows[i].seq, rows[i].at,
+                                rows[i].step, rows[i].body};
+        watch_past(&x->watch, &of, &ev);
+    }
+    arena_fini(&a);
+    if (err) {
+        cli_fail_error(x->c, &e, NULL);
+    }
+    if (x->asks_again) {
+        prompt_waiting(&x->prompt, x->run);
+    }
+    return err;
 }
 
 /* ---- turning ---- */

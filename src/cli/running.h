@@ -24,6 +24,7 @@ struct running {
     uint32_t interrupts; /* SIGINT that came */
     bool leaving;        /* SIGTERM: without waiting for what runs */
     bool ended, lost, left;
+    bool asks_again; /* steps that waited before are asked about here, too */
     struct error why_lost;
     int64_t ticket; /* of a request whose verdict is awaited, 0 none */
     struct str verdict;
@@ -33,6 +34,9 @@ struct running {
 enum err running_open(struct running *x, bool make) MUST_USE;
 /* The execution that this process runs from now on: shown as the options say. Reported. */
 enum err running_watch(struct running *x, struct run *r) MUST_USE;
+/* After that, of one that was taken over: how its steps stand, and with asks_again what it waits
+ * for. Reported. */
+enum err running_catch_up(struct running *x) MUST_USE;
 /* Turns until it ends, is lost, waits for what nobody here can give, is paused, or somebody wants
  * out. Reported. */
 enum err running_turn(struct running *x) MUST_USE;

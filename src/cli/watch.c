@@ -178,6 +178,19 @@ void watch_event(struct watch *w, const struct watch_source *of, const struct ho
     arena_reset(&w->scratch);
 }
 
+void watch_past(struct watch *w, const struct watch_source *of, const struct host_event *raw) {
+    struct event ev;
+    if (w->ops && raw->step.len && decode(w, of, raw, &ev) && ev.has_step) {
+        apply(w, &ev);
+        arena_reset(&w->scratch);
+    }
+}
+
+wall_us watch_log_time(const struct watch *w) {
+    const struct io_clock *clock = io_loop_clock(w->loop);
+    return w->logged.us ? w->logged : clock->wall(clock->ctx);
+}
+
 void watch_log(struct watch *w, const struct watch_source *of, struct str step, const char *stream,
                struct str text) {
     if (w->ops && w->ops->log) {

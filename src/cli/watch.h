@@ -54,6 +54,7 @@ struct watch {
     const struct plan *plan;
     struct watch_node *nodes; /* by index in the plan */
     uint64_t changes;
+    wall_us logged; /* when the log that is told was recorded; 0: it comes now */
     struct arena scratch;
     void *own; /* of the watcher */
 };
@@ -76,6 +77,11 @@ void watch_hold(struct watch *w, bool on);
 /* A line to the user that must not disturb the picture. */
 void watch_notice(struct watch *w, struct str text);
 
+/* What happened before anybody watched: how the nodes stand, not a word about it. */
+void watch_past(struct watch *w, const struct watch_source *of, const struct host_event *ev);
+
+/* When a log is told as: its own time, or now. */
+wall_us watch_log_time(const struct watch *w);
 /* The lines of a piece of a step's log, each behind a time and the step. */
 void watch_log_lines(struct watch *w, const struct watch_source *of, struct str step,
                      const char *stream, struct str text, struct buf *out);

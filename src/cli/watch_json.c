@@ -124,10 +124,9 @@ static void event(struct watch *w, const struct watch_event *x) {
 static void log_text(struct watch *w, const struct watch_source *of, struct str step,
                      const char *stream, struct str text) {
     struct value_builder b;
-    const struct io_clock *clock = io_loop_clock(w->loop);
     value_builder_init(&b, &w->scratch);
     add_text(&b, "execution", of->id);
-    add_time(&b, "at", clock->wall(clock->ctx).us);
+    add_time(&b, "at", watch_log_time(w).us);
     add_text(&b, "type", STR("log"));
     add_text(&b, "step", step);
     add_text(&b, "stream", str_from(stream));

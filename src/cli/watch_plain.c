@@ -152,14 +152,13 @@ static bool line_of(struct watch *w, const struct watch_event *x, struct buf *ou
 
 void watch_log_lines(struct watch *w, const struct watch_source *of, struct str step,
                      const char *stream, struct str text, struct buf *out) {
-    const struct io_clock *clock = io_loop_clock(w->loop);
     struct str rest = text;
     if (str_ends(rest, STR("\n"))) {
         rest.len--;
     }
     while (rest.len) {
         struct str line = str_split(rest, '\n', &rest);
-        put_head(out, clock->wall(clock->ctx), of);
+        put_head(out, watch_log_time(w), of);
         buf_printf(out, "step %.*s %s: ", STR_ARG(step), stream);
         text_clean(out, line);
         buf_append_char(out, '\n');

@@ -79,6 +79,21 @@ static struct str child_key(const struct flight *f, struct arena *a) {
     return in->failures ? arena_printf(a, "%.*s/%u", STR_ARG(in->key), in->failures) : in->key;
 }
 
+enum err host_view_child(const struct host_view *v, struct store *s, const struct track *t,
+                         struct arena *a, struct store_execution *out) {
+    char step[STEP_ID_BYTES];
+    enum err err = ERR_NOT_FOUND;
+    struct error ignored;
+    struct str key = arena_printf(a, "%.*s/%.*s", STR_ARG(v->stored.fixed.id),
+                                  STR_ARG(step_id_print(v->plan, t->step, step)));
+    /* Attempts that a crash ended made no new one, so the newest may stand under a lower number. */
+    for (uint32_t failures = t->attempt; failures-- > 0 && err == ERR_NOT_FOUND;) {
+        struct str of = failures ? arena_printf(a, "%.*s/%u", STR_ARG(key), failures) : key;
+        err = store_execution_by_key(s, of, a, out, &ignored);
+    }
+    return err;
+}
+
 static enum err begin_child(struct port *p, struct value inputs, struct arena *a, struct error *e) {
     struct run *child;
     struct host_submission s = {.plan = p->run->plan->nodes[p->step.node].child,
@@ -114,8 +129,12 @@ static enum err find_child(struct port *p, const struct store_execution *found, 
     const struct plan *plan = p->run->plan->nodes[p->step.node].child;
     enum err err = run_attach(p->run->host, plan, found, &p->child, e);
     if (!err) {
+        const struct host_observer *o = &p->run->host->options.observer;
         p->child->parent = p;
         p->child->is_child = true;
+        if (o->found) {
+            o->found(o->ctx, p->child);
+        }
     }
     return err;
 }

@@ -33,6 +33,8 @@ struct host_observer {
     void (*log)(void *ctx, struct run *r, struct str step, const char *stream, struct str text);
     void (*chunk)(void *ctx, struct run *r, struct str step, struct str text);
     void (*ended)(void *ctx, struct run *r);
+    /* A sub-workflow that an earlier owner began is gone on with. */
+    void (*found)(void *ctx, struct run *r);
     /* A request to this run is decided on: "accepted", or "refused: " and why. */
     void (*verdict)(void *ctx, struct run *r, int64_t ticket, struct str text);
     /* The store refused for good, or another process has it: this execution is left as it was last
@@ -152,6 +154,9 @@ struct host_view {
 enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
                         struct host_view *out, struct error *e) MUST_USE;
 void host_view_close(struct host_view *v);
+/* The execution that the step of a workflow node made last, in a. ERR_NOT_FOUND: none. */
+enum err host_view_child(const struct host_view *v, struct store *s, const struct track *t,
+                         struct arena *a, struct store_execution *out) MUST_USE;
 /* The rows of steps and messages as of now, with live steps and nodes that wait. In v's arena. */
 enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint32_t *out_count,
                         struct store_message **out_messages, uint32_t *out_message_count,

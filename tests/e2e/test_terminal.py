@@ -298,6 +298,70 @@ def test_a_terminal_is_asked_in_place(cairn):
     assert '"age": 36' in run.screen.text and '"who": "Ada"' in run.screen.text
 
 
+def test_resume_shows_what_was_done_and_asks_again(cairn):
+    cairn.flow(ASK)
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("Who is it?")
+    run.press(b"Ada\n")
+    run.until_text("Let Ada in?")
+    run.press(b"\x04")
+    assert run.finish() == 3
+    run = Terminal(cairn, "resume", "@last")
+    run.until_text("2) no")
+    assert steady(run.screen.text).startswith("goes on: execution ID\nok asks:\n  Let Ada in?\n")
+    run.press(b"\x04")
+    assert run.finish() == 3
+    assert re.search("✓ who .*\n… ok ", run.screen.text), run.screen.text
+    assert "1 of 4 steps completed, 1 waiting" in run.screen.text
+
+
+def test_resume_asks_for_the_sub_workflow_too(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n  ok: {type: ask, prompt: Well?}\n"
+                "outputs: {said: ok}\n")
+    cairn.flow("  sub: {type: workflow, workflow: child.yaml}\n"
+               "  done: {type: end, needs: [sub], value: sub.said}\n")
+    assert cairn("run", "flow.yaml").status == 3
+    run = Terminal(cairn, "resume", cairn("list", "--json").json["items"][0]["id"])
+    run.until_text("Well?")
+    run.press(b"fine\n")
+    assert run.finish() == 0
+    assert run.screen.text.endswith("\nfine\n")
+
+
+FORM = """
+  form:
+    type: ask
+    prompt: Fill in
+    schema:
+      required: [score, level]
+      properties:
+        score: {type: integer, maximum: 5, description: of five}
+        level: {enum: [low, high], default: low}
+        ok: {type: boolean}
+        rest: {}
+"""
+
+
+def test_a_field_says_what_fits_and_is_checked_at_once(cairn):
+    cairn.flow(FORM)
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("score (integer, of five)>")
+    run.press(b"9\n")
+    run.until_text("expected at most 5, got 9")
+    run.press(b"4\n")
+    run.until_text("level (low | high; empty: low)>")
+    run.press(b"middle\n")
+    run.until(lambda s: s.text.count("level (") == 2)
+    run.press(b"high\n")
+    run.until_text("ok (true | false)>")
+    run.press(b"\n")
+    run.until_text("rest>")
+    run.press(b"\n")
+    assert run.finish() == 0
+    found = cairn("results", "@last", "--json").json["subSteps"][0]["result"]
+    assert found == {"score": 4, "level": "high"}
+
+
 def test_ctrl_d_leaves_it_waiting(cairn):
     cairn.flow(ASK)
     run = Terminal(cairn, "run", "flow.yaml")

@@ -1,5 +1,6 @@
 """Steps that wait: ask and wait, answers from any process, deadlines; and what `explain` says."""
 
+import json
 import sqlite3
 import time
 
@@ -215,7 +216,31 @@ def test_the_ask_of_a_sub_workflow(cairn):
     child = next(x["id"] for x in child if x["workflow"] == "child")
     assert f"cairn answer {child} ok VALUE" in done.err
     parent = cairn("list", "--json").json["items"][0]["id"]
-    assert "sub: is being performed" in cairn("explain", parent).out
+    explained = cairn("explain", parent)
+    assert steady(explained.out) == (
+        "execution ID of flow: interrupted\n"
+        "  nobody runs it\n"
+        "  sub: is unfinished since TIME, its sub-workflow is waiting\n"
+        "      cairn explain ID\n"
+        "  done: needs sub (running)\n"
+        "to do: cairn explain ID\n"
+        "       cairn resume ID\n"
+    )
+    assert f"to do: cairn explain {child}\n" in explained.out
+
+
+def test_who_answers_a_sub_workflow_goes_on_with_what_it_is_part_of(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n"
+                "  ok: {type: ask, prompt: Well?, choices: [a, b]}\noutputs: {said: ok}\n")
+    cairn.flow("  sub: {type: workflow, workflow: child.yaml}\n"
+               "  done: {type: end, needs: [sub], value: sub.said}\n")
+    assert cairn("run", "flow.yaml").status == 3
+    child, parent = [x["id"] for x in cairn("list", "--all", "--json").json["items"]]
+    refused = cairn("answer", child, "c", "-q")
+    assert refused.status == 2 and "the answer must be one of: a, b" in refused.err
+    done = cairn("answer", child, "b", "-q")
+    assert (done.status, done.out, done.err) == (0, "b\n", "")
+    assert cairn("results", parent, "--json").json["status"] == "completed"
 
 
 def test_explain_says_who_waits_and_what_to_do(cairn):
@@ -255,3 +280,26 @@ def test_what_cannot_be_waited_for(cairn, node, why):
     cairn.flow(f"  a: {node}\n")
     done = cairn("validate", "flow.yaml")
     assert done.status == 2 and why in done.out + done.err, done.out + done.err
+
+
+def test_the_command_of_a_form_names_what_must_be_in_it(cairn):
+    id = waiting(cairn, """
+  form:
+    type: ask
+    prompt: Fill in
+    schema:
+      required: [age, "it's"]
+      properties: {age: {type: integer}, note: {type: string}, "it's": {}}
+""")
+    command = r"""cairn answer ID form '{"age": INTEGER, "it'\''s": VALUE}'"""
+    assert command in steady(cairn("explain", id).out)
+
+
+def test_a_log_that_is_watched_later_has_its_own_time(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: echo told >&2}\n"
+               "  b: {type: wait, needs: [a], for: 1100ms}\n")
+    assert cairn("run", "flow.yaml").status == 0
+    lines = [json.loads(line) for line in cairn("watch", "@last", "--json-lines").out.splitlines()]
+    log = next(x["at"] for x in lines if x["type"] == "log")
+    end = next(x["at"] for x in lines if x["type"] == "execution_completed")
+    assert log < end
