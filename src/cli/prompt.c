@@ -71,6 +71,9 @@ static void drop_step(struct prompt *p, const struct run *r, struct str step) {
         if (x->run == r && str_eq(x->step, step)) {
             *at = x->next;
             if (p->shown == x) {
+                if (!p->sent) { /* somebody else did, below the prompt */
+                    sink_printf(&p->s->cli->err, "\n  answered elsewhere, or over\n");
+                }
                 p->shown = NULL;
                 p->sent = false;
             }

@@ -187,10 +187,14 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
 }
 
 static void put_conversation(const struct details *d, struct buf *b) {
-    buf_append_cstr(b, d->message_count ? "\nconversation\n" : "");
+    bool any = false;
     for (uint32_t i = 0; i < d->message_count; i++) {
         const struct store_message *m = &d->messages[i];
-        buf_append_cstr(b, "  ");
+        if (!m->role.len) { /* a call of another sort, such as a page of an API */
+            continue;
+        }
+        buf_append_cstr(b, any ? "  " : "\nconversation\n  ");
+        any = true;
         text_clock(b, m->at);
         buf_printf(b, " %.*s %.*s\n", STR_ARG(m->step), STR_ARG(m->role));
         text_block(b, m->content, "      ");

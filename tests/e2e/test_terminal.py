@@ -296,6 +296,7 @@ def test_a_terminal_is_asked_in_place(cairn):
     run.press(b"\n")
     assert run.finish() == 0
     assert '"age": 36' in run.screen.text and '"who": "Ada"' in run.screen.text
+    assert "answered elsewhere" not in run.screen.text
 
 
 def test_resume_shows_what_was_done_and_asks_again(cairn):
@@ -360,6 +361,16 @@ def test_a_field_says_what_fits_and_is_checked_at_once(cairn):
     assert run.finish() == 0
     found = cairn("results", "@last", "--json").json["subSteps"][0]["result"]
     assert found == {"score": 4, "level": "high"}
+
+
+def test_a_prompt_says_that_it_was_answered_elsewhere(cairn):
+    cairn.flow(ASK)
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("Who is it?\n>")
+    assert cairn("answer", "@last", "Eve").status == 0
+    run.until_text(">\n  answered elsewhere, or over\nok asks:\n  Let Eve in?")
+    run.press(b"\x04")
+    assert run.finish() == 3
 
 
 def test_ctrl_d_leaves_it_waiting(cairn):
