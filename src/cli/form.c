@@ -4,6 +4,8 @@
  */
 #include "cli/form.h"
 
+#include <stdlib.h>
+
 #include "cli/text.h"
 #include "schema/schema.h"
 
@@ -69,7 +71,21 @@ void form_put_answer(struct buf *out, struct value request) {
     }
 }
 
-/* ---- field by field ---- */
+/* ---- what is typed ---- */
+
+struct str form_choice(struct value choices, struct str line) {
+    char *end = NULL;
+    char digits[8] = {0};
+    for (size_t i = 0; i < value_count(choices); i++) {
+        if (str_eq(value_str(choices.items[i]), line)) {
+            return line;
+        }
+    }
+    memcpy(digits, line.ptr, line.len < 7 ? line.len : 7);
+    unsigned long n = strtoul(digits, &end, 10);
+    bool known = line.len && *end == '\0' && n >= 1 && n <= value_count(choices);
+    return known ? value_str(choices.items[n - 1]) : line;
+}
 
 /* A value as one would type it. */
 static void put_value(struct buf *out, struct value v) {

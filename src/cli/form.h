@@ -12,6 +12,8 @@
 
 /* What stands behind `cairn answer ID STEP`: yes|no, '{"age": INTEGER}' or VALUE. */
 void form_put_answer(struct buf *out, struct value request);
+/* The choice that a typed line means: by name, or by its number, from 1; else the line. */
+struct str form_choice(struct value choices, struct str line);
 /* "age (integer, in years; empty: 30)"; the name alone when nothing is known of it. */
 void form_put_field(struct buf *out, struct str name, struct value schema);
 /* The value of a typed line that fits the field's schema. ERR_INVALID says what was expected. */

@@ -211,21 +211,6 @@ static void send(struct prompt *p, struct value v) {
     p->sent = host_ask(p->s->host, p->shown->run, &q, &e) == OK;
 }
 
-/* A number stands for the choice of that number, unless it is a choice itself. */
-static struct str choice_of(struct value choices, struct str line) {
-    char *end = NULL;
-    char digits[8] = {0};
-    for (size_t i = 0; i < value_count(choices); i++) {
-        if (str_eq(value_str(choices.items[i]), line)) {
-            return line;
-        }
-    }
-    memcpy(digits, line.ptr, line.len < 7 ? line.len : 7);
-    unsigned long n = strtoul(digits, &end, 10);
-    bool known = line.len && *end == '\0' && n >= 1 && n <= value_count(choices);
-    return known ? value_str(choices.items[n - 1]) : line;
-}
-
 static void take_field(struct prompt *p, const struct value_pair *field, struct str line) {
     struct value v;
     struct error e = {0};
@@ -257,7 +242,7 @@ static void take_line(struct prompt *p, struct str line) {
     } else if (field) {
         take_field(p, field, str_trim(line));
     } else {
-        struct str text = value_count(choices) ? choice_of(choices, str_trim(line)) : line;
+        struct str text = value_count(choices) ? form_choice(choices, str_trim(line)) : line;
         send(p, value_text(arena_str(&p->s->cli->arena, text)));
     }
 }
