@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -126,6 +127,9 @@ static void on_accept(void *ctx, int events) {
     (void)events;
     int fd;
     while ((fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        int at_once =
+            1; /* or an answer in two pieces would wait for the client's acknowledgement */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
         struct connection *c = calloc(1, sizeof *c);
         *c = (struct connection){.server = s, .next = s->connections, .fd = fd};
         buf_init(&c->in, 0);
