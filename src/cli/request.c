@@ -203,7 +203,10 @@ static int nobody(struct asking *k) {
                     STR_ARG(k->target.fixed.id), (long long)k->row, k->q->done);
         return EXIT_WAITING;
     }
-    return cli_fail(k->x.c, ERR_CONFLICT, "go on with it: cairn resume ID",
+    struct str help =
+        arena_printf(&k->x.c->arena, "go on with it: cairn resume %.*s%.*s",
+                     STR_ARG(k->root.fixed.id), STR_ARG(session_store_option(&k->x.s)));
+    return cli_fail(k->x.c, ERR_CONFLICT, help.ptr,
                     "nobody runs execution %.*s (%.*s), so there is nothing to %s",
                     STR_ARG(k->target.fixed.id), STR_ARG(details_status(&k->target)),
                     host_request_name(k->q->ask.type));

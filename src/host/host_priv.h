@@ -249,6 +249,8 @@ void timers_arm(struct host *h);
 
 /* ---- rows.c ---- */
 enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) MUST_USE;
+/* The row of an execution that nobody owns from now on. */
+void row_release(struct store_row *row);
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
                    struct store_step *out, struct error *e) MUST_USE;
 enum err row_messages(const struct engine *g, struct arena *a, struct store_message **out,

@@ -182,8 +182,19 @@ enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct 
     return row_of(r->engine, a, out, e);
 }
 
+/* Owned by nobody it was left at rest: what seems to run is a step whose sub-workflow waits. */
+void row_release(struct store_row *row) {
+    if (str_is(row->status, exec_status_name(EXEC_RUNNING))) {
+        row->status = str_from(exec_status_name(EXEC_WAITING));
+    }
+}
+
 enum err host_view_row(struct host_view *v, struct store_row *out, struct error *e) {
-    return row_of(v->engine, &v->arena, out, e);
+    enum err err = row_of(v->engine, &v->arena, out, e);
+    if (!err && v->stored.host == 0) {
+        row_release(out);
+    }
+    return err;
 }
 
 /* Nodes that have a step already. */

@@ -215,16 +215,18 @@ def test_the_ask_of_a_sub_workflow(cairn):
     child = cairn("list", "--all", "--json").json["items"]
     child = next(x["id"] for x in child if x["workflow"] == "child")
     assert f"cairn answer {child} ok VALUE" in done.err
-    parent = cairn("list", "--json").json["items"][0]["id"]
+    items = cairn("list", "--json").json["items"]
+    assert (items[0]["status"], items[0]["effectiveStatus"]) == ("waiting", "waiting")
+    assert cairn("db", "check", "--all").status == 0
+    parent = items[0]["id"]
     explained = cairn("explain", parent)
     assert steady(explained.out) == (
-        "execution ID of flow: interrupted\n"
+        "execution ID of flow: waiting\n"
         "  nobody runs it\n"
         "  sub: is unfinished since TIME, its sub-workflow is waiting\n"
         "      cairn explain ID\n"
         "  done: needs sub (running)\n"
         "to do: cairn explain ID\n"
-        "       cairn resume ID\n"
     )
     assert f"to do: cairn explain {child}\n" in explained.out
 
