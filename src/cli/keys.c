@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "cli/session.h"
 #include "io/dumps.h"
 #include "io/file.h"
@@ -31,37 +32,13 @@ bool keys_is_name(struct str name) {
     return ok;
 }
 
-/* ---- base64 (RFC 4648, with padding) ---- */
-
-static int digit(char c) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
+/* ---- the file ---- */
 
 static bool decode(struct arena *a, struct str s, struct str *out) {
-    char *bytes = s.len % 4 == 0 ? arena_alloc(a, s.len / 4 * 3 + 1) : NULL;
-    size_t len = 0;
-    uint32_t bits = 0;
-    size_t digits = s.len;
-    while (digits && s.len - digits < 2 && s.ptr[digits - 1] == '=') {
-        digits--;
-    }
-    for (size_t i = 0; i < digits && bytes; i++) {
-        int d = digit(s.ptr[i]);
-        if (d < 0) {
-            return false;
-        }
-        bits = bits << 6 | (uint32_t)d;
-        if (i % 4 > 0) {
-            bytes[len++] = (char)(bits >> (6 - i % 4 * 2) & 0xff);
-        }
-    }
-    *out = (struct str){bytes, len};
-    return bytes != NULL && digits % 4 != 1;
+    char *bytes = arena_alloc(a, s.len / 4 * 3 + 1);
+    out->ptr = bytes;
+    return bytes && base64_decode(s, bytes, &out->len);
 }
-
-/* ---- the file ---- */
 
 static enum err read_line(struct keys *k, struct str line, size_t number, struct error *e) {
     struct str rest = {0};

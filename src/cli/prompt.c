@@ -28,11 +28,6 @@ static void step_free(struct prompt_step *x) {
     free(x);
 }
 
-static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
-                         struct error *e) {
-    return store_blob_get(ctx, hash, a, out, e);
-}
-
 static void add_step(struct prompt *p, struct run *r, struct str step, struct value request) {
     struct prompt_step *x = calloc(1, sizeof *x);
     if (!x) {
@@ -54,7 +49,7 @@ static void add_step(struct prompt *p, struct run *r, struct str step, struct va
 }
 
 static void add_of_event(struct prompt *p, struct run *r, const struct host_event *ev) {
-    struct event_fetch fetch = {p->s->store, get_blob};
+    struct event_fetch fetch = host_fetch(p->s->store);
     struct event decoded = {.kind = ev->kind};
     struct error ignored;
     struct arena a;

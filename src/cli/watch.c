@@ -150,16 +150,12 @@ static enum err skip_blob(void *ctx, struct str hash, struct arena *a, struct st
     return out->ptr ? OK : error_nomem(e);
 }
 
-static enum err get_blob(void *ctx, struct str hash, struct arena *a, struct str *out,
-                         struct error *e) {
-    return store_blob_get(ctx, hash, a, out, e);
-}
-
 static bool decode(struct watch *w, const struct watch_source *of, const struct host_event *raw,
                    struct event *out) {
     bool whole = w->ops->wants_bodies || raw->kind == EVENT_FOREACH_STARTED ||
                  raw->kind == EVENT_STEP_WAITING;
-    struct event_fetch fetch = {w->store, whole ? get_blob : skip_blob};
+    struct event_fetch fetch =
+        whole ? host_fetch(w->store) : (struct event_fetch){w->store, skip_blob};
     *out = (struct event){.kind = raw->kind, .seq = raw->seq, .at = raw->at};
     out->has_step = raw->step.len && step_id_parse(of->plan, raw->step, &out->step);
     return event_decode(raw->body, &fetch, &w->scratch, out, NULL) == OK;

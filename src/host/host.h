@@ -143,6 +143,9 @@ bool run_is_child(const struct run *r);
 struct str run_result_json(const struct run *r);
 struct str run_error_json(const struct run *r);
 
+/* Brings the large values of events out of a store, for event_decode. */
+struct event_fetch host_fetch(struct store *s);
+
 /* Looking at a stored execution, whoever owns it: its plan compiled from the store and its journal
  * folded. Free both by host_view_close. */
 struct host_view {

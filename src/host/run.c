@@ -66,10 +66,14 @@ static enum err fetch_blob(void *ctx, struct str hash, struct arena *a, struct s
     return store_blob_get(ctx, hash, a, out, e);
 }
 
+struct event_fetch host_fetch(struct store *s) {
+    return (struct event_fetch){s, fetch_blob};
+}
+
 static enum err fold_one(struct engine *g, struct store *s, const struct store_event *row,
                          struct error *e) {
     struct arena a;
-    struct event_fetch fetch = {s, fetch_blob};
+    struct event_fetch fetch = host_fetch(s);
     struct event ev = {.kind = (enum event_kind)row->kind, .seq = row->seq, .at = row->at};
     if (row->step.len) {
         ev.has_step = true;
