@@ -230,14 +230,8 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
 }
 
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) {
-    (void)h;
-    struct happened *x = happened_new(INPUT_CANCEL);
-    if (!x) {
-        return error_nomem(e);
-    }
-    x->in.by = arena_str(&x->arena, by);
-    run_happens(r, x);
-    return OK;
+    struct host_request q = {.type = REQUEST_CANCEL, .by = by};
+    return host_ask(h, r, &q, e);
 }
 
 enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
