@@ -10,7 +10,7 @@
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Prints the failed condition to stderr and aborts. */
+/* Prints the failed condition to stderr and aborts; inside a trap (base/trap.h) leaves by that. */
 _Noreturn void assert_fail(const char *cond, const char *file, int line, const char *func);
 
 #endif

@@ -16,5 +16,6 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "base/trap.h"
 
 #endif

@@ -117,6 +117,7 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
 
 static enum err apply_started(struct engine *g, const struct event *ev, struct error *e) {
     (void)e;
+    g->epoch = ev->epoch;
     if (g->status == EXEC_PENDING) {
         g->status = EXEC_RUNNING;
         g->started = ev->at;
@@ -492,6 +493,16 @@ static enum err apply_end(struct engine *g, const struct event *ev, struct error
     return held_set(&g->result, ev->body, e);
 }
 
+static enum err apply_process(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    (void)e;
+    if (s) {
+        s->t.pid = ev->pid;
+        s->t.process_start = ev->process_start;
+    }
+    return OK;
+}
+
 static const apply_fn table[] = {
     [EVENT_EXECUTION_CREATED] = apply_created,
     [EVENT_EXECUTION_STARTED] = apply_started,
@@ -514,11 +525,12 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_COMPLETED] = apply_end,
     [EVENT_EXECUTION_FAILED] = apply_end,
     [EVENT_EXECUTION_CANCELLED] = apply_end,
-    [EVENT_STEP_PROCESS] = apply_nothing,
+    [EVENT_STEP_PROCESS] = apply_process,
     [EVENT_STEP_WAITING] = apply_waiting,
     [EVENT_EXECUTION_PAUSED] = apply_paused,
     [EVENT_EXECUTION_RESUMED] = apply_resumed,
     [EVENT_STEP_LOG] = apply_nothing,
+    [EVENT_EXECUTION_CLAIMED] = apply_nothing,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */

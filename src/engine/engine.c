@@ -138,6 +138,8 @@ const struct plan *engine_plan(const struct engine *g) { return g->plan; }
 
 uint64_t engine_last_seq(const struct engine *g) { return g->seq; }
 
+uint64_t engine_epoch(const struct engine *g) { return g->epoch; }
+
 struct str engine_folder(const struct engine *g) {
     return g->folder;
 }

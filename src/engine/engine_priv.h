@@ -120,6 +120,7 @@ struct engine {
     bool has_error;
     struct engine_error error;
     uint64_t seq;
+    uint64_t epoch; /* of the owner that began last */
     wall_us now, created, started, ended;
     struct str id, folder;
     struct held inputs, env, result;

@@ -46,6 +46,8 @@ enum exec_status engine_status(const struct engine *g);
 bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt);
 const struct plan *engine_plan(const struct engine *g);
 uint64_t engine_last_seq(const struct engine *g);
+/* Epoch of the host that began or went on with it last, 0 before. */
+uint64_t engine_epoch(const struct engine *g);
 struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
 struct value engine_env(const struct engine *g);  /* recorded environment variables */
 /* Null unless completed or partial. */
@@ -77,6 +79,8 @@ struct track {
     wall_us due;             /* waiting, retrying: until when; 0: not by time */
     enum content_type content;
     struct str error_type, error_message;
+    int64_t pid; /* of its newest process, 0 none */
+    uint64_t process_start;
     uint64_t seq;        /* of its last event */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
     uint32_t ended_tick;

@@ -60,6 +60,7 @@ enum kind_flag {
     KIND_SCOPE = 1 << 3,      /* gets the bodies of its needs by name in step_in.scope */
     KIND_END = 1 << 4,        /* its body is a candidate for finalResult */
     KIND_ANY_EXIT = 1 << 5,   /* a plain need on it is any of its normal exits, but for `out` */
+    KIND_PROGRAM = 1 << 6,    /* runs programs, with CAIRN_IDEMPOTENCY_KEY in their environment */
 };
 
 struct node_kind {

@@ -51,6 +51,12 @@ void child_ended(struct run *child) {
     arena_fini(&a);
 }
 
+void child_quarantined(struct run *child, const struct error *why) {
+    struct port *p = child->parent;
+    child->parent = NULL;
+    fail_port(p, FAILURE_PERMANENT, "quarantined", why->message);
+}
+
 /* The inputs as the child's declarations want them, defaults filled in. */
 static enum err check_inputs(const struct plan *child, struct value given, struct arena *a,
                              struct value *out, struct error *e) {

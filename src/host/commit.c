@@ -83,7 +83,6 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
     *c = (struct store_change){.num = r->is_new ? 0 : r->num,
                                .new = r->is_new ? &r->fixed : NULL,
                                .epoch = r->epoch,
-                               .new_epoch = r->new_epoch,
                                .host = r->host->host_id,
                                .last_seq = r->last_seq,
                                .last_event = r->last_event,
@@ -136,10 +135,12 @@ static void drop_decided(struct run *r) {
 /* Everything of the run's batch is durable. */
 static void run_committed(struct run *r, const struct store_change *c) {
     bool had_more = exec_status_final(engine_status(r->engine));
+    struct error ignored;
+    if (r->untold) {
+        (void)!run_tell_recorded(r, r->last_seq - 1, &ignored);
+    }
     r->num = c->num;
     r->is_new = false;
-    r->epoch = r->new_epoch ? r->new_epoch : r->epoch;
-    r->new_epoch = 0;
     r->last_seq = engine_last_seq(r->engine);
     r->last_event = c->last_event;
     r->steps_written += r->row_complete ? 0 : c->step_count;

@@ -240,6 +240,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     if (!err) {
         turn_decide(h);
         err = turn_commit(h, e);
+        run_drop_lost(h);
     }
     if (err) {
         return err;
@@ -296,6 +297,10 @@ enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
     arena_init(&out->arena, 0);
     struct str bundle;
     enum err err = store_execution_get(s, 0, id, &out->arena, &out->stored, e);
+    if (!err && host_is_quarantined(&out->stored)) {
+        err = error_set(e, ERR_QUARANTINED, "execution %.*s is quarantined: see cairn results",
+                        STR_ARG(id));
+    }
     err =
         err ? err : store_workflow_get(s, out->stored.fixed.workflow_hash, &out->arena, &bundle, e);
     err = err ? err : host_bundle_compile(bundle, out->stored.fixed.entry, kinds, &out->plan, e);

@@ -146,7 +146,10 @@ struct str run_error_json(const struct run *r);
 /* Brings the large values of events out of a store, for event_decode. */
 struct event_fetch host_fetch(struct store *s);
 
-/* Looking at a stored execution, whoever owns it: its plan compiled from the store and its journal
+/* It failed because it ended every process that ran it: its journal is never folded again. */
+bool host_is_quarantined(const struct store_execution *x);
+
+/* Looking at a stored execution, whoever owns it (ERR_QUARANTINED: not that one): its plan compiled from the store and its journal
  * folded. Free both by host_view_close. */
 struct host_view {
     struct store_execution stored;

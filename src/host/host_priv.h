@@ -73,12 +73,13 @@ struct run {
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
+    bool untold;  /* its last recorded event, a claim: watchers learn of it with the next */
+    bool to_drop; /* lost, and in the store still owned by this host */
     struct run *batch_next;
     int64_t num;
     char id[IO_ID_BYTES];
     uint64_t epoch;
-    uint64_t new_epoch; /* to be stored with the next commit: taking over; 0 none */
-    uint64_t last_seq;  /* committed */
+    uint64_t last_seq; /* committed */
     int64_t last_event;
     bool is_new;
     const struct plan *plan;
@@ -142,6 +143,7 @@ struct host {
     struct plan **plans; /* compiled for resumed executions */
     uint32_t plan_count, plan_cap;
     uint32_t live_runs;
+    uint32_t drops; /* runs to drop */
     uint32_t port_count;
     struct map keys; /* submission keys -> run; those not yet recorded are only here */
     struct arena keys_memory;
@@ -168,6 +170,8 @@ void run_let_go(struct run *r);
 void run_failed(struct run *r, const struct error *why);
 enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
                   struct engine **out, struct error *e) MUST_USE;
+/* Watchers learn of the events after from, which were recorded without their knowing. */
+enum err run_tell_recorded(struct run *r, uint64_t from, struct error *e) MUST_USE;
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) MUST_USE;
 /* A stored execution goes on in this host (or, when final, is only folded). */
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
@@ -176,6 +180,18 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */
 void run_over(struct run *r);
+/* Lost executions of which nothing is left here get an owner of none, so that anybody can go on. */
+void run_drop_lost(struct host *h);
+
+/* ---- claim.c ---- */
+/* Takes x over from an owner that is gone and makes x what is stored now. ERR_CONFLICT: another
+ * process was quicker; ERR_QUARANTINED: it has failed, now. */
+enum err claim_take(struct host *h, struct store_execution *x, struct error *e) MUST_USE;
+/* Owned by nobody from now on; OK when it was no longer ours. */
+enum err claim_drop(struct host *h, int64_t num, uint64_t epoch, struct error *e) MUST_USE;
+/* Ends x as failed, type quarantined. */
+enum err claim_quarantine(struct host *h, const struct store_execution *x, struct str message,
+                          struct error *e) MUST_USE;
 
 /* ---- turn.c ---- */
 void turn_decide(struct host *h);
@@ -232,6 +248,7 @@ struct str secrets_stream(struct port *p, const char *name, struct str piece, bo
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);
 void child_ended(struct run *child);
+void child_quarantined(struct run *child, const struct error *why);
 bool child_after_start(struct port *p);
 enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
                          struct error *e) MUST_USE;

@@ -191,7 +191,7 @@ void row_release(struct store_row *row) {
 
 enum err host_view_row(struct host_view *v, struct store_row *out, struct error *e) {
     enum err err = row_of(v->engine, &v->arena, out, e);
-    if (!err && v->stored.host == 0) {
+    if (!err && v->stored.host == 0 && str_is(v->stored.row.status, "waiting")) {
         row_release(out);
     }
     return err;

@@ -1,6 +1,7 @@
 /* The life of one execution in this host: created or taken over, folded again after a failed
  * commit, given up when the store refuses, let go when its end is recorded.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "host/host_priv.h"
@@ -91,25 +92,39 @@ static enum err fold_one(struct engine *g, struct store *s, const struct store_e
     return err;
 }
 
+struct folding {
+    struct store *store;
+    struct engine *engine;
+    const struct store_event *rows;
+    uint32_t count;
+};
+
+static enum err fold_rows(void *ctx, struct error *e) {
+    const struct folding *f = ctx;
+    enum err err = OK;
+    for (uint32_t i = 0; i < f->count && !err; i++) {
+        err = fold_one(f->engine, f->store, &f->rows[i], e);
+    }
+    return err;
+}
+
 enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
                   struct engine **out, struct error *e) {
     struct arena a;
     struct store_event *rows = NULL;
-    struct engine *g = NULL;
-    uint32_t count = 0;
+    struct folding f = {.store = s};
     arena_init(&a, 0);
-    enum err err = engine_new(p, &g, e);
-    err =
-        err ? err : store_read_events(s, (struct store_range){num, 0, upto}, &a, &rows, &count, e);
-    for (uint32_t i = 0; i < count && !err; i++) {
-        err = fold_one(g, s, &rows[i], e);
-    }
+    enum err err = engine_new(p, &f.engine, e);
+    err = err ? err
+              : store_read_events(s, (struct store_range){num, 0, upto}, &a, &rows, &f.count, e);
+    f.rows = rows;
+    err = err ? err : trap_run(fold_rows, &f, e);
     arena_fini(&a);
     if (err) {
-        engine_free(g);
+        engine_free(err == ERR_BUG ? NULL : f.engine);
         return err;
     }
-    *out = g;
+    *out = f.engine;
     return OK;
 }
 
@@ -119,11 +134,6 @@ static enum err read_head(struct run *r, struct error *e) {
     struct store_execution x;
     arena_init(&a, 0);
     enum err err = store_execution_get(r->host->options.store, r->num, str_from(r->id), &a, &x, e);
-    if (!err && r->new_epoch && x.epoch == r->new_epoch &&
-        (x.host == r->host->host_id || x.row.completed.us)) {
-        r->epoch = r->new_epoch; /* the take-over was recorded */
-        r->new_epoch = 0;
-    }
     if (!err && x.epoch != r->epoch) {
         err = error_set(e, ERR_FENCED, "execution %s has another owner now", r->id);
     }
@@ -138,13 +148,13 @@ static enum err read_head(struct run *r, struct error *e) {
     return err;
 }
 
-/* Watchers learn of events that were recorded without this host's knowing. */
-static enum err tell_recorded(struct run *r, uint64_t from, struct error *e) {
+enum err run_tell_recorded(struct run *r, uint64_t from, struct error *e) {
     const struct host_observer *o = &r->host->options.observer;
     struct store_range range = {r->num, from, r->last_seq};
     struct store_event *rows = NULL;
     struct arena a;
     uint32_t count = 0;
+    r->untold = false;
     if (!o->event || from == r->last_seq) {
         return OK;
     }
@@ -198,7 +208,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
         queue_put(&all, x);
     }
     bool recorded = engine_last_seq(r->engine) > 0;
-    bool started = engine_status(r->engine) != EXEC_PENDING && !r->new_epoch;
+    bool started = engine_epoch(r->engine) == r->epoch;
     struct happened *refresh = recorded ? happened_new(INPUT_REFRESH) : NULL;
     enum err err = OK;
     while ((x = queue_take(&all))) {
@@ -221,7 +231,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
 }
 
 static enum err refold(struct run *r, struct error *e) {
-    uint64_t known = r->last_seq;
+    uint64_t known = r->last_seq - r->untold;
     engine_free(r->engine);
     r->engine = NULL;
     engine_out_reset(&r->out);
@@ -234,7 +244,7 @@ static enum err refold(struct run *r, struct error *e) {
     r->steps_written = r->row_complete ? engine_track_count(r->engine) : r->steps_written;
     ports_cancel_stale(r);
     err = decide_anew(r, e);
-    return err ? err : tell_recorded(r, known, e);
+    return err ? err : run_tell_recorded(r, known, e);
 }
 
 void run_failed(struct run *r, const struct error *why) {
@@ -304,7 +314,7 @@ static enum err queue_start(struct run *r, struct error *e) {
         return error_nomem(e);
     }
     x->in.host = r->host->host_id;
-    x->in.epoch = r->new_epoch ? r->new_epoch : r->epoch;
+    x->in.epoch = r->epoch;
     run_happens(r, x);
     return OK;
 }
@@ -341,7 +351,25 @@ static struct run *find_here(const struct host *h, struct str id) {
     return r;
 }
 
-static enum err attach(struct run *r, const struct store_execution *x, struct error *e) {
+/* What the last owner's processes are still doing, they must not do beside those to come. */
+static void kill_left(const struct run *r) {
+    bool programs = false;
+    for (uint32_t i = 0; i < engine_track_count(r->engine); i++) {
+        const struct track *t = engine_track(r->engine, i);
+        const struct node_kind *kind = r->plan->nodes[t->step.node].kind;
+        if ((kind->flags & KIND_PROGRAM) && t->status != STEP_COMPLETED) {
+            programs = true;
+            io_process_kill_stale(t->pid, t->process_start);
+        }
+    }
+    char mark[sizeof "CAIRN_IDEMPOTENCY_KEY=/" + IO_ID_BYTES];
+    if (programs) {
+        int len = snprintf(mark, sizeof mark, "CAIRN_IDEMPOTENCY_KEY=%s/", r->id);
+        io_process_kill_marked((struct str){mark, (size_t)len});
+    }
+}
+
+static enum err fold_attached(struct run *r, const struct store_execution *x, struct error *e) {
     engine_free(r->engine);
     r->engine = NULL;
     r->num = x->num;
@@ -355,15 +383,31 @@ static enum err attach(struct run *r, const struct store_execution *x, struct er
     }
     r->status = engine_status(r->engine);
     r->folder = engine_folder(r->engine);
-    if (!keep(r, &r->folder)) {
-        return error_nomem(e);
+    return keep(r, &r->folder) ? OK : error_nomem(e);
+}
+
+/* Claimed first, then folded, and only when all of it is as it was, the time that passed counts. */
+static enum err attach(struct run *r, const struct store_execution *stored, struct error *e) {
+    struct store_execution x = *stored;
+    if (x.row.completed.us) {
+        return fold_attached(r, &x, e);
     }
-    if (exec_status_final(r->status)) {
-        return OK;
+    enum err err = claim_take(r->host, &x, e);
+    if (err) {
+        return err;
     }
-    r->new_epoch = x->epoch + 1;
-    host_inbox_look(r->host); /* what was asked meanwhile */
-    return queue_start(r, e);
+    r->untold = true;
+    err = fold_attached(r, &x, e);
+    if (!err) {
+        kill_left(r);
+        host_inbox_look(r->host); /* what was asked meanwhile */
+        err = queue_start(r, e);
+    }
+    if (err) {
+        struct error ignored;
+        (void)!claim_drop(r->host, x.num, x.epoch, &ignored);
+    }
+    return err;
 }
 
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
@@ -421,8 +465,31 @@ void run_over(struct run *r) {
     run_let_go(r);
 }
 
-void run_give_up(struct run *r, const struct error *why) {
+/* A bug ends the execution that shows it: it would show it again. False when that cannot be
+ * recorded, because nothing of it is or the store refuses. */
+static bool quarantine(struct run *r, struct error *why) {
+    struct arena a;
+    struct store_execution x;
+    struct error e;
+    struct str bug = str_from(why->message);
+    if (r->is_new) {
+        return false;
+    }
+    arena_init(&a, 0);
+    enum err err = store_execution_get(r->host->options.store, r->num, STR(""), &a, &x, &e);
+    bool ours = !err && x.epoch == r->epoch && x.host == r->host->host_id;
+    bool done = ours && claim_quarantine(r->host, &x, bug, &e) == OK;
+    arena_fini(&a);
+    if (done) {
+        error_wrap(why, ERR_QUARANTINED, "execution %s has failed as quarantined", r->id);
+        why->code = ERR_QUARANTINED;
+    }
+    return done;
+}
+
+void run_give_up(struct run *r, const struct error *reason) {
     const struct host_observer *o = &r->host->options.observer;
+    struct error why = reason ? *reason : (struct error){0};
     if (r->lost) {
         return;
     }
@@ -432,11 +499,26 @@ void run_give_up(struct run *r, const struct error *why) {
         return;
     }
     r->host->live_runs--;
+    bool over = why.code == ERR_BUG && quarantine(r, &why);
+    r->to_drop = !over && !r->is_new;
+    r->host->drops += r->to_drop;
     ports_cancel_all(r);
-    if (o->lost && why) {
-        o->lost(o->ctx, r, why);
+    if (o->lost && reason) {
+        o->lost(o->ctx, r, &why);
     }
-    if (r->parent) {
-        run_give_up(r->parent->run, why); /* it would wait for ever */
+    if (r->parent && over) {
+        child_quarantined(r, &why);
+    } else if (r->parent) {
+        run_give_up(r->parent->run, reason); /* it would wait for ever */
+    }
+}
+
+void run_drop_lost(struct host *h) {
+    for (struct run *r = h->drops ? h->runs : NULL; r; r = r->next) {
+        struct error ignored;
+        if (r->to_drop && !r->ports && claim_drop(h, r->num, r->epoch, &ignored) == OK) {
+            r->to_drop = false;
+            h->drops--;
+        }
     }
 }

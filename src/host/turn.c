@@ -21,11 +21,25 @@ static enum err queue_evals(struct run *r, uint32_t from, struct error *e) {
     return OK;
 }
 
+struct deciding {
+    struct run *run;
+    const struct engine_input *in;
+};
+
+static enum err decide(void *ctx, struct error *e) {
+    const struct deciding *d = ctx;
+    return engine_decide(d->run->engine, d->in, &d->run->out, e);
+}
+
 static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     uint32_t from = r->out.effect_count;
+    struct deciding d = {r, &x->in};
     r->told_again = r->told_again || x->in.type == INPUT_REFRESH;
     x->in.now = host_now(r->host);
-    enum err err = engine_decide(r->engine, &x->in, &r->out, e);
+    enum err err = trap_run(decide, &d, e);
+    if (err == ERR_BUG) {
+        r->engine = NULL; /* in parts changed: left alone, folded anew */
+    }
     err = err ? err : queue_evals(r, from, e);
     if (x->in.type == INPUT_EVAL) {
         happened_free(x); /* told again when the state is folded anew */

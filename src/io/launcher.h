@@ -87,5 +87,8 @@ size_t io_launcher_running(const struct io_launcher *l);
 /* Kills the process (and its tree) that has this pid and start time; nothing if there is none.
  * Blocks until they are gone, at most a second. */
 void io_process_kill_stale(int64_t pid, uint64_t start_time);
+/* The same for all processes with text (such as "NAME=beginning") in their environment: those that
+ * left the tree of the one that was recorded. Never this process. */
+void io_process_kill_marked(struct str text);
 
 #endif

@@ -273,7 +273,7 @@ const struct node_kind node_code = {
                 "exit status that is not expected is a failure",
     .fields = code_fields,
     .field_count = ARRAY_LEN(code_fields),
-    .flags = KIND_SCOPE,
+    .flags = KIND_SCOPE | KIND_PROGRAM,
     .example = "type: code\n"
                "language: python\n"
                "code: |\n"

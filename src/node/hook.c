@@ -140,7 +140,7 @@ const struct node_kind node_hook = {
                 "the path of the file",
     .fields = fields,
     .field_count = FIELDS,
-    .flags = KIND_SCOPE,
+    .flags = KIND_SCOPE | KIND_PROGRAM,
     .example = "type: hook\n"
                "command: [cat]\n"
                "payload: {about: \"{{ inputs.topic }}\"}\n",

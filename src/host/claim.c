@@ -1,0 +1,203 @@
+/* Ownership as the store has it: claimed from a host that is gone, dropped when this host gives an
+ * execution up, ended as quarantined when every claim of it ended a process.
+ *
+ * A claim is recorded before the journal is folded, so who dies over the fold leaves a trace: three
+ * claims with nothing behind them are the end of it. None of this looks at a state of the engine.
+ * Invariant: nothing is written but at the head that was read, under the epoch that was read.
+ */
+#include "host/host_priv.h"
+
+enum { CLAIMS_MOST = 3 };
+
+static struct str quarantined_error(struct arena *a, struct str message) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("type"), value_text(STR("quarantined")));
+    value_map_add(&b, STR("message"), value_text(message));
+    value_map_add(&b, STR("node"), value_null());
+    value_map_add(&b, STR("attempt"), value_null());
+    return json_text(a, value_map_done(&b));
+}
+
+bool host_is_quarantined(const struct store_execution *x) {
+    return str_starts(x->row.error, STR("{\"type\":\"quarantined\""));
+}
+
+static wall_us later(wall_us a, wall_us b) { return a.us > b.us ? a : b; }
+
+/* An event that follows the head, in a. */
+static enum err encode(const struct event *ev, wall_us at, uint64_t seq, struct arena *a,
+                       struct store_event *out, struct error *e) {
+    struct buf body;
+    struct event_blobs none = {0};
+    buf_init(&body, 0);
+    buf_init(&none.bytes, 0);
+    enum err err = event_encode(ev, &body, &none, e);
+    *out = (struct store_event){.seq = seq,
+                                .at = at,
+                                .kind = (uint16_t)ev->kind,
+                                .step = STR(""),
+                                .body = arena_str(a, buf_str(&body))};
+    buf_fini(&body);
+    buf_fini(&none.bytes);
+    return err ? err : out->body.ptr ? OK : error_nomem(e);
+}
+
+static enum err fenced(const struct store_execution *x, struct error *e) {
+    return error_set(e, ERR_CONFLICT,
+                     "execution %.*s was taken by another process at the same moment",
+                     STR_ARG(x->fixed.id));
+}
+
+/* After a commit that failed: recorded all the same, to be tried again, or another was quicker. */
+static enum err look_again(struct host *h, const struct store_execution *before,
+                           const struct store_change *c, bool *out_done, struct arena *a,
+                           struct error *e) {
+    struct store_execution now;
+    enum err err = store_execution_get(h->options.store, before->num, STR(""), a, &now, e);
+    if (err) {
+        return err;
+    }
+    *out_done = now.epoch == c->new_epoch && now.host == c->host &&
+                now.last_seq == c->last_seq + c->event_count;
+    bool untouched = now.epoch == before->epoch && now.last_seq == before->last_seq;
+    return *out_done || untouched ? OK : fenced(before, e);
+}
+
+/* Commits a change at the head of x; a store that fails for a moment is asked again. */
+static enum err commit(struct host *h, const struct store_execution *x, struct store_change *c,
+                       struct arena *a, struct error *e) {
+    struct store_batch b = {.changes = c, .count = 1};
+    enum err err = OK;
+    c->num = x->num;
+    c->epoch = x->epoch;
+    c->last_seq = x->last_seq;
+    c->last_event = x->last_event;
+    for (int tries = 0; tries < HOST_COMMIT_TRIES; tries++) {
+        bool done = false;
+        struct error why;
+        err = store_commit(h->options.store, &b, e);
+        if (!err) {
+            return c->fenced ? fenced(x, e) : OK;
+        }
+        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY) {
+            return err;
+        }
+        enum err again = look_again(h, x, c, &done, a, &why);
+        if (done || again == ERR_CONFLICT) {
+            return done ? OK : fenced(x, e);
+        }
+    }
+    return err;
+}
+
+/* ---- quarantine ---- */
+
+enum err claim_quarantine(struct host *h, const struct store_execution *x, struct str message,
+                          struct error *e) {
+    struct arena a;
+    struct store_event events[2];
+    struct event failing = {.kind = EVENT_EXECUTION_FAILING,
+                            .error_type = STR("quarantined"),
+                            .message = message,
+                            .mode = 2};
+    struct event failed = {.kind = EVENT_EXECUTION_FAILED, .follows = 1};
+    arena_init(&a, 0);
+    wall_us now = later(host_now(h), x->row.updated);
+    struct store_change c = {
+        .new_epoch = x->epoch + 1, .events = events, .event_count = 2, .row = x->row};
+    c.row.status = str_from(exec_status_name(EXEC_FAILED));
+    c.row.completed = c.row.updated = now;
+    c.row.deadline = (wall_us){0};
+    c.row.error = quarantined_error(&a, message);
+    c.row.steps_upto = x->last_seq + 2; /* its rows are read, never the journal */
+    enum err err = encode(&failing, now, x->last_seq + 1, &a, &events[0], e);
+    err = err ? err : encode(&failed, now, x->last_seq + 2, &a, &events[1], e);
+    err = err ? err : c.row.error.ptr ? commit(h, x, &c, &a, e) : error_nomem(e);
+    arena_fini(&a);
+    return err;
+}
+
+/* Whether the newest events are nothing but claims. */
+static enum err is_poison(struct host *h, const struct store_execution *x, struct arena *a,
+                          bool *out, struct error *e) {
+    struct store_event *events;
+    uint32_t count = 0;
+    *out = false;
+    if (x->last_seq < CLAIMS_MOST) {
+        return OK;
+    }
+    struct store_range newest = {x->num, x->last_seq - CLAIMS_MOST, x->last_seq};
+    enum err err = store_read_events(h->options.store, newest, a, &events, &count, e);
+    bool all = !err && count == CLAIMS_MOST;
+    for (uint32_t i = 0; i < count && all; i++) {
+        all = events[i].kind == EVENT_EXECUTION_CLAIMED;
+    }
+    *out = all;
+    return err;
+}
+
+static enum err quarantine_poison(struct host *h, const struct store_execution *x,
+                                  struct error *e) {
+    struct str message = STR("each of the last three processes that took it over ended before "
+                             "anything new of it was recorded; it is not tried again");
+    enum err err = claim_quarantine(h, x, message, e);
+    return err ? err
+               : error_set(e, ERR_QUARANTINED, "execution %.*s has failed as quarantined: %.*s",
+                           STR_ARG(x->fixed.id), STR_ARG(message));
+}
+
+/* ---- claims ---- */
+
+enum err claim_take(struct host *h, struct store_execution *x, struct error *e) {
+    struct arena a;
+    struct store_event event;
+    bool poison;
+    arena_init(&a, 0);
+    enum err err = is_poison(h, x, &a, &poison, e);
+    if (err || poison) {
+        arena_fini(&a);
+        return err ? err : quarantine_poison(h, x, e);
+    }
+    wall_us now = later(host_now(h), x->row.updated);
+    struct event ev = {.kind = EVENT_EXECUTION_CLAIMED, .host = h->host_id, .epoch = x->epoch + 1};
+    struct store_change c = {.new_epoch = x->epoch + 1,
+                             .host = h->host_id,
+                             .events = &event,
+                             .event_count = 1,
+                             .row = x->row};
+    c.row.updated = now;
+    err = encode(&ev, now, x->last_seq + 1, &a, &event, e);
+    err = err ? err : commit(h, x, &c, &a, e);
+    struct store_execution after;
+    err = err ? err : store_execution_get(h->options.store, x->num, STR(""), &a, &after, e);
+    if (!err && after.epoch != x->epoch + 1) {
+        err = fenced(x, e);
+    }
+    if (!err) {
+        x->epoch = after.epoch;
+        x->host = h->host_id;
+        x->last_seq = after.last_seq;
+        x->last_event = after.last_event;
+    }
+    arena_fini(&a);
+    return err;
+}
+
+enum err claim_drop(struct host *h, int64_t num, uint64_t epoch, struct error *e) {
+    struct arena a;
+    struct store_execution x;
+    arena_init(&a, 0);
+    enum err err = store_execution_get(h->options.store, num, STR(""), &a, &x, e);
+    if (!err && x.epoch == epoch && x.host == h->host_id && !x.row.completed.us) {
+        struct store_change c = {.row = x.row};
+        struct store_batch b = {.changes = &c, .count = 1};
+        c.num = num;
+        c.epoch = epoch;
+        c.last_seq = x.last_seq;
+        c.last_event = x.last_event;
+        err = store_commit(h->options.store, &b, e);
+    }
+    arena_fini(&a);
+    return err;
+}
