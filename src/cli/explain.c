@@ -222,11 +222,40 @@ static enum err add_requests(struct explaining *x, struct value_builder *b, stru
     return err;
 }
 
+/* Its row says all that may be looked at. */
+static enum err explain_quarantined(struct explaining *x, struct str id, struct value *out,
+                                    struct error *e) {
+    struct arena *a = &x->s->cli->arena;
+    struct store_execution stored;
+    struct value_builder b;
+    struct value error = value_null();
+    enum err err = store_execution_get(x->s->store, 0, id, a, &stored, e);
+    err = err ? err : value_parse_json(a, stored.row.error, &error, e);
+    if (err) {
+        return err;
+    }
+    x->v.stored = stored;
+    value_builder_init(&x->remedies, a);
+    value_builder_init(&b, a);
+    add_text(&b, "id", stored.fixed.id);
+    add_text(&b, "workflow", stored.fixed.workflow);
+    add_text(&b, "status", stored.row.status);
+    add_time(&b, "updatedAt", stored.row.updated);
+    value_map_add(&b, STR("error"), error);
+    value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
+    value_map_add(&b, STR("remedies"), value_list_done(&x->remedies));
+    *out = value_map_done(&b);
+    return b.ok && x->remedies.ok ? OK : error_nomem(e);
+}
+
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e) {
     struct explaining x = {.s = s, .store = session_store_option(s)};
     struct value_builder b;
     struct arena *a = &s->cli->arena;
     enum err err = host_view_open(s->store, s->kinds, id, &x.v, e);
+    if (err == ERR_QUARANTINED) {
+        return explain_quarantined(&x, id, out, e);
+    }
     if (err) {
         return err;
     }

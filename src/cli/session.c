@@ -104,6 +104,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .settings = session_settings(&s->cli->arena),
                              .observer = *observer,
                              .secrets = {NULL, keys_secret},
+                             .lease_url = s->url.ptr,
                              .inbox_poll_ms = INBOX_POLL_MS};
     if (!err && allowed_paths(s->cli, &o.allow_paths)) {
         return ERR_USAGE; /* said by then */

@@ -192,7 +192,6 @@ struct kind_table {
     const struct node_kind *const *kinds;
     size_t count;
 };
-
 /* By name or alias; NULL when unknown. */
 const struct node_kind *kind_find(const struct kind_table *t, struct str name);
 

@@ -266,7 +266,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
     return b->count + b->verdict_count == 0 ? OK : store_commit(h->options.store, b, e);
 }
 
-static void settle_batch(struct run *batch) {
+static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = r->batch_next) {
         if (!r->change) {
             r->failures = 0;
@@ -278,6 +278,7 @@ static void settle_batch(struct run *batch) {
             run_committed(r, r->change);
         }
     }
+    lease_check(h);
     for (struct run *r = batch; r; r = r->batch_next) {
         run_perform(r);
     }
@@ -299,6 +300,6 @@ enum err turn_commit(struct host *h, struct error *e) {
         batch_failed(batch, e);
         return err == ERR_NOMEM ? err : OK;
     }
-    settle_batch(batch);
+    settle_batch(h, batch);
     return OK;
 }

@@ -46,6 +46,7 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     err = err ? err : inbox_open(h, e);
     err = err ? err
               : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
+    err = err ? err : lease_open(h, e);
     err = err ? err : name_events(o->store, e);
     if (err) {
         host_close(h);
@@ -62,6 +63,7 @@ void host_close(struct host *h) {
     for (struct run *r = h->runs; r; r = r->next) {
         r->lost = true;
     }
+    lease_close(h->lease);
     for (struct run *r = h->runs; r; r = r->next) {
         ports_cancel_all(r);
     }
@@ -235,6 +237,7 @@ enum err host_cancel(struct host *h, struct run *r, struct str by, struct error 
 }
 
 enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
+    lease_turn(h);
     timers_due(h);
     enum err err = inbox_take(h, false, e);
     if (!err) {
@@ -245,6 +248,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     if (err) {
         return err;
     }
+    lease_check(h);
     perform_queued(h);
     bool pending = h->ready_first != NULL;
     timers_arm(h);

@@ -56,8 +56,11 @@ struct host_options {
     struct host_observer observer;
     struct host_secrets secrets; /* get may be NULL: there are none */
     struct net_client *net;      /* handed to kinds; NULL: there is no network */
-    uint32_t inbox_poll_ms;      /* how often to look for what others ask; 0: never */
-    struct value settings; /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
+    /* The store again, for a thread that renews the lease; NULL: the loop does it. Must outlive the
+     * host. */
+    const char *lease_url;
+    uint32_t inbox_poll_ms; /* how often to look for what others ask; 0: never */
+    struct value settings;  /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
     /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
      * NULL: none. Must outlive the host. */
     const char *const *allow_paths;
@@ -68,7 +71,9 @@ struct host_options {
 #define HOST_TURN_US 5000       /* likewise */
 #define HOST_BATCH_EVENTS 8000u /* per commit */
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
-#define HOST_COMMIT_TRIES 5     /* failed commits or decisions in a row, then it is given up */
+#define HOST_LEASE_US INT64_C(30000000)
+#define HOST_LEASE_RENEW_US INT64_C(5000000)
+#define HOST_COMMIT_TRIES 5 /* failed commits or decisions in a row, then it is given up */
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;
 /* Stops what runs (effects are cancelled, nothing more is recorded) and frees all. */
@@ -149,8 +154,8 @@ struct event_fetch host_fetch(struct store *s);
 /* It failed because it ended every process that ran it: its journal is never folded again. */
 bool host_is_quarantined(const struct store_execution *x);
 
-/* Looking at a stored execution, whoever owns it (ERR_QUARANTINED: not that one): its plan compiled from the store and its journal
- * folded. Free both by host_view_close. */
+/* Looking at a stored execution, whoever owns it: its plan compiled from the store and its journal
+ * folded. Free both by host_view_close. ERR_QUARANTINED: not that one. */
 struct host_view {
     struct store_execution stored;
     struct plan *plan;

@@ -20,6 +20,7 @@ struct queue {
     struct happened *first, *last;
 };
 
+struct lease;        /* the host's right to what it owns */
 struct vault;        /* the secrets known to a tree of executions */
 struct port_secrets; /* those in the fields of one attempt */
 
@@ -128,6 +129,7 @@ struct host {
     struct io_timer *timer;
     struct io_timer *log_timer; /* armed while some port has a log to record */
     struct io_timer *inbox_timer;
+    struct lease *lease;
     bool logs_pending;
     bool inbox_due;
     struct run *runs;
@@ -182,6 +184,14 @@ void run_give_up(struct run *r, const struct error *why);
 void run_over(struct run *r);
 /* Lost executions of which nothing is left here get an owner of none, so that anybody can go on. */
 void run_drop_lost(struct host *h);
+
+/* ---- lease.c ---- */
+enum err lease_open(struct host *h, struct error *e) MUST_USE;
+void lease_close(struct lease *l);
+/* At the beginning of a turn: renews it when it is time and nobody else does. */
+void lease_turn(struct host *h);
+/* Before effects: on a lease that is over, gives up what others have taken meanwhile. */
+void lease_check(struct host *h);
 
 /* ---- claim.c ---- */
 /* Takes x over from an owner that is gone and makes x what is stored now. ERR_CONFLICT: another

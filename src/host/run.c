@@ -465,15 +465,15 @@ void run_over(struct run *r) {
     run_let_go(r);
 }
 
-/* A bug ends the execution that shows it: it would show it again. False when that cannot be
- * recorded, because nothing of it is or the store refuses. */
+/* A bug ends the execution that shows it: it would show it again. False when the store refuses to
+ * record that. */
 static bool quarantine(struct run *r, struct error *why) {
     struct arena a;
     struct store_execution x;
     struct error e;
     struct str bug = str_from(why->message);
     if (r->is_new) {
-        return false;
+        return true; /* there is nothing to end */
     }
     arena_init(&a, 0);
     enum err err = store_execution_get(r->host->options.store, r->num, STR(""), &a, &x, &e);

@@ -2,8 +2,7 @@
  *
  * Runs in the host that takes an execution over. It must never signal a process that only shares
  * the number: pid and start time both have to fit, or its environment has to say whose it is.
- * Descendants are remembered from scan to scan, because they lose their parents while they are being
- * killed.
+ * Descendants are remembered from scan to scan: they lose their parents while they are killed.
  */
 #include "io/launcher.h"
 

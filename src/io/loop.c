@@ -139,6 +139,8 @@ void io_timer_start(struct io_timer *t, int64_t delay_ns) {
 
 void io_timer_stop(struct io_timer *t) { uv_timer_stop(&t->uv); }
 
+void io_timer_background(struct io_timer *t) { uv_unref((uv_handle_t *)&t->uv); }
+
 void io_timer_close(struct io_timer *t) {
     if (t != NULL) {
         close_handle(t->loop, &t->uv);

@@ -28,6 +28,8 @@ size_t io_loop_open_count(const struct io_loop *l);
 struct io_timer *io_timer_open(struct io_loop *l, void (*due)(void *ctx), void *ctx);
 void io_timer_start(struct io_timer *t, int64_t delay_ns);
 void io_timer_stop(struct io_timer *t);
+/* From now on it does not keep the loop alive by itself. */
+void io_timer_background(struct io_timer *t);
 void io_timer_close(struct io_timer *t);
 
 enum { IO_READABLE = 1, IO_WRITABLE = 2 };

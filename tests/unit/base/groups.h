@@ -21,6 +21,7 @@ int run_hash_tests(void);
 int run_map_tests(void);
 int run_text_tests(void);
 int run_time_tests(void);
+int run_trap_tests(void);
 
 /* A cmocka row of a function named after what it shows. */
 #define TEST(name) cmocka_unit_test(name)

@@ -14,5 +14,6 @@ int main(void) {
     failed += run_map_tests();
     failed += run_text_tests();
     failed += run_time_tests();
+    failed += run_trap_tests();
     return failed != 0;
 }

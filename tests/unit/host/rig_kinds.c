@@ -20,6 +20,14 @@ static enum err give_if_memory(const struct step_in *in, struct step_result *out
     return rig_kind_has_no_memory() ? error_nomem(e) : give(in, out, e);
 }
 
+static enum err break_an_assertion(const struct step_in *in, struct step_result *out,
+                                   struct error *e) {
+    (void)e;
+    ASSERT(in == NULL);
+    out->body = value_null();
+    return OK;
+}
+
 static enum err choose(const struct step_in *in, struct step_result *out, struct error *e) {
     if (in->fields[0].type != VALUE_BOOL) {
         return error_set(e, ERR_EXPRESSION, "when must be a bool");
@@ -65,6 +73,7 @@ EFFECT(mute, .cancel = NULL);
     }
 PURE(calc, give, 0);
 PURE(frail, give_if_memory, 0);
+PURE(broken, break_an_assertion, 0);
 PURE(end, give, KIND_END);
 
 static const struct node_kind post = {.name = "post",
@@ -91,6 +100,6 @@ static const struct node_kind kid = {.name = "kid",
                                      .check = kid_check,
                                      .start = start_child};
 
-static const struct node_kind *const rows[] = {&work, &light,  &mute, &calc, &frail,
-                                               &end,  &choice, &kid,  &post};
+static const struct node_kind *const rows[] = {&work,   &light, &mute,   &calc, &frail,
+                                               &broken, &end,   &choice, &kid,  &post};
 const struct kind_table rig_kinds = {rows, ARRAY_LEN(rows)};

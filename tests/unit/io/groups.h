@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+int run_beat_tests(void);
 int run_clock_tests(void);
 int run_contain_tests(void);
 int run_file_tests(void);

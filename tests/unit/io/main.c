@@ -7,6 +7,7 @@
 
 int main(void) {
     int failed = 0;
+    failed += run_beat_tests();
     failed += run_clock_tests();
     failed += run_file_tests();
     failed += run_lock_tests();

@@ -330,6 +330,28 @@ static void stale_process_is_killed(void **state) {
     program_fini(&p);
 }
 
+/* A daemon that left its tree, and what it started without the mark. */
+static void marked_processes_are_killed(void **state) {
+    (void)state;
+    struct program p = {0};
+    long pids[MAX_PIDS];
+    shell_start(&p, "export TREE_MARK=exec_1/a; (setsid sh -c 'echo $$; env -i /bin/sh -c \"echo "
+                    "\\$\\$; while :; do sleep 1; done\"; :' &); TREE_MARK=exec_2/a sh "
+                    "-c 'echo $$; " KEEP "'");
+    wait_for_lines(&p, 3);
+    assert_int_equal(read_pids(&p, pids), 3);
+    io_process_kill_marked(STR("TREE_MARK=exec_3/"));
+    assert_true(process_lives(pids[0]) && process_lives(pids[1]) && process_lives(pids[2]));
+    assert_int_equal(setenv("TREE_MARK", "exec_1/b", 1), 0); /* of this process it is not seen */
+    io_process_kill_marked(STR("TREE_MARK=exec_1/"));
+    assert_int_equal(unsetenv("TREE_MARK"), 0);
+    program_wait(&p);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(process_lives(pids[i]));
+    }
+    program_fini(&p);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, programs_set_up, programs_tear_down)
 
 int run_tree_tests(void) {
@@ -340,7 +362,7 @@ int run_tree_tests(void) {
         TEST(rest_is_ended_after_exit),   TEST(fork_bomb_dies),
         TEST(host_killed_all_gone),       TEST(launcher_killed_is_noticed),
         TEST(launcher_killed_while_idle), TEST(launcher_has_its_name),
-        TEST(stale_process_is_killed),
+        TEST(stale_process_is_killed),    TEST(marked_processes_are_killed),
     };
     return cmocka_run_group_tests_name("io trees", tests, NULL, NULL);
 }

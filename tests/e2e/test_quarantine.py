@@ -1,0 +1,72 @@
+"""An execution whose journal ends every process that folds it: given up, and it harms no other."""
+
+import sqlite3
+import time
+
+from conftest import PATIENCE
+from test_control import holding, release
+
+
+
+def left_behind(cairn):
+    run, _ = holding(cairn)
+    run.send(9)
+    run.finish()
+    return run.id
+
+
+def claim(cairn, id):
+    """What a process leaves that dies between its claim and its fold."""
+    db = sqlite3.connect(cairn.store, timeout=10)
+    num, seq, last, epoch = db.execute(
+        "SELECT num, last_seq, last_event, epoch FROM executions WHERE id = ?", (id,)).fetchone()
+    event = db.execute(
+        "INSERT INTO events(execution, seq, at_us, kind, step, prev, body)"
+        " VALUES(?, ?, (SELECT max(at_us) FROM events), 27, '', ?, x'')",
+        (num, seq + 1, last)).lastrowid
+    db.execute("UPDATE executions SET last_seq = ?, last_event = ?, epoch = ? WHERE num = ?",
+               (seq + 1, event, epoch + 1, num))
+    db.commit()
+    db.close()
+
+
+def test_three_deaths_over_the_fold_are_the_end(cairn):
+    id = left_behind(cairn)
+    for _ in range(3):
+        claim(cairn, id)
+    resumed = cairn("resume", id)
+    assert resumed.status == 4
+    assert "has failed as quarantined" in resumed.err
+    told = cairn("results", id, "--json").json
+    assert (told["status"], told["error"]["type"]) == ("failed", "quarantined")
+    assert "each of the last three processes" in told["error"]["message"]
+    assert "quarantined" in cairn("results", id).out
+    why = cairn("explain", id)
+    assert why.status == 0 and "quarantined" in why.out
+    assert cairn("db", "check").status == 0
+    again = cairn("resume", id)
+    assert again.status == 2 and "has ended" in again.err
+    assert [row["status"] for row in cairn("list", "--json").json["items"]] == ["failed"]
+
+
+def test_two_deaths_are_not(cairn):
+    id = left_behind(cairn)
+    for _ in range(2):
+        claim(cairn, id)
+    resumed = cairn.start("resume", id)
+    resumed.wait_for("stderr: busy")
+    release(str(cairn.folder / "pipe"))
+    assert resumed.finish().status == 0
+
+
+def test_the_lease_is_renewed_while_it_runs(cairn):
+    run, pipe = holding(cairn)
+    db = sqlite3.connect(cairn.store, timeout=10)
+    first = db.execute("SELECT until_us FROM hosts").fetchone()[0]
+    end = time.monotonic() + PATIENCE
+    while db.execute("SELECT until_us FROM hosts").fetchone()[0] == first:
+        assert time.monotonic() < end, "the lease was never renewed"
+        time.sleep(0.1)
+    db.close()
+    release(pipe)
+    assert run.finish().status == 0
