@@ -119,6 +119,19 @@ static enum err faulty_host_renew(struct store *s, int64_t host, wall_us until, 
     return failed_after(fault, store_host_renew(inner(s), host, until, e), e);
 }
 
+static enum err faulty_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e) {
+    uint32_t gone = 0;
+    enum store_fault fault = ask(s, STORE_WRITE_HOST);
+    if (fault == STORE_FAULT_BEFORE) {
+        return failed_before(e);
+    }
+    enum err status = failed_after(fault, store_hosts_sweep(inner(s), &gone, e), e);
+    if (status == OK) {
+        *out_gone = gone;
+    }
+    return status;
+}
+
 static enum err faulty_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                                  struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_KINDS);
@@ -185,6 +198,11 @@ static enum err faulty_inbox_get(struct store *s, int64_t id, struct arena *a,
     return store_inbox_get(inner(s), id, a, out, e);
 }
 
+static enum err faulty_host_list(struct store *s, struct arena *a, struct store_hosts *out,
+                                 struct error *e) {
+    return inner(s)->ops->host_list(inner(s), a, out, e);
+}
+
 static void faulty_idle(struct store *s) { store_idle(inner(s)); }
 
 static const struct store_ops ops = {
@@ -206,6 +224,8 @@ static const struct store_ops ops = {
     .inbox_get = faulty_inbox_get,
     .host_register = faulty_host_register,
     .host_renew = faulty_host_renew,
+    .hosts_sweep = faulty_hosts_sweep,
+    .host_list = faulty_host_list,
     .kinds_put = faulty_kinds_put,
     .idle = faulty_idle,
 };

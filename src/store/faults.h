@@ -11,7 +11,7 @@ enum store_write {
     STORE_WRITE_WORKFLOW,
     STORE_WRITE_BLOB,
     STORE_WRITE_INBOX,
-    STORE_WRITE_HOST, /* register and renew */
+    STORE_WRITE_HOST, /* register, renew and sweep */
     STORE_WRITE_KINDS,
 };
 

@@ -395,31 +395,6 @@ static enum err memory_inbox_add(struct store *s, const struct store_inbox *row,
     return OK;
 }
 
-static enum err memory_host_register(struct store *s, int64_t pid, struct str hostname,
-                                     int64_t *out_host, struct error *e) {
-    struct memory_data *d = memory_of(s);
-    struct memory_store *handle = (struct memory_store *)s;
-    (void)pid;
-    (void)hostname;
-    ASSERT(handle->host == 0);
-    if (!RESERVE(&d->arena, d->hosts, d->host_count, 1, &d->hosts_cap)) {
-        return error_nomem(e);
-    }
-    d->hosts[d->host_count++] = (struct memory_host){.alive = true};
-    *out_host = handle->host = d->host_count;
-    return OK;
-}
-
-static enum err memory_host_renew(struct store *s, int64_t host, wall_us until, struct error *e) {
-    struct memory_data *d = memory_of(s);
-    if (host < 1 || host > d->host_count) {
-        return error_set(e, ERR_FENCED, "host %lld was taken for dead by another process",
-                         (long long)host);
-    }
-    d->hosts[host - 1].until = until;
-    return OK;
-}
-
 static enum err memory_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                                  struct error *e) {
     (void)s; /* nobody can look into this store from outside */
@@ -437,7 +412,7 @@ static void memory_close(struct store *s) {
     struct memory_data *d = memory_of(s);
     struct memory_store *handle = (struct memory_store *)s;
     if (handle->host) {
-        d->hosts[handle->host - 1].alive = false;
+        d->hosts[handle->host - 1].row.alive = false;
     }
     if (--d->handles == 0) {
         arena_fini(&d->arena);
@@ -465,6 +440,8 @@ static const struct store_ops ops = {
     .inbox_get = memory_inbox_get,
     .host_register = memory_host_register,
     .host_renew = memory_host_renew,
+    .hosts_sweep = memory_hosts_sweep,
+    .host_list = memory_host_list,
     .kinds_put = memory_kinds_put,
     .idle = memory_idle,
 };
@@ -484,7 +461,6 @@ static enum err open_handle(struct memory_data *d, struct store **out, struct er
 enum err store_memory_open(const char *path, bool make, const struct io_clock *clock,
                            struct store **out, struct error *e) {
     (void)make;
-    (void)clock;
     if (*path) {
         return error_set(e, ERR_INVALID, "a memory store has no name: write memory: alone");
     }
@@ -492,6 +468,7 @@ enum err store_memory_open(const char *path, bool make, const struct io_clock *c
     if (!d) {
         return error_nomem(e);
     }
+    d->clock = clock;
     arena_init(&d->arena, SIZE_MAX / 2);
     map_init(&d->ids, &d->arena);
     map_init(&d->keys, &d->arena);

@@ -18,12 +18,13 @@ struct memory_execution {
 };
 
 struct memory_host {
-    wall_us until;
-    bool alive; /* its handle is open */
+    struct store_host row; /* alive: its handle is open */
+    bool swept;
 };
 
 struct memory_data {
     struct arena arena;
+    const struct io_clock *clock;
     uint32_t handles;
     struct memory_execution **executions; /* num is the index + 1 */
     uint32_t execution_count, executions_cap;
@@ -76,6 +77,13 @@ enum err memory_messages(struct store *s, int64_t num, struct arena *a, struct s
 enum err memory_inbox_open(struct store *s, int64_t execution, struct arena *a,
                            struct store_inbox_rows *out, struct error *e);
 enum err memory_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
+                          struct error *e);
+
+enum err memory_host_register(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
+                              struct error *e);
+enum err memory_host_renew(struct store *s, int64_t host, wall_us until, struct error *e);
+enum err memory_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e);
+enum err memory_host_list(struct store *s, struct arena *a, struct store_hosts *out,
                           struct error *e);
 
 #endif

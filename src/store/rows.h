@@ -118,6 +118,14 @@ struct store_inbox {
     wall_us at;
 };
 
+struct store_host {
+    int64_t id, pid;
+    struct str hostname;
+    wall_us registered, until;
+    bool alive;          /* its liveness lock is held */
+    uint32_t executions; /* not ended, and owned by it */
+};
+
 /* Events of execution num with from < seq <= to. */
 struct store_range {
     int64_t num;

@@ -159,6 +159,14 @@ enum err sqlite_write_commit(struct sqlite_store *s, struct error *e) {
     return sqlite_write_abort(s, status);
 }
 
+enum err sqlite_write_end(struct sqlite_store *s, enum err status, struct error *e) {
+    return status == OK ? sqlite_write_commit(s, e) : sqlite_write_abort(s, status);
+}
+
+enum err sqlite_conn_fail(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
+    return sqlite_error(s, c->db, sqlite3_extended_errcode(c->db), e);
+}
+
 /* --- opening --- */
 
 static char *join_path(const char *folder, const char *name) {
@@ -265,6 +273,8 @@ static const struct store_ops ops = {
     .inbox_get = sqlite_inbox_get,
     .host_register = sqlite_host_register,
     .host_renew = sqlite_host_renew,
+    .hosts_sweep = sqlite_hosts_sweep,
+    .host_list = sqlite_host_list,
     .kinds_put = sqlite_kinds_put,
     .idle = sqlite_idle,
     .check = sqlite_check,

@@ -234,11 +234,11 @@ static void check_log(struct audit *a) {
 
 static void check_hosts(struct audit *a) {
     struct sqlite_store *s = a->s;
-    sqlite3_stmt *st = stmt(a, STMT_HOST_LIST);
+    sqlite3_stmt *st = stmt(a, STMT_HOST_IDS);
     uint32_t alive = 0, live = 0, gone = 0;
     char first[64] = "";
     while (next_row(a, st)) {
-        alive += sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 2));
+        alive += sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 1));
     }
     st = stmt(a, STMT_CHECK_LIVE);
     while (next_row(a, st)) {

@@ -69,6 +69,10 @@ enum err sqlite_write_begin(struct sqlite_store *s, struct error *e);
 enum err sqlite_write_commit(struct sqlite_store *s, struct error *e);
 /* Rolls back and returns status, which is why. */
 enum err sqlite_write_abort(struct sqlite_store *s, enum err status);
+/* Commits when status is OK, else aborts. */
+enum err sqlite_write_end(struct sqlite_store *s, enum err status, struct error *e);
+/* The error that the connection had last. */
+enum err sqlite_conn_fail(struct sqlite_store *s, struct sqlite_conn *c, struct error *e);
 
 /* --- sqlite_open.c --- */
 
@@ -124,10 +128,14 @@ enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, s
                          struct error *e);
 enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
                           struct error *e);
+enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
+                          struct error *e);
+/* sqlite_hosts.c */
 enum err sqlite_host_register(struct store *base, int64_t pid, struct str hostname,
                               int64_t *out_host, struct error *e);
 enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, struct error *e);
-enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
+enum err sqlite_hosts_sweep(struct store *base, uint32_t *out_gone, struct error *e);
+enum err sqlite_host_list(struct store *base, struct arena *a, struct store_hosts *out,
                           struct error *e);
 /* sqlite_read.c */
 enum err sqlite_events(struct store *base, struct store_range r, struct arena *a,

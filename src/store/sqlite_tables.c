@@ -1,21 +1,11 @@
-/* The small tables: workflows and blobs by hash, the inbox, hosts, names of event kinds. Each
- * change is a transaction of its own, durable when the call returns.
+/* The small tables: workflows and blobs by hash, the inbox, names of event kinds. Each change is a
+ * transaction of its own, durable when the call returns.
  *
- * Invariants: what is there already costs a read, no write; a host's row is visible only after
- * its liveness byte is held, so a row whose byte is free belongs to a dead host.
+ * Invariant: what is there already costs a read, no write.
  */
 #include <stdlib.h>
 
 #include "store/sqlite_priv.h"
-
-static enum err conn_fail(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
-    return sqlite_error(s, c->db, sqlite3_extended_errcode(c->db), e);
-}
-
-/* Ends a transaction of which status is the outcome so far. */
-static enum err end_write(struct sqlite_store *s, enum err status, struct error *e) {
-    return status == OK ? sqlite_write_commit(s, e) : sqlite_write_abort(s, status);
-}
 
 /* --- by hash --- */
 
@@ -34,7 +24,7 @@ static enum err is_there(struct sqlite_store *s, enum stmt_id id, struct str key
     }
     *out = rc == SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        status = conn_fail(s, &s->reader, e);
+        status = sqlite_conn_fail(s, &s->reader, e);
     }
     sqlite3_reset(st);
     sqlite_read_end(s);
@@ -64,9 +54,9 @@ static enum err put_packed(struct sqlite_store *s, enum stmt_id id, const struct
         sqlite3_bind_int64(st, 5, s->clock->wall(s->clock->ctx).us);
     }
     if (!st || sqlite_run(st) != SQLITE_OK) {
-        status = conn_fail(s, &s->writer, e);
+        status = sqlite_conn_fail(s, &s->writer, e);
     }
-    return end_write(s, status, e);
+    return sqlite_write_end(s, status, e);
 }
 
 /* p->bytes are still to be compressed. */
@@ -121,7 +111,7 @@ static enum err get_hashed(struct sqlite_store *s, enum stmt_id id, struct str h
         status =
             error_set(e, ERR_NOT_FOUND, "the store has nothing under the hash %.*s", STR_ARG(hash));
     } else {
-        status = conn_fail(s, &s->reader, e);
+        status = sqlite_conn_fail(s, &s->reader, e);
     }
     sqlite3_reset(st);
     sqlite_read_end(s);
@@ -149,7 +139,7 @@ static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row
     }
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_KEYED, e);
     if (!st) {
-        return conn_fail(s, &s->writer, e);
+        return sqlite_conn_fail(s, &s->writer, e);
     }
     sqlite3_bind_int64(st, 1, row->execution);
     bind_text(st, 2, row->key);
@@ -157,7 +147,8 @@ static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row
     if (rc == SQLITE_ROW) {
         *out = sqlite3_column_int64(st, 0);
     }
-    enum err status = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : conn_fail(s, &s->writer, e);
+    enum err status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : sqlite_conn_fail(s, &s->writer, e);
     sqlite3_reset(st);
     return status;
 }
@@ -166,7 +157,7 @@ static enum err insert_inbox(struct sqlite_store *s, const struct store_inbox *r
                              struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_ADD, e);
     if (!st) {
-        return conn_fail(s, &s->writer, e);
+        return sqlite_conn_fail(s, &s->writer, e);
     }
     sqlite3_bind_int64(st, 1, row->execution);
     bind_text(st, 2, row->kind);
@@ -175,7 +166,7 @@ static enum err insert_inbox(struct sqlite_store *s, const struct store_inbox *r
     bind_some(st, 5, row->key);
     sqlite3_bind_int64(st, 6, row->at.us);
     if (sqlite_run(st) != SQLITE_OK) {
-        return conn_fail(s, &s->writer, e);
+        return sqlite_conn_fail(s, &s->writer, e);
     }
     if (sqlite3_changes(s->writer.db) == 0) {
         return store_error_missing((struct store_name){.num = row->execution}, e);
@@ -196,101 +187,11 @@ enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int
     if (status == OK && !id) {
         status = insert_inbox(s, row, &id, e);
     }
-    status = end_write(s, status, e);
+    status = sqlite_write_end(s, status, e);
     if (status == OK) {
         *out_id = id;
     }
     return status;
-}
-
-/* --- hosts --- */
-
-/* Rows of hosts that are dead: of this machine with a free byte, of another with a lease that is
- * over. Executions that name them show an owner that is gone, as before. */
-static enum err sweep_hosts(struct sqlite_store *s, struct str hostname, struct error *e) {
-    sqlite3_stmt *list = sqlite_stmt(s, &s->writer, STMT_HOST_LIST, e);
-    sqlite3_stmt *drop = sqlite_stmt(s, &s->writer, STMT_HOST_DROP, e);
-    if (!list || !drop) {
-        return conn_fail(s, &s->writer, e);
-    }
-    enum err status = OK;
-    int rc = SQLITE_DONE;
-    while (status == OK && (rc = sqlite3_step(list)) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(list, 0);
-        struct str name = {(const char *)sqlite3_column_text(list, 1),
-                           (size_t)sqlite3_column_bytes(list, 1)};
-        bool over = sqlite3_column_int64(list, 2) < s->clock->wall(s->clock->ctx).us;
-        if (sqlite_host_alive(s, id, (wall_us){0}) || (!str_eq(name, hostname) && !over)) {
-            continue;
-        }
-        sqlite3_bind_int64(drop, 1, id);
-        if (sqlite_run(drop) != SQLITE_OK) {
-            status = conn_fail(s, &s->writer, e);
-        }
-    }
-    if (status == OK && rc != SQLITE_DONE) {
-        status = conn_fail(s, &s->writer, e);
-    }
-    sqlite3_reset(list);
-    return status;
-}
-
-static enum err add_host(struct sqlite_store *s, int64_t pid, struct str hostname, int64_t *out,
-                         struct error *e) {
-    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_ADD, e);
-    if (!st) {
-        return conn_fail(s, &s->writer, e);
-    }
-    sqlite3_bind_int64(st, 1, pid);
-    bind_text(st, 2, hostname);
-    sqlite3_bind_int64(st, 3, s->clock->wall(s->clock->ctx).us);
-    if (sqlite_run(st) != SQLITE_OK) {
-        return conn_fail(s, &s->writer, e);
-    }
-    *out = sqlite3_last_insert_rowid(s->writer.db);
-    return sqlite_host_hold(s, *out, e);
-}
-
-enum err sqlite_host_register(struct store *base, int64_t pid, struct str hostname,
-                              int64_t *out_host, struct error *e) {
-    struct sqlite_store *s = sqlite_of(base);
-    ASSERT(s->host == 0);
-    int64_t host = 0;
-    enum err status = sqlite_write_begin(s, e);
-    if (status != OK) {
-        return status;
-    }
-    status = sweep_hosts(s, hostname, e);
-    if (status == OK) {
-        status = add_host(s, pid, hostname, &host, e);
-    }
-    status = end_write(s, status, e);
-    if (status == OK) {
-        *out_host = host;
-    } else {
-        s->host = 0;
-    }
-    return status;
-}
-
-enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, struct error *e) {
-    struct sqlite_store *s = sqlite_of(base);
-    enum err status = sqlite_write_begin(s, e);
-    if (status != OK) {
-        return status;
-    }
-    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_HOST_RENEW, e);
-    if (st) {
-        sqlite3_bind_int64(st, 1, host);
-        sqlite3_bind_int64(st, 2, until.us);
-    }
-    if (!st || sqlite_run(st) != SQLITE_OK) {
-        status = conn_fail(s, &s->writer, e);
-    } else if (sqlite3_changes(s->writer.db) == 0) {
-        status = error_set(e, ERR_FENCED, "host %lld was taken for dead by another process",
-                           (long long)host);
-    }
-    return end_write(s, status, e);
 }
 
 /* --- names of event kinds --- */
@@ -299,7 +200,7 @@ static enum err kind_is_there(struct sqlite_store *s, const struct store_kind_na
                               struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->reader, STMT_KIND_GET, e);
     if (!st) {
-        return conn_fail(s, &s->reader, e);
+        return sqlite_conn_fail(s, &s->reader, e);
     }
     sqlite3_bind_int(st, 1, k->id);
     int rc = sqlite3_step(st);
@@ -308,7 +209,8 @@ static enum err kind_is_there(struct sqlite_store *s, const struct store_kind_na
                                (size_t)sqlite3_column_bytes(st, 0)},
                   k->name) &&
            sqlite3_column_int64(st, 1) == k->version;
-    enum err status = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : conn_fail(s, &s->reader, e);
+    enum err status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : sqlite_conn_fail(s, &s->reader, e);
     sqlite3_reset(st);
     return status;
 }
@@ -330,12 +232,12 @@ static enum err kinds_are_there(struct sqlite_store *s, const struct store_kind_
 static enum err put_kind(struct sqlite_store *s, const struct store_kind_name *k, struct error *e) {
     sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_KIND_PUT, e);
     if (!st) {
-        return conn_fail(s, &s->writer, e);
+        return sqlite_conn_fail(s, &s->writer, e);
     }
     sqlite3_bind_int(st, 1, k->id);
     bind_text(st, 2, str_from(k->name));
     bind_count(st, 3, k->version);
-    return sqlite_run(st) == SQLITE_OK ? OK : conn_fail(s, &s->writer, e);
+    return sqlite_run(st) == SQLITE_OK ? OK : sqlite_conn_fail(s, &s->writer, e);
 }
 
 enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
@@ -353,5 +255,5 @@ enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kind
     for (size_t i = 0; i < count && status == OK; i++) {
         status = put_kind(s, &kinds[i], e);
     }
-    return end_write(s, status, e);
+    return sqlite_write_end(s, status, e);
 }

@@ -195,6 +195,21 @@ enum err store_host_renew(struct store *s, int64_t host, wall_us until, struct e
     return s->ops->host_renew(s, host, until, e);
 }
 
+enum err store_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e) {
+    return s->ops->hosts_sweep(s, out_gone, e);
+}
+
+enum err store_host_list(struct store *s, struct arena *a, struct store_host **out,
+                         uint32_t *out_count, struct error *e) {
+    struct store_hosts rows = {0};
+    enum err status = s->ops->host_list(s, a, &rows, e);
+    if (status == OK) {
+        *out = rows.items;
+        *out_count = rows.count;
+    }
+    return status;
+}
+
 enum err store_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                          struct error *e) {
     return s->ops->kinds_put(s, kinds, count, e);

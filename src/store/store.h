@@ -80,11 +80,20 @@ enum err store_inbox_open(struct store *s, int64_t execution, struct arena *a,
 enum err store_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
                          struct error *e) MUST_USE;
 
-/* A row for this process in hosts; its liveness lock is held until store_close. Its lease is
- * over until the first renewal. ERR_FENCED from renew: others took the host for dead. */
+/* A row for this process in hosts, with a lease of STORE_LEASE_US from now; its liveness lock is
+ * held until store_close. Deletes the rows of dead hosts, too. ERR_FENCED from renew: others took
+ * the host for dead. */
+#define STORE_LEASE_US 30000000
 enum err store_host_register(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                              struct error *e) MUST_USE;
 enum err store_host_renew(struct store *s, int64_t host, wall_us until, struct error *e) MUST_USE;
+
+/* Deletes the rows of dead hosts, in one transaction; none: costs a read. Dead is whose liveness
+ * lock is free, whatever the lease says. */
+enum err store_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e) MUST_USE;
+/* Every host that has a row, oldest first. */
+enum err store_host_list(struct store *s, struct arena *a, struct store_host **out,
+                         uint32_t *out_count, struct error *e) MUST_USE;
 
 /* Names the event kinds; costs a read when they are there already. */
 enum err store_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,

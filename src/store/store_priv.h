@@ -33,6 +33,11 @@ struct store_inbox_rows {
     uint32_t count;
 };
 
+struct store_hosts {
+    struct store_host *items;
+    uint32_t count;
+};
+
 /* How one execution is named: the first of num, id, key that is given. */
 struct store_name {
     int64_t num;
@@ -72,6 +77,9 @@ struct store_ops {
     enum err (*host_register)(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                               struct error *e);
     enum err (*host_renew)(struct store *s, int64_t host, wall_us until, struct error *e);
+    enum err (*hosts_sweep)(struct store *s, uint32_t *out_gone, struct error *e);
+    enum err (*host_list)(struct store *s, struct arena *a, struct store_hosts *out,
+                          struct error *e);
     enum err (*kinds_put)(struct store *s, const struct store_kind_name *kinds, size_t count,
                           struct error *e);
     void (*idle)(struct store *s);

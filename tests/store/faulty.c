@@ -89,6 +89,29 @@ static void test_other_writes_fail(void **state) {
     store_close(s);
 }
 
+static void test_sweeps_fail(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct plan p = {STORE_FAULT_BEFORE, {0}};
+    struct store *s = faulty(f, &p), *other = second_handle(f);
+    struct store_host *rows;
+    int64_t id;
+    uint32_t gone = 99, count;
+    assert_ok(f, store_host_register(other, 1, STR("box"), &id, &f->e));
+    store_close(other);
+    assert_err(f, ERR_STORE, store_hosts_sweep(s, &gone, &f->e));
+    assert_ok(f, store_host_list(s, &f->a, &rows, &count, &f->e));
+    assert_int_equal(count, 1);
+    p.next = STORE_FAULT_AFTER;
+    assert_err(f, ERR_STORE_UNKNOWN, store_hosts_sweep(s, &gone, &f->e));
+    assert_int_equal(gone, 99);
+    assert_ok(f, store_host_list(s, &f->a, &rows, &count, &f->e));
+    assert_int_equal(count, 0);
+    p.next = STORE_FAULT_NONE;
+    assert_ok(f, store_hosts_sweep(s, &gone, &f->e));
+    assert_int_equal(gone, 0);
+    store_close(s);
+}
+
 static void test_reads_go_through(void **state) {
     struct fixture *f = fixture_of(state);
     struct plan p = {STORE_FAULT_NONE, {0}};
@@ -138,11 +161,8 @@ int run_faulty(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "faulty %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_commit_fails_before),
-        TEST(test_commit_fails_after),
-        TEST(test_other_writes_fail),
-        TEST(test_reads_go_through),
-        TEST(test_urls),
+        TEST(test_commit_fails_before), TEST(test_commit_fails_after), TEST(test_other_writes_fail),
+        TEST(test_sweeps_fail),         TEST(test_reads_go_through),   TEST(test_urls),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -88,8 +88,7 @@ static void test_effective_status(void **state) {
     struct fixture *f = fixture_of(state);
     int64_t alive = 0, over = 0;
     struct store *other = second_handle(f);
-    assert_ok(f, store_host_register(f->s, 11, STR("box"), &alive, &f->e));
-    assert_ok(f, store_host_renew(f->s, alive, (wall_us){now_us() + HOUR_US}, &f->e));
+    assert_ok(f, store_host_register(f->s, 11, STR("box"), &alive, &f->e)); /* with a lease */
     assert_ok(f, store_host_register(other, 12, STR("box"), &over, &f->e));
     assert_ok(f, store_host_renew(other, over, (wall_us){now_us() - 1000000}, &f->e));
     put_now(f, "good", "running", alive, now_us() + HOUR_US);

@@ -662,6 +662,89 @@ static void test_hosts_live_with_their_handle(void **state) {
     assert_err(f, ERR_FENCED, store_host_renew(f->s, 5000, (wall_us){1}, &f->e));
 }
 
+static struct store_host *hosts(struct fixture *f, struct store *s, uint32_t count) {
+    struct store_host *rows = NULL;
+    uint32_t found = 99;
+    assert_ok(f, store_host_list(s, &f->a, &rows, &found, &f->e));
+    assert_int_equal(found, count);
+    return rows;
+}
+
+static void put_owned(struct fixture *f, const char *name, const char *status, int64_t host) {
+    struct store_change c = change_new(f, name);
+    c.host = host;
+    c.row.status = str_from(status);
+    assert_ok(f, commit_one(f, f->s, &c));
+}
+
+static void test_hosts_are_listed(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store *other = second_handle(f);
+    int64_t mine = 0, theirs = 0, before = io_clock_system.wall(NULL).us;
+    (void)hosts(f, f->s, 0);
+    assert_ok(f, store_host_register(f->s, 11, STR("box"), &mine, &f->e));
+    assert_ok(f, store_host_register(other, 12, STR("tower"), &theirs, &f->e));
+    const char *const states[] = {"pending", "running", "waiting", "paused", "completed", "failed"};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        put_owned(f, states[i], states[i], theirs);
+    }
+    put_owned(f, "mine", "running", mine);
+    put_owned(f, "nobody", "running", 0);
+    struct store_host *rows = hosts(f, f->s, 2);
+    assert_true(rows[0].id == mine && rows[1].id == theirs);
+    assert_true(rows[0].pid == 11 && rows[1].pid == 12);
+    assert_str(rows[0].hostname, "box");
+    assert_str(rows[1].hostname, "tower");
+    assert_true(rows[0].alive && rows[1].alive);
+    assert_true(rows[0].executions == 1 && rows[1].executions == 4);
+    assert_true(rows[0].registered.us >= before &&
+                rows[0].registered.us <= io_clock_system.wall(NULL).us);
+    assert_int_equal(rows[0].until.us - rows[0].registered.us, STORE_LEASE_US);
+    assert_ok(f, store_host_renew(other, theirs, (wall_us){77}, &f->e));
+    assert_int_equal(hosts(f, f->s, 2)[1].until.us, 77);
+    store_close(other);
+    rows = hosts(f, f->s, 2);
+    assert_true(rows[0].alive && !rows[1].alive);
+    assert_int_equal(rows[1].executions, 4);
+}
+
+static void test_dead_hosts_are_swept(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store *others[] = {second_handle(f), second_handle(f)};
+    int64_t mine = 0, theirs[2] = {0};
+    uint32_t gone = 99;
+    assert_ok(f, store_hosts_sweep(f->s, &gone, &f->e));
+    assert_int_equal(gone, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(f, store_host_register(others[i], i, STR("box"), &theirs[i], &f->e));
+    }
+    assert_ok(f, store_host_register(f->s, 9, STR("box"), &mine, &f->e));
+    put_owned(f, "a", "running", theirs[0]);
+    assert_ok(f, store_hosts_sweep(f->s, &gone, &f->e));
+    assert_int_equal(gone, 0);
+    store_close(others[0]); /* its lease runs on: no matter */
+    assert_ok(f, store_hosts_sweep(others[1], &gone, &f->e));
+    assert_int_equal(gone, 1);
+    struct store_host *rows = hosts(f, f->s, 2);
+    assert_true(rows[0].id == theirs[1] && rows[1].id == mine);
+    assert_ok(f, store_hosts_sweep(f->s, &gone, &f->e));
+    assert_int_equal(gone, 0);
+    assert_err(f, ERR_FENCED, store_host_renew(f->s, theirs[0], (wall_us){1}, &f->e));
+    assert_ok(f, store_host_renew(f->s, mine, (wall_us){1}, &f->e));
+    store_close(others[1]);
+    assert_ok(f, store_hosts_sweep(f->s, &gone, &f->e));
+    assert_int_equal(gone, 1);
+    struct store *next = second_handle(f);
+    int64_t id = 0;
+    assert_ok(f, store_host_register(next, 1, STR("box"), &id, &f->e));
+    assert_true(id > theirs[1]);
+    store_close(next);
+    next = second_handle(f);
+    assert_ok(f, store_host_register(next, 1, STR("box"), &id, &f->e)); /* sweeps, too */
+    (void)hosts(f, f->s, 2);
+    store_close(next);
+}
+
 /* --- the rest --- */
 
 static void test_memory_that_does_not_suffice(void **state) {
@@ -730,6 +813,8 @@ int run_suite(const char *scheme) {
         TEST(test_inbox_keeps_letters_once),
         TEST(test_verdicts_come_with_events),
         TEST(test_hosts_live_with_their_handle),
+        TEST(test_hosts_are_listed),
+        TEST(test_dead_hosts_are_swept),
         TEST(test_memory_that_does_not_suffice),
         TEST(test_kinds_and_idle),
     };
