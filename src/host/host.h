@@ -71,7 +71,6 @@ struct host_options {
 #define HOST_TURN_US 5000       /* likewise */
 #define HOST_BATCH_EVENTS 8000u /* per commit */
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
-#define HOST_LEASE_US INT64_C(30000000)
 #define HOST_LEASE_RENEW_US INT64_C(5000000)
 #define HOST_COMMIT_TRIES 5 /* failed commits or decisions in a row, then it is given up */
 

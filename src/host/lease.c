@@ -14,7 +14,7 @@
 #include "io/beat.h"
 
 #define RENEW_NS (HOST_LEASE_RENEW_US * INT64_C(1000))
-#define LEASE_NS (HOST_LEASE_US * INT64_C(1000))
+#define LEASE_NS (STORE_LEASE_US * INT64_C(1000))
 
 struct lease {
     struct host *host;
@@ -37,7 +37,7 @@ static void renew(struct lease *l, struct store *s) {
     struct host *h = l->host;
     struct error ignored;
     int64_t began = mono_ns_of(h);
-    wall_us until = {host_now(h).us + HOST_LEASE_US};
+    wall_us until = {host_now(h).us + STORE_LEASE_US};
     enum err err = store_host_renew(s, h->host_id, until, &ignored);
     if (!err) {
         atomic_store(&l->until_ns, began + LEASE_NS);
