@@ -71,8 +71,7 @@ static enum err end_node(struct engine *g, const struct event *ev, enum step_sta
     return err ? err : edges_leave(g, node, handle, e);
 }
 
-/* A foreach that waits for a slot (or for its concurrency) may go on. */
-static enum err feed(struct engine *g, uint32_t node, struct error *e) {
+enum err engine_feed(struct engine *g, uint32_t node, struct error *e) {
     struct foreach_state *f = g->nodes[node].each;
     if (f->queued || (f->next == f->count && f->due.count == 0)) {
         return OK;
@@ -90,7 +89,7 @@ static enum err end_item(struct engine *g, const struct event *ev, enum step_sta
     engine_set_item_status(g, ev->step, status);
     g->nodes[ev->step.node].each->unfinished--;
     enum err err = track_end(g, ev, status, e);
-    return err ? err : feed(g, ev->step.node, e);
+    return err ? err : engine_feed(g, ev->step.node, e);
 }
 
 static enum err apply_created(struct engine *g, const struct event *ev, struct error *e) {
@@ -120,7 +119,7 @@ static enum err apply_started(struct engine *g, const struct event *ev, struct e
     g->epoch = ev->epoch;
     if (g->status == EXEC_PENDING) {
         g->status = EXEC_RUNNING;
-        g->started = ev->at;
+        g->started = g->timed_from = ev->at;
     }
     return OK;
 }
@@ -153,6 +152,7 @@ static enum err scheduled_item(struct engine *g, const struct event *ev, struct 
     }
     if (first && ev->step.index >= (int64_t)f->next) {
         f->next = (uint32_t)ev->step.index + 1;
+        foreach_skip_kept(f);
     }
     engine_set_item_status(g, ev->step, waits ? STEP_WAITING : STEP_RUNNING);
     item->due_us = due_of(g, ev);
@@ -395,7 +395,7 @@ static enum err apply_foreach(struct engine *g, const struct event *ev, struct e
     n->each = f;
     engine_set_status(g, ev->step.node, STEP_RUNNING);
     err = track_begin(g, ev->step, &n->track, e);
-    return err ? err : feed(g, ev->step.node, e);
+    return err ? err : engine_feed(g, ev->step.node, e);
 }
 
 static enum err apply_items_cancelled(struct engine *g, const struct event *ev, struct error *e) {
@@ -406,6 +406,9 @@ static enum err apply_items_cancelled(struct engine *g, const struct event *ev, 
     struct event one = *ev;
     for (uint64_t i = 0; i < ev->count; i++) {
         one.step.index = (int64_t)(ev->first + i);
+        if (f->items[ev->first + i].status == STEP_COMPLETED) {
+            continue; /* kept by a retry */
+        }
         f->items[ev->first + i].status = STEP_CANCELLED;
         f->unfinished--;
         enum err err = track_end(g, &one, STEP_CANCELLED, e);
@@ -531,12 +534,15 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_RESUMED] = apply_resumed,
     [EVENT_STEP_LOG] = apply_nothing,
     [EVENT_EXECUTION_CLAIMED] = apply_nothing,
+    [EVENT_EXECUTION_RETRIED] = retry_apply,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */
 static bool follows(const struct engine *g, const struct event *ev) {
     if (ev->seq != g->seq + 1 || exec_status_final(g->status)) {
-        return ev->seq == g->seq + 1 && ev->kind == EVENT_LATE_RESULT;
+        return ev->seq == g->seq + 1 &&
+               (ev->kind == EVENT_LATE_RESULT || ev->kind == EVENT_EXECUTION_CLAIMED ||
+                ev->kind == EVENT_EXECUTION_RETRIED);
     }
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;

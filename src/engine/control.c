@@ -91,7 +91,8 @@ enum err engine_on_resume(struct engine *g, const struct engine_input *in, struc
 
 wall_us engine_deadline(const struct engine *g) {
     bool counts = g->timeout_us && g->started.us && !g->paused;
-    return (wall_us){counts ? g->started.us + g->timeout_us + g->paused_us : 0};
+    int64_t paused_us = g->paused_us - g->timed_paused_us;
+    return (wall_us){counts ? g->timed_from.us + g->timeout_us + paused_us : 0};
 }
 
 int64_t engine_unpaused_us(const struct engine *g) {

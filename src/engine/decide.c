@@ -299,6 +299,7 @@ static const input_fn inputs[] = {
     [INPUT_ANSWER] = engine_on_answer,
     [INPUT_PAUSE] = engine_on_pause,
     [INPUT_RESUME] = engine_on_resume,
+    [INPUT_RETRY] = engine_on_retry,
     [INPUT_LOG] = on_log,
     [INPUT_CALL_BEGUN] = on_call,
     [INPUT_CALL_DONE] = on_call,

@@ -168,7 +168,8 @@ static enum err recount(struct engine *g, uint32_t node, struct error *e) {
         n->open_in += state == EDGE_OPEN;
         n->taken_in += state == EDGE_TAKEN;
     }
-    return n->open_in == 0 || n->taken_in > 0 ? mark_dirty(g, node, e) : OK;
+    bool may_start = n->open_in == 0 || n->taken_in > 0;
+    return may_start && n->status == STEP_PENDING ? mark_dirty(g, node, e) : OK;
 }
 
 /* End nodes of the body no longer are the end of anything. */
@@ -198,6 +199,50 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
     enum err err = mark_dirty(g, l->header, e);
     for (uint32_t i = 0; i < l->body_count && !err; i++) {
         err = recount(g, l->body[i], e);
+    }
+    forget_ends(g);
+    return err;
+}
+
+/* A loop as its back edges are now. One whose header runs anew is entered anew. */
+static enum err reopen_loop(struct engine *g, uint32_t loop, bool anew, struct error *e) {
+    const struct plan_loop *l = &g->plan->loops[loop];
+    struct loop_state *s = &g->loops[loop];
+    *s = (struct loop_state){.count = anew ? 1 : s->count};
+    for (uint32_t i = 0; i < l->back_count; i++) {
+        s->live_backs += g->effective[l->backs[i]] != EDGE_DEAD;
+        s->taken_backs += g->effective[l->backs[i]] == EDGE_TAKEN;
+        s->hit |= g->raw[l->backs[i]] == EDGE_REFUSED;
+    }
+    s->over = s->live_backs == 0;
+    for (uint32_t i = 0; i < l->body_count; i++) {
+        s->pending += !step_status_final(g->nodes[l->body[i]].status);
+    }
+    for (uint32_t i = 0; i < l->leaving_count && !s->over; i++) {
+        g->effective[l->leaving[i]] = EDGE_OPEN;
+    }
+    if (s->taken_backs && !heap_push(&g->limits, loop)) {
+        return error_nomem(e);
+    }
+    return queue_repeat(g, loop, e);
+}
+
+/* fates: not 0 for nodes that run anew. What they did is undone; all is counted again. */
+enum err edges_reopen(struct engine *g, const uint8_t *fates, struct error *e) {
+    const struct plan *p = g->plan;
+    enum err err = OK;
+    for (uint32_t i = 0; i < p->edge_count; i++) {
+        if (fates[p->edges[i].source]) {
+            g->raw[i] = g->effective[i] = EDGE_OPEN;
+        }
+    }
+    for (uint32_t i = 0; i < p->loop_count && !err; i++) {
+        err = reopen_loop(g, i, fates[p->loops[i].header] != 0, e);
+    }
+    g->unfinished = 0;
+    for (uint32_t i = 0; i < p->node_count && !err; i++) {
+        g->unfinished += !step_status_final(g->nodes[i].status);
+        err = recount(g, i, e);
     }
     forget_ends(g);
     return err;

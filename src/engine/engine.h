@@ -35,6 +35,7 @@ enum input_type {
     INPUT_ANSWER,   /* somebody answers a waiting step */
     INPUT_PAUSE,
     INPUT_RESUME,
+    INPUT_RETRY,   /* what has ended goes on, owned by host and epoch */
     INPUT_LOG,     /* a piece of what an attempt printed */
     INPUT_REFRESH, /* after a fold by the same owner: tells all effects again, no new attempt */
 };
@@ -44,8 +45,8 @@ struct engine_input {
     wall_us now;
     struct step_id step;
     uint32_t attempt;
-    int64_t host;                       /* START */
-    uint64_t epoch;                     /* START */
+    int64_t host;                       /* START, RETRY */
+    uint64_t epoch;                     /* START, RETRY */
     wall_us started;                    /* DONE, FAIL: when the attempt was begun */
     const struct step_result *result;   /* DONE */
     const struct step_failure *failure; /* FAIL */
@@ -53,7 +54,8 @@ struct engine_input {
     struct str by;                      /* CANCEL, ANSWER, PAUSE, RESUME: who */
     int64_t ticket;    /* CANCEL, ANSWER, PAUSE, RESUME: names the request; 0: no verdict wanted */
     bool exact;        /* ANSWER: target is a step id and no name of a node */
-    struct str target; /* ANSWER: step id, node, or empty for the only one that waits */
+    struct str target; /* ANSWER: step id, node, or empty for the only one that waits; RETRY: a node
+                        * that runs anew besides what failed, or empty */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
     struct value value;      /* CALL_*, ANSWER */
@@ -112,6 +114,8 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
 void engine_free(struct engine *g);
 enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
                        struct error *e) MUST_USE;
+/* Whether INPUT_RETRY would be accepted; ERR_CONFLICT, ERR_INVALID say why not. */
+enum err engine_may_retry(const struct engine *g, struct str from, struct error *e) MUST_USE;
 /* Applies a recorded event. ERR_CORRUPT: it does not follow; ERR_UNSUPPORTED: other rules. */
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* A hash of all that decisions depend on: equal before and after a fold. */

@@ -127,6 +127,8 @@ struct engine {
     struct var_state *vars; /* by plan->vars */
     struct str vars_error;  /* why the first values could not be had; ptr NULL: they could */
     int64_t timeout_us;
+    wall_us timed_from;      /* its time counts from then: its start or its last retry ... */
+    int64_t timed_paused_us; /* ... when it had been paused so long */
     struct node_state *nodes;
     uint8_t *raw;       /* enum edge_state by what the source did, per edge */
     uint8_t *effective; /* OPEN, TAKEN, DEAD after loops, per edge */
@@ -181,11 +183,15 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
 void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status);
 
+/* A foreach that waits for a slot (or for its concurrency) may go on. */
+enum err engine_feed(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+
 /* ---- edges.c ---- */
 enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 /* A node became final by the normal handle, HANDLE_ERROR, or HANDLE_NONE (kills all). */
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
 enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) MUST_USE;
+enum err edges_reopen(struct engine *g, const uint8_t *fates, struct error *e) MUST_USE;
 enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) MUST_USE;
 bool engine_loop_may_repeat(const struct engine *g, uint32_t loop);
 /* Join table: what the states of a node's forward in-edges mean. */
@@ -253,6 +259,8 @@ enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) MUST_U
 enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too, struct error *e)
     MUST_USE;
 void foreach_free(struct foreach_state *f);
+/* next is no item that an earlier generation completed. */
+void foreach_skip_kept(struct foreach_state *f);
 
 /* ---- waiting.c ---- */
 /* Begins to wait instead of performing; the flight is resolved. */
@@ -265,6 +273,10 @@ enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, str
 enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e)
     MUST_USE;
 static inline bool plan_node_waits(const struct plan_node *n) { return n->kind->wait != NULL; }
+
+/* ---- retry.c ---- */
+enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
+enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 
 /* ---- control.c ---- */
 enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e)

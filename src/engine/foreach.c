@@ -21,6 +21,12 @@ void foreach_free(struct foreach_state *f) {
     free(f);
 }
 
+void foreach_skip_kept(struct foreach_state *f) {
+    while (f->next < f->count && f->items[f->next].status == STEP_COMPLETED) {
+        f->next++;
+    }
+}
+
 static enum err fail_start(struct engine *g, uint32_t node, enum err code, const char *message,
                            struct error *e) {
     struct step_id step = {node, g->nodes[node].iteration, -1, g->nodes[node].generation};

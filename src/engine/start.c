@@ -40,6 +40,7 @@ static enum err begin_pure(struct engine *g, struct step_id step, struct error *
         engine_set_item_status(g, step, STEP_RUNNING);
         item->attempt = 1;
         n->each->next = (uint32_t)step.index + 1;
+        foreach_skip_kept(n->each);
     } else {
         engine_set_status(g, step.node, STEP_RUNNING);
         n->ready = n->armed = false;

@@ -231,6 +231,41 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
     return err;
 }
 
+/* Before it is claimed: may it, and is it sound? */
+static enum err check_retry(struct host *h, const struct store_execution *x,
+                            const struct host_retry *q, struct error *e) {
+    struct host_view v;
+    if (!x->row.completed.us) {
+        return error_set(e, ERR_CONFLICT,
+                         "execution %.*s has not ended (%.*s): only what has is retried",
+                         STR_ARG(x->fixed.id), STR_ARG(x->row.status));
+    }
+    if (q->force && host_is_quarantined(x)) {
+        return OK;
+    }
+    enum err err = host_view_open(h->options.store, h->options.kinds, x->fixed.id, &v, e);
+    if (!err) {
+        err = engine_may_retry(v.engine, q->from, e);
+        host_view_close(&v);
+    }
+    return err;
+}
+
+enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
+                    struct error *e) {
+    struct arena a;
+    struct store_execution x;
+    struct plan *plan;
+    arena_init(&a, 0);
+    enum err err = store_execution_get(h->options.store, 0, id, &a, &x, e);
+    err = err ? err : check_retry(h, &x, q, e);
+    err = err ? err : check_root(h, &x, &a, e);
+    err = err ? err : plan_of(h, &x, &a, &plan, e);
+    err = err ? err : run_retry(h, plan, &x, q, out, e);
+    arena_fini(&a);
+    return err;
+}
+
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) {
     struct host_request q = {.type = REQUEST_CANCEL, .by = by};
     return host_ask(h, r, &q, e);

@@ -95,6 +95,16 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
 /* Takes over an execution that nobody owns, with its sub-workflows, and goes on with it. A
  * sub-workflow whose parent has not ended goes on with that alone (ERR_CONFLICT). */
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) MUST_USE;
+struct host_retry {
+    struct str from; /* a node that runs anew, with all that depends on it, besides what failed */
+    struct str by;
+    bool force; /* also when it was quarantined */
+};
+/* A failed, partial or cancelled execution goes on: what failed runs anew in a new generation, what
+ * completed is kept. ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without
+ * force. */
+enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
+                    struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
 

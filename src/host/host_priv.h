@@ -178,6 +178,9 @@ enum err run_create(struct run *r, const struct host_submission *s, struct error
 /* A stored execution goes on in this host (or, when final, is only folded). */
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) MUST_USE;
+/* What has ended goes on. */
+enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
+                   const struct host_retry *q, struct run **out, struct error *e) MUST_USE;
 /* Left as it was last recorded, its parent too; nobody is told without a reason why. */
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */

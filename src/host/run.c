@@ -216,7 +216,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
         err = err ? err : is_settled(r, x, &settled, e);
         bool again = !settled && x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
                      !(recorded && x->in.type == INPUT_CREATE) &&
-                     !(started && x->in.type == INPUT_START);
+                     !(started && (x->in.type == INPUT_START || x->in.type == INPUT_RETRY));
         if (again) {
             queue_put(&r->happened, x);
         } else {
@@ -386,10 +386,33 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
     return keep(r, &r->folder) ? OK : error_nomem(e);
 }
 
+static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {
+    struct happened *x = happened_new(INPUT_RETRY);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.host = r->host->host_id;
+    x->in.epoch = r->epoch;
+    x->in.target = arena_str(&x->arena, q->from);
+    x->in.by = arena_str(&x->arena, q->by);
+    if (!x->in.target.ptr || !x->in.by.ptr) {
+        happened_free(x);
+        return error_nomem(e);
+    }
+    run_happens(r, x);
+    return OK;
+}
+
+/* Rows of all its steps are written: a retry adds to them. */
+static bool has_rows(const struct store_execution *x) {
+    return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
+}
+
 /* Claimed first, then folded, and only when all of it is as it was, the time that passed counts. */
-static enum err attach(struct run *r, const struct store_execution *stored, struct error *e) {
+static enum err attach(struct run *r, const struct store_execution *stored,
+                       const struct host_retry *retry, struct error *e) {
     struct store_execution x = *stored;
-    if (x.row.completed.us) {
+    if (x.row.completed.us && !retry) {
         return fold_attached(r, &x, e);
     }
     enum err err = claim_take(r->host, &x, e);
@@ -401,7 +424,8 @@ static enum err attach(struct run *r, const struct store_execution *stored, stru
     if (!err) {
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */
-        err = queue_start(r, e);
+        r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
+        err = retry ? queue_retry(r, retry, e) : queue_start(r, e);
     }
     if (err) {
         struct error ignored;
@@ -428,13 +452,26 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
     if (err) {
         return err;
     }
-    err = attach(r, x, e);
+    err = attach(r, x, NULL, e);
     if (err) {
         run_give_up(r, NULL); /* the caller is told */
         return err;
     }
     *out = r;
     return OK;
+}
+
+enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
+                   const struct host_retry *q, struct run **out, struct error *e) {
+    enum err err = run_new(h, p, out, e);
+    if (err) {
+        return err;
+    }
+    err = attach(*out, x, q, e);
+    if (err) {
+        run_give_up(*out, NULL);
+    }
+    return err;
 }
 
 /* ---- ends ---- */

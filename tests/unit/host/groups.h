@@ -21,5 +21,6 @@ int run_row_tests(void);
 int run_hostile_tests(void);
 int run_secret_tests(void);
 int run_claim_tests(void);
+int run_retry_tests(void);
 
 #endif

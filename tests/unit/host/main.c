@@ -19,5 +19,6 @@ int main(void) {
     failed += run_hostile_tests();
     failed += run_secret_tests();
     failed += run_claim_tests();
+    failed += run_retry_tests();
     return failed != 0;
 }
