@@ -230,13 +230,24 @@ const char *cli_value(const struct cli *c, const char *option) {
 
 bool cli_has(const struct cli *c, const char *option) { return cli_value(c, option) != NULL; }
 
+/* A number alone, as other programs take it: seconds. */
+static bool read_seconds(struct str text, int64_t *out_us) {
+    uint64_t n;
+    if (!str_to_uint64(text, &n) || n > INT64_MAX / 1000000) {
+        return false;
+    }
+    *out_us = (int64_t)n * 1000000;
+    return true;
+}
+
 enum err cli_duration(struct cli *c, const char *option, int64_t *out_us) {
     const char *text = cli_value(c, option);
     int64_t us = 0;
     if (!text) {
         return OK;
     }
-    if (!time_parse_duration(str_from(text), &us) || us == 0) {
+    if ((!read_seconds(str_from(text), &us) && !time_parse_duration(str_from(text), &us)) ||
+        us == 0) {
         cli_fail(c, ERR_USAGE, "write a number and a unit of d, h, m, s or ms: 90s, 1h30m",
                  "--%s: expected a duration of more than 0, got \"%.60s\"", option, text);
         return ERR_USAGE;

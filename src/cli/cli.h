@@ -75,7 +75,8 @@ enum err cli_parse(struct cli *c, int argc, char **argv) MUST_USE;
 bool cli_has(const struct cli *c, const char *option);
 /* The value given last, or NULL. */
 const char *cli_value(const struct cli *c, const char *option);
-/* The value of a duration option, *out unchanged when not given. A mistake is reported. */
+/* The value of a duration option, in seconds without a unit; *out unchanged when not given. A
+ * mistake is reported. */
 enum err cli_duration(struct cli *c, const char *option, int64_t *out_us) MUST_USE;
 /* A whole number within [min, max], likewise. */
 enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t max, uint32_t *out)

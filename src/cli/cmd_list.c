@@ -5,7 +5,10 @@
  * together from as many of the store's as it takes. Executions of sub-workflows belong to their
  * parents and are shown with --all only.
  */
+#include "cli/orphans.h"
 #include "cli/waiting.h"
+
+enum { HINT_MOST = 1000 };
 
 struct page {
     const struct store_execution **rows;
@@ -172,6 +175,16 @@ static void print_more(struct cli *c, const struct page *p) {
     buf_fini(&b);
 }
 
+/* Executions that their process left behind are easily overlooked. */
+static void print_interrupted(struct session *s) {
+    uint32_t count = orphans_interrupted(s, HINT_MOST);
+    struct str store = session_store_option(s);
+    if (count) {
+        sink_printf(&s->cli->err, "%u%s interrupted: cairn resume --all%.*s\n", count,
+                    count == HINT_MOST ? " or more" : "", STR_ARG(store));
+    }
+}
+
 static void print_table(struct session *s, const struct page *p) {
     struct cli *c = s->cli;
     struct buf b;
@@ -192,6 +205,7 @@ static void print_table(struct session *s, const struct page *p) {
     if (p->more) {
         print_more(c, p);
     }
+    print_interrupted(s);
 }
 
 static int run(struct cli *c) {

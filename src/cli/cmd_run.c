@@ -9,6 +9,8 @@
 #include "cli/running.h"
 #include "node/node.h"
 
+enum { KEY_MAX_BYTES = 255 };
+
 /* Environment variables that the workflow lists: recorded, so a later owner sees the same. */
 static enum err read_env(struct running *x, struct value *out) {
     const struct plan *p = x->w.plan;
@@ -30,47 +32,105 @@ static enum err read_env(struct running *x, struct value *out) {
     return b.ok ? OK : ERR_NOMEM;
 }
 
+static enum err check_key(struct cli *c, struct str key) {
+    if (cli_has(c, "key") && (!key.len || key.len > KEY_MAX_BYTES || !str_is_utf8(key))) {
+        cli_fail(c, ERR_USAGE, NULL, "--key: expected a text of 1 to %d bytes in UTF-8",
+                 KEY_MAX_BYTES);
+        return ERR_USAGE;
+    }
+    return OK;
+}
+
+/* The key has an execution that another process runs: that is the one that was asked for. */
+static int run_elsewhere(struct running *x, const struct host_submission *sub, struct error *e) {
+    struct store_execution other;
+    struct error ignored;
+    struct arena *a = &x->c->arena;
+    bool known = !str_starts(str_from(e->message), STR("key_reused")) &&
+                 store_execution_by_key(x->s.store, sub->key, a, &other, &ignored) == OK;
+    if (!known) {
+        return cli_fail_error(x->c, e, NULL);
+    }
+    struct str id = other.fixed.id;
+    if (x->background.on) {
+        return background_tell_other(&x->background, &x->s, id, other.owner_pid);
+    }
+    struct str help = arena_printf(a, "look at it: cairn watch %.*s%.*s", STR_ARG(id),
+                                   STR_ARG(session_store_option(&x->s)));
+    return cli_fail_error(x->c, e, help.ptr);
+}
+
+/* Two that submit the same key at the same moment: who comes second gets the first one's. */
+static bool lost_its_key(const struct running *x, const struct host_submission *sub) {
+    return x->lost && !x->recorded && sub->key.len && x->why_lost.code == ERR_CONFLICT;
+}
+
+static enum err turn_first(struct running *x, struct run *r) {
+    x->ended = exec_status_final(run_status(r)); /* the key's execution, of before */
+    x->recorded = x->ended;
+    enum err err = background_log(&x->background, &x->s, run_id(r));
+    err = err ? err : running_watch(x, r);
+    return err ? err : running_turn(x);
+}
+
 static int run_workflow(struct running *x, struct host_submission *sub) {
-    struct error e = {0};
-    struct run *r;
     enum err err = running_open(x, true);
     if (err) {
         return err_exit_code(err);
     }
-    if (host_submit(x->s.host, sub, &r, &e)) {
-        return cli_fail_error(x->c, &e, NULL);
+    for (;;) {
+        struct error e = {0};
+        struct run *r;
+        if (host_submit(x->s.host, sub, &r, &e)) {
+            return e.code == ERR_CONFLICT && sub->key.len ? run_elsewhere(x, sub, &e)
+                                                          : cli_fail_error(x->c, &e, NULL);
+        }
+        if (x->background.on && exec_status_final(run_status(r))) {
+            return background_tell_other(&x->background, &x->s, run_id(r), 0);
+        }
+        err = turn_first(x, r);
+        if (err || !lost_its_key(x, sub)) {
+            return err ? err_exit_code(err) : running_tell(x);
+        }
+        x->lost = false;
     }
-    err = running_watch(x, r);
-    err = err ? err : running_turn(x);
-    return err ? err_exit_code(err) : running_tell(x);
+}
+
+static int run_here(struct running *x, struct host_submission *sub) {
+    struct cli *c = x->c;
+    enum err err = workflow_open(c, c->arguments[0], node_kinds(), &x->w);
+    if (err == ERR_INVALID || (!err && !cli_has(c, "quiet"))) {
+        cli_findings(c, &x->w.diag);
+    }
+    err = err ? err : load_inputs(c, &x->w, &sub->inputs);
+    err = err ? err : read_env(x, &sub->env);
+    sub->plan = x->w.plan;
+    sub->folder = x->w.folder;
+    int status = err ? err_exit_code(err) : run_workflow(x, sub);
+    running_close(x);
+    return status;
 }
 
 static int run(struct cli *c) {
     struct running x = {.c = c};
-    struct host_submission sub = {0};
+    struct host_submission sub = {.key = str_from(cli_value(c, "key"))};
+    int status = 0;
     enum err err = running_options_check(c);
     err = err ? err : cli_duration(c, "timeout", &sub.timeout_us);
     err = err ? err : cli_labels(c, &sub.labels);
+    err = err ? err : check_key(c, sub.key);
     if (err) {
         return err_exit_code(err);
     }
-    err = workflow_open(c, c->arguments[0], node_kinds(), &x.w);
-    if (err == ERR_INVALID || (!err && !cli_has(c, "quiet"))) {
-        cli_findings(c, &x.w.diag);
-    }
-    err = err ? err : load_inputs(c, &x.w, &sub.inputs);
-    err = err ? err : read_env(&x, &sub.env);
-    sub.plan = x.w.plan;
-    sub.folder = x.w.folder;
-    int status = err ? err_exit_code(err) : run_workflow(&x, &sub);
-    running_close(&x);
-    return status;
+    return background_begin(&x.background, c, &status) ? run_here(&x, &sub) : status;
 }
 
 static const struct cli_option options[] = {
     {"input", 'i', "NAME=TEXT", "an input, read by its declared type; NAME:=JSON; @FILE.json"},
     {"timeout", 0, "DURATION", "fails the execution when it takes longer: 90s, 1h30m"},
     {"label", 0, "NAME=VALUE", "a label to find it by; may be given several times"},
+    {"key", 0, "TEXT", "the same key, workflow and inputs give the same execution, begun once"},
+    BACKGROUND_OPTION,
     RUNNING_OPTIONS,
 };
 
@@ -79,6 +139,8 @@ static const struct cli_example examples[] = {
     {"cairn run flow.yaml -i city=Paris -i days:=3", "inputs: a text, and a value as JSON"},
     {"cairn run flow.yaml -i @inputs.json --quiet > result.txt", "inputs from a file"},
     {"cairn run flow.yaml --timeout 10m --label team=support", "at most ten minutes, labelled"},
+    {"cairn run flow.yaml --background", "prints its id and goes on when the terminal is closed"},
+    {"cairn run flow.yaml --key order-4711", "safe to say twice: it is begun once"},
     {"cat flow.yaml | cairn run -", "the workflow from standard input"},
 };
 

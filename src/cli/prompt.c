@@ -282,10 +282,10 @@ void prompt_verdict(struct prompt *p, struct run *r, int64_t ticket, struct str 
 
 /* ---- life ---- */
 
-void prompt_open(struct prompt *p, struct session *s, struct watch *w) {
+void prompt_open(struct prompt *p, struct session *s, struct watch *w, bool asks) {
     *p = (struct prompt){.s = s, .watch = w, .fd = -1};
     buf_init(&p->typed, 1u << 20);
-    bool asks = s->cli->err.terminal && isatty(STDIN_FILENO) && !cli_has(s->cli, "json-lines");
+    asks = asks && s->cli->err.terminal && isatty(STDIN_FILENO) && !cli_has(s->cli, "json-lines");
     if (asks && (p->fd = io_terminal_open()) >= 0) {
         p->poll = io_poll_open(s->loop, p->fd, IO_READABLE, on_readable, p);
         if (!p->poll) {

@@ -33,7 +33,8 @@ struct prompt {
     bool sent;                 /* an answer whose verdict is to come */
 };
 
-void prompt_open(struct prompt *p, struct session *s, struct watch *w);
+/* Without asks only the commands that answer are printed, also on a terminal. */
+void prompt_open(struct prompt *p, struct session *s, struct watch *w, bool asks);
 /* Something was recorded: a step begins to wait, or ends. */
 void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev);
 /* What the execution waits for by now, of one that was taken over: asked on a terminal. */

@@ -165,11 +165,16 @@ static int take_over(struct asking *k, bool *out_other) {
     if (err) {
         return err_exit_code(err);
     }
+    if (background_log(&x->background, &x->s, k->root.fixed.id)) {
+        return EXIT_STORE;
+    }
     err = host_resume(x->s.host, k->root.fixed.id, &r, &e);
     *out_other = err == ERR_CONFLICT;
     if (err) {
+        background_back(&x->background, true);
         return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
     }
+    x->recorded = true; /* that it is taken over */
     x->ticket = plain ? 0 : k->row;
     x->verdict = plain ? STR("accepted") : STR("");
     err = running_watch(x, r);
@@ -245,22 +250,32 @@ static int ask(struct asking *k, int64_t num) {
     }
 }
 
-int request_run(struct cli *c, struct request *q) {
-    struct asking k = {.x = {.c = c}, .q = q};
+static int find_and_ask(struct asking *k) {
+    struct cli *c = k->x.c;
     struct str id;
     struct error e = {0};
-    arena_init(&k.seen, 0);
-    enum err err = running_options_check(c);
-    err = err ? err : running_open(&k.x, false);
-    err = err ? err : session_find(&k.x.s, c->arguments[0], &id);
-    int status = err ? err_exit_code(err) : 0;
     struct store_execution found;
-    if (!err && store_execution_get(k.x.s.store, 0, id, &c->arena, &found, &e)) {
-        status = cli_fail_error(c, &e, NULL);
-    } else if (!err) {
-        q->ask.by = session_user(&k.x.s);
-        status = ask(&k, found.num);
+    enum err err = running_open(&k->x, false);
+    err = err ? err : session_find(&k->x.s, c->arguments[0], &id);
+    if (err) {
+        return err_exit_code(err);
     }
+    if (store_execution_get(k->x.s.store, 0, id, &c->arena, &found, &e)) {
+        return cli_fail_error(c, &e, NULL);
+    }
+    k->q->ask.by = session_user(&k->x.s);
+    return ask(k, found.num);
+}
+
+int request_run(struct cli *c, struct request *q) {
+    struct asking k = {.x = {.c = c}, .q = q};
+    int status = 0;
+    enum err err = running_options_check(c);
+    if (err || !background_begin(&k.x.background, c, &status)) {
+        return err ? err_exit_code(err) : status;
+    }
+    arena_init(&k.seen, 0);
+    status = find_and_ask(&k);
     running_close(&k.x);
     arena_fini(&k.seen);
     return status;

@@ -9,6 +9,10 @@ int run_tell_interrupted(struct running *x) {
     struct str store = session_store_option(&x->s);
     host_close(x->s.host); /* stops what runs; nothing more is recorded */
     x->s.host = NULL;
+    if (!x->recorded) {
+        sink_printf(&x->c->err, "interrupted: nothing was recorded\n");
+        return EXIT_INTERRUPT;
+    }
     sink_printf(&x->c->err,
                 "interrupted: execution %.*s was left as it was and is kept\n"
                 "    go on with it: cairn resume %.*s%.*s\n",
@@ -22,7 +26,7 @@ int run_tell_left(struct running *x) {
     bool paused = run_status(x->run) == EXEC_PAUSED;
     struct details d = {0};
     struct error e = {0};
-    if (cli_has(x->c, "json") && details_open(&x->s, x->id, &d, &e) == OK) {
+    if (running_wants_json(x) && details_open(&x->s, x->id, &d, &e) == OK) {
         cli_print_json(x->c, details_json(&x->c->arena, &d.stored, d.now, &d));
     }
     details_close(&d);
@@ -69,7 +73,7 @@ int run_tell_end(struct running *x) {
     enum exec_status status = run_status(x->run);
     struct details d = {0};
     struct error e = {0};
-    bool json = cli_has(x->c, "json");
+    bool json = running_wants_json(x);
     if (!json && !cli_has(x->c, "json-lines")) {
         print_result(x);
     }

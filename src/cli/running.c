@@ -2,7 +2,8 @@
  *
  * The first Ctrl-C pauses: what runs goes on to its end and is recorded, nothing new starts, then
  * the process leaves. The second leaves at once; the launcher then kills what is left of its
- * processes, and the steps run again on resume. SIGTERM leaves without waiting.
+ * processes, and the steps run again on resume. SIGTERM leaves without waiting. In the background
+ * nobody waits for the process, so it stays while the execution waits, also for people.
  */
 #include "cli/running.h"
 
@@ -19,6 +20,7 @@ static struct watch_source source_of(const struct run *r) {
 static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
     struct running *x = ctx;
     struct watch_source of = source_of(r);
+    x->recorded = x->recorded || r == x->run;
     watch_event(&x->watch, &of, ev);
     prompt_event(&x->prompt, r, ev);
 }
@@ -86,6 +88,10 @@ static void pause_and_say(struct running *x) {
 
 static void on_signal(void *ctx, int signo) {
     struct running *x = ctx;
+    if (x->background.on && !x->background.told) {
+        x->leaving = true; /* the one who waits is gone or goes */
+        return;
+    }
     if (signo == SIGTERM && !x->leaving) {
         x->leaving = true;
         watch_notice(&x->watch, STR("stopping what runs; once more leaves at once\n"));
@@ -109,7 +115,15 @@ enum err running_options_check(struct cli *c) {
     return OK;
 }
 
-static enum watch_form form_of(struct cli *c) {
+bool running_wants_json(const struct running *x) {
+    return cli_has(x->c, "json") && !x->background.on;
+}
+
+static enum watch_form form_of(const struct running *x) {
+    const struct cli *c = x->c;
+    if (x->background.on) {
+        return WATCH_PLAIN;
+    }
     if (cli_has(c, "json-lines")) {
         return WATCH_JSON_LINES;
     }
@@ -129,6 +143,7 @@ enum err running_open(struct running *x, bool make) {
                                            .verdict = on_verdict,
                                            .lost = on_lost};
     enum err err = session_open(&x->s, x->c, make);
+    x->s.watched = x->background.on;
     err = err ? err : session_open_loop(&x->s);
     if (err) {
         return err;
@@ -147,12 +162,12 @@ enum err running_watch(struct running *x, struct run *r) {
     x->id = arena_str(&x->c->arena, run_id(r));
     x->watch =
         (struct watch){.cli = x->c, .store = x->s.store, .loop = x->s.loop, .plan = run_plan(r)};
-    enum err err = watch_open(&x->watch, form_of(x->c));
+    enum err err = watch_open(&x->watch, form_of(x));
     if (err) {
         cli_fail(x->c, ERR_NOMEM, NULL, "out of memory");
         return err;
     }
-    prompt_open(&x->prompt, &x->s, &x->watch);
+    prompt_open(&x->prompt, &x->s, &x->watch, !x->background.on);
     return OK;
 }
 
@@ -193,7 +208,8 @@ static bool may_leave(const struct running *x) {
         return false;
     }
     bool paused = run_status(x->run) == EXEC_PAUSED;
-    return paused || (!host_next_due(x->s.host, &due) && !prompt_is_open(&x->prompt));
+    bool stays = x->background.on || host_next_due(x->s.host, &due) || prompt_is_open(&x->prompt);
+    return paused || !stays;
 }
 
 /* A request that came at the last moment keeps it here. */
@@ -203,6 +219,14 @@ static enum err leave(struct running *x, struct error *e) {
     return err == ERR_CONFLICT ? OK : err;
 }
 
+/* In the background: it is recorded as ours, and what was asked of it with that is granted. */
+static void tell_user(struct running *x) {
+    bool granted = !x->ticket || str_is(x->verdict, "accepted");
+    if (x->background.on && !x->background.told && x->recorded && granted) {
+        background_tell(&x->background, &x->s, x->id);
+    }
+}
+
 enum err running_turn(struct running *x) {
     struct error e = {0};
     bool busy = true;
@@ -210,10 +234,12 @@ enum err running_turn(struct running *x) {
     while (busy && !x->leaving && !x->ended && !x->lost && !x->left && !err) {
         err = host_turn(x->s.host, true, &busy, &e);
         prompt_turn(&x->prompt);
+        tell_user(x);
         if (!err && !x->ended && !x->lost && may_leave(x)) {
             err = leave(x, &e);
         }
     }
+    background_back(&x->background, !x->recorded);
     prompt_close(&x->prompt);
     watch_close(&x->watch);
     if (err) {

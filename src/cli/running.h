@@ -7,6 +7,7 @@
 #ifndef CAIRN_CLI_RUNNING_H
 #define CAIRN_CLI_RUNNING_H
 
+#include "cli/background.h"
 #include "cli/load.h"
 #include "cli/outcome.h"
 #include "cli/prompt.h"
@@ -15,7 +16,8 @@
 struct running {
     struct cli *c;
     struct session s;
-    struct workflow w; /* of `run` only */
+    struct background background; /* on when this process has no user in front of it */
+    struct workflow w;            /* of `run` only */
     struct watch watch;
     struct prompt prompt;
     struct run *run;
@@ -23,6 +25,7 @@ struct running {
     struct io_signal *signals[2];
     uint32_t interrupts; /* SIGINT that came */
     bool leaving;        /* SIGTERM: without waiting for what runs */
+    bool recorded;       /* something of it since this process has it */
     bool ended, lost, left;
     bool asks_again; /* steps that waited before are asked about here, too */
     struct error why_lost;
@@ -37,8 +40,8 @@ enum err running_watch(struct running *x, struct run *r) MUST_USE;
 /* After that, of one that was taken over: how its steps stand, and with asks_again what it waits
  * for. Reported. */
 enum err running_catch_up(struct running *x) MUST_USE;
-/* Turns until it ends, is lost, waits for what nobody here can give, is paused, or somebody wants
- * out. Reported. */
+/* Turns until it ends, is lost, waits for what nobody here can give (not in the background), is
+ * paused, or somebody wants out. Reported. */
 enum err running_turn(struct running *x) MUST_USE;
 /* Tells how it ended or was left; gives the exit status. */
 int running_tell(struct running *x);
@@ -52,6 +55,8 @@ void running_close(struct running *x);
     }
 /* --json and --json-lines exclude each other. Reported. */
 enum err running_options_check(struct cli *c) MUST_USE;
+/* The document of --json is wanted at the end; in the background it was another one, of before. */
+bool running_wants_json(const struct running *x);
 
 /* ---- run_end.c: the ways out; each gives the exit status ---- */
 int run_tell_end(struct running *x);

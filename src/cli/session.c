@@ -94,6 +94,34 @@ static enum err allowed_paths(struct cli *c, const char *const **out) {
     return paths ? OK : ERR_NOMEM;
 }
 
+/* Of the environment of what is executed when this process dies: settings, never a secret. */
+static const char *const passed_on[] = {
+    "HOME",         "LANG",         "LC_ALL",        "TZ",         "TMPDIR",          "PATH",
+    "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LD_PRELOAD", "LD_LIBRARY_PATH",
+};
+
+/* It notes in the store at once that this host is gone, for who looks there without our locks. */
+static bool prepare_death(struct session *s, struct host_options *o) {
+    struct arena *a = &s->cli->arena;
+    const char **argv = ARENA_ARRAY(a, 7, const char *);
+    const char **env = ARENA_ARRAY(a, ARRAY_LEN(passed_on) + 1, const char *);
+    if (!argv || !env) {
+        return false;
+    }
+    const char *words[] = {"/proc/self/exe", "db", "hosts", "--quiet", "--store", s->url.ptr};
+    memcpy(argv, words, sizeof words);
+    for (size_t i = 0, n = 0; i < ARRAY_LEN(passed_on); i++) {
+        const char *value = getenv(passed_on[i]);
+        if (value) {
+            env[n] = arena_printf(a, "%s=%s", passed_on[i], value).ptr;
+            n += env[n] != NULL;
+        }
+    }
+    o->on_death = argv;
+    o->on_death_env = env;
+    return true;
+}
+
 enum err session_open_host(struct session *s, const struct host_observer *observer) {
     struct error e = {0};
     enum err err = session_open_net(s, &e);
@@ -105,10 +133,12 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .observer = *observer,
                              .secrets = {NULL, keys_secret},
                              .lease_url = s->url.ptr,
-                             .inbox_poll_ms = INBOX_POLL_MS};
+                             .inbox_poll_ms = INBOX_POLL_MS,
+                             .watched = s->watched};
     if (!err && allowed_paths(s->cli, &o.allow_paths)) {
         return ERR_USAGE; /* said by then */
     }
+    err = err || prepare_death(s, &o) ? err : error_nomem(&e);
     err = err ? err : host_open(&o, &s->host, &e);
     if (err) {
         s->host = NULL;

@@ -15,6 +15,7 @@ struct session {
     struct io_loop *loop; /* with a host only */
     struct net_client *net;
     struct host *host;
+    bool watched; /* before its host: from the beginning, somebody notes should this process die */
 };
 
 /* Opens the store; with make a missing one is created, else store stays NULL. What fails is

@@ -48,6 +48,10 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
               : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
     err = err ? err : lease_open(h, e);
     err = err ? err : name_events(o->store, e);
+    if (!err && o->on_death) {
+        io_launcher_on_death(h->launcher, o->on_death, o->on_death_env);
+    }
+    err = err || !o->watched ? err : io_launcher_start(h->launcher, e);
     if (err) {
         host_close(h);
         return err;

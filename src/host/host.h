@@ -64,6 +64,11 @@ struct host_options {
     /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
      * NULL: none. Must outlive the host. */
     const char *const *allow_paths;
+    /* A program that is executed when this process dies without closing the host (io/launcher.h);
+     * NULL: none. It is sure from the first process that the host starts on, with watched from the
+     * beginning. */
+    const char *const *on_death, *const *on_death_env;
+    bool watched;
 };
 
 #define HOST_SLOTS 64u

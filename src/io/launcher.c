@@ -70,7 +70,46 @@ static pid_t fork_launcher(int sock, uint64_t nonce) {
     return pid;
 }
 
+/* ---- what is executed when this process dies ---- */
+
+void io_launcher_on_death(struct io_launcher *l, const char *const *argv, const char *const *env) {
+    l->death_argv = argv;
+    l->death_env = env;
+}
+
+static uint32_t put_texts(struct buf *b, const char *const *texts) {
+    uint32_t count = 0;
+    for (; texts[count] != NULL; count++) {
+        buf_append_cstr(b, texts[count]);
+        buf_append_char(b, '\0');
+    }
+    return count;
+}
+
+/* The socket is new, so it has room. */
+static void send_on_death(int sock, const char *const *argv, const char *const *env) {
+    struct wire_on_death m = {.head = {.type = WIRE_ON_DEATH}};
+    struct buf text;
+    buf_init(&text, WIRE_INLINE_BYTES);
+    m.argc = put_texts(&text, argv);
+    m.envc = put_texts(&text, env);
+    m.text_bytes = (uint32_t)text.len;
+    struct iovec parts[2] = {{&m, sizeof m}, {text.ptr, text.len}};
+    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = 2};
+    if (buf_ok(&text)) {
+        (void)sendmsg(sock, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    buf_fini(&text);
+}
+
+static void send_bye(int sock) {
+    struct wire_head m = {.type = WIRE_BYE};
+    (void)send(sock, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void on_socket(void *ctx, int events);
+
+enum err io_launcher_start(struct io_launcher *l, struct error *e) { return launcher_start(l, e); }
 
 enum err launcher_start(struct io_launcher *l, struct error *e) {
     if (l->pid != 0) {
@@ -99,6 +138,9 @@ enum err launcher_start(struct io_launcher *l, struct error *e) {
     l->sock = pair[0];
     l->poll = poll;
     l->poll_events = 0;
+    if (l->death_argv != NULL) {
+        send_on_death(l->sock, l->death_argv, l->death_env);
+    }
     return OK;
 }
 
@@ -108,6 +150,7 @@ void launcher_stop(struct io_launcher *l) {
     }
     io_poll_close(l->poll);
     l->poll = NULL;
+    send_bye(l->sock);
     io_fd_close(&l->sock);
     while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
         continue;

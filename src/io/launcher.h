@@ -70,6 +70,13 @@ struct io_process_spec {
 
 /* Nothing is forked yet. */
 struct io_launcher *io_launcher_open(struct io_loop *l);
+/* A program (argv[0] is a path) that the launcher process executes, with exactly this environment,
+ * when this process has died without closing the launcher, and all it started is killed. Both
+ * lists end with NULL, are borrowed until the launcher is closed, and hold 16 KiB together; what is
+ * larger is ignored. To be set before the first process is started. */
+void io_launcher_on_death(struct io_launcher *l, const char *const *argv, const char *const *env);
+/* Forks the launcher process now, not with the first process. */
+enum err io_launcher_start(struct io_launcher *l, struct error *e) MUST_USE;
 /* Kills what runs, waits for the launcher to end. Processes that still run are forgotten: no
  * callback of theirs is called any more. NULL is fine. Not to be called from a callback. */
 void io_launcher_close(struct io_launcher *l);

@@ -3,7 +3,7 @@
  * One thread, forked from a host that may have many: so no malloc, no stdio, no locks, nothing
  * of the host but its own stack and what the kernel gives. It never talks to anyone but the host,
  * and when the host is gone (end of file on the socket, or its pidfd) it kills every descendant
- * and ends. Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all
+ * and ends, by executing what it was given for the host's death unless that said goodbye. Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all
  * signals are blocked, SIGCHLD is read from a signalfd; every spawn is answered by one `gone`.
  */
 #include "io/launcher_priv.h"
@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/launcher_death_priv.h"
 #include "io/launcher_tree_priv.h"
 
 enum { FIRST_FREE_FD = 5, EXIT_NOT_EXECUTED = 127 };
@@ -34,6 +35,7 @@ struct child {
     pid_t self;
     struct tree tree;
     struct proc_vec texts; /* char *: argv, NULL, env, NULL, folder */
+    struct death death;
 };
 
 /* One spawn, taken apart. */
@@ -209,25 +211,12 @@ static _Noreturn void run_process(const struct child *c, const struct request *r
 
 /* ---- requests of the host ---- */
 
-static bool add_texts(struct child *c, const char **at, const char *end, uint32_t count) {
-    for (uint32_t i = 0; i <= count; i++) {
-        const char **slot = proc_vec_add(&c->texts);
-        const char *nul = i < count ? memchr(*at, '\0', (size_t)(end - *at)) : end;
-        if (slot == NULL || nul == NULL) {
-            return false;
-        }
-        *slot = i < count ? *at : NULL;
-        *at = i < count ? nul + 1 : *at;
-    }
-    return true;
-}
-
 /* Cuts the texts of a spawn; they stay where they are. */
 static bool read_texts(struct child *c, struct request *r, const char *text) {
     const char *end = text + r->head->text_bytes;
     c->texts.count = 0;
-    if (r->head->argc == 0 || !add_texts(c, &text, end, r->head->argc) ||
-        !add_texts(c, &text, end, r->head->envc)) {
+    if (r->head->argc == 0 || !launcher_cut_texts(&c->texts, &text, end, r->head->argc) ||
+        !launcher_cut_texts(&c->texts, &text, end, r->head->envc)) {
         return false;
     }
     char **all = c->texts.ptr;
@@ -317,6 +306,10 @@ static void handle_request(struct child *c, const char *packet, const int *fds, 
         if (p != NULL) {
             tree_end(&c->tree, p, m->grace_ms);
         }
+    } else if (head->type == WIRE_ON_DEATH) {
+        death_set(&c->death, (const void *)packet);
+    } else if (head->type == WIRE_BYE) {
+        c->death.bye = true;
     }
 }
 
@@ -502,9 +495,11 @@ _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && arrange_fds(&c) && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
+    death_init(&c.death);
     while (ok && serve(&c)) {
         continue;
     }
     tree_kill_all(&c.tree);
+    death_execute(&c.death, c.host_pidfd);
     _exit(0);
 }

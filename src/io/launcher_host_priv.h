@@ -33,6 +33,8 @@ struct io_launcher {
     struct io_process *unsent; /* what the socket had no room for, in order */
     struct io_process *unsent_end;
     struct inherited env[INHERITED];
+    const char *const *death_argv; /* NULL: nothing is executed should this process die */
+    const char *const *death_env;
     bool in_callback;
     char *read_buffer;            /* LAUNCHER_READ_BYTES */
     struct scratch_home *scratch; /* NULL until the first private folder is made; see scratch.c */

@@ -1,7 +1,8 @@
 /* What the host and its launcher process say to each other.
  *
  * One SOCK_SEQPACKET pair between two halves of the same program: structs as they are, a message
- * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill. To the host, for each
+ * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill, on_death (at most once,
+ * first of all), bye (the last: the end of the socket is then no death). To the host, for each
  * process: started (sent by the process itself, which then waits on its `go` eventfd),
  * failed (it could not be executed), gone (it has ended and so has all that it left behind).
  * `gone` is always the last message about an id; ids are not used again within a launcher.
@@ -12,7 +13,15 @@
 #include "base/base.h"
 #include "io/launcher.h"
 
-enum wire_type { WIRE_SPAWN = 1, WIRE_KILL, WIRE_STARTED, WIRE_FAILED, WIRE_GONE };
+enum wire_type {
+    WIRE_SPAWN = 1,
+    WIRE_KILL,
+    WIRE_STARTED,
+    WIRE_FAILED,
+    WIRE_GONE,
+    WIRE_ON_DEATH,
+    WIRE_BYE
+};
 
 /* The descriptors of a spawn, in this order; those without a flag are always there. */
 enum wire_fd {
@@ -48,6 +57,14 @@ struct wire_spawn {
 struct wire_kill {
     struct wire_head head;
     int32_t grace_ms;
+};
+
+/* The texts follow: argc arguments, envc variables, each NUL-terminated, WIRE_INLINE_BYTES at most. */
+struct wire_on_death {
+    struct wire_head head;
+    uint32_t argc;
+    uint32_t envc;
+    uint32_t text_bytes;
 };
 
 struct wire_started {
