@@ -56,7 +56,8 @@ struct host_options {
     struct host_observer observer;
     struct host_secrets secrets; /* get may be NULL: there are none */
     struct net_client *net;      /* handed to kinds; NULL: there is no network */
-    uint32_t inbox_poll_ms;      /* how often to look for what others ask; 0: never */
+    uint32_t inbox_poll_ms;      /* how often to look for what others ask, besides being told of
+                                    it by the store; 0: never, and nothing is watched */
     struct value settings; /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
     /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
      * NULL: none. Must outlive the host. */

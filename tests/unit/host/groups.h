@@ -20,5 +20,6 @@ int run_history_tests(void);
 int run_row_tests(void);
 int run_hostile_tests(void);
 int run_secret_tests(void);
+int run_inbox_tests(void);
 
 #endif

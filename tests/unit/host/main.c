@@ -18,5 +18,6 @@ int main(void) {
     failed += run_row_tests();
     failed += run_hostile_tests();
     failed += run_secret_tests();
+    failed += run_inbox_tests();
     return failed != 0;
 }
