@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define LOOK_NS 10000000          /* between two looks for the verdict */
+#define LOOK_NS 50000000          /* between two looks for the verdict when nothing tells of it */
 #define PATIENCE_NS 10000000000ll /* then the request is left with its owner */
 
 struct asking {
@@ -15,6 +15,8 @@ struct asking {
     struct store_execution root; /* of its tree, as far as that has not ended: it is owned whole */
     struct arena seen;           /* of the two */
     int64_t row;                 /* of the inbox, 0: not there */
+    struct io_watch *watch;      /* of the inbox; NULL: only the looks are left */
+    bool told;                   /* there may be a verdict */
 };
 
 /* ---- what is asked, and of whom ---- */
@@ -94,14 +96,30 @@ static enum err put_row(struct asking *k) {
     return err;
 }
 
+static void on_change(void *ctx, bool gone) {
+    struct asking *k = ctx;
+    k->told = true;
+    if (gone) {
+        io_watch_close(k->watch);
+        k->watch = NULL;
+    }
+}
+
+/* Before the request is recorded: no verdict can come unseen. */
+static void listen(struct asking *k) {
+    const char *path = store_inbox_file(k->x.s.store);
+    k->watch = path ? io_watch_open(k->x.s.loop, path, on_change, k) : NULL;
+}
+
 static void look_again(void *ctx) { *(bool *)ctx = true; }
 
+/* Until there may be something new. */
 static void rest(struct asking *k) {
     bool due = false;
     struct io_timer *t = io_timer_open(k->x.s.loop, look_again, &due);
     if (t) {
         io_timer_start(t, LOOK_NS);
-        while (!due && io_loop_turn(k->x.s.loop, true)) {}
+        while (!due && !k->told && io_loop_turn(k->x.s.loop, true)) {}
         io_timer_close(t);
     }
 }
@@ -116,6 +134,7 @@ static enum err await_verdict(struct asking *k, struct str *out, bool *out_late)
     *out = STR("");
     *out_late = false;
     for (;;) {
+        k->told = false;
         enum err err = look(k, k->target.num);
         if (err) {
             return err;
@@ -237,6 +256,7 @@ static int ask_owner(struct asking *k, bool *out_other) {
 static int ask(struct asking *k, int64_t num) {
     for (;;) {
         bool other = false;
+        k->told = false;
         enum err err = look(k, num);
         int status = err                          ? err_exit_code(err)
                      : k->target.row.completed.us ? ended(k)
@@ -264,6 +284,7 @@ static int find_and_ask(struct asking *k) {
         return cli_fail_error(c, &e, NULL);
     }
     k->q->ask.by = session_user(&k->x.s);
+    listen(k);
     return ask(k, found.num);
 }
 
@@ -276,6 +297,7 @@ int request_run(struct cli *c, struct request *q) {
     }
     arena_init(&k.seen, 0);
     status = find_and_ask(&k);
+    io_watch_close(k.watch);
     running_close(&k.x);
     arena_fini(&k.seen);
     return status;

@@ -12,7 +12,7 @@
 #include "net/net.h"
 #include "node/node.h"
 
-#define INBOX_POLL_MS 50 /* how soon what another process asks is seen */
+#define INBOX_POLL_MS 250 /* how soon what another process asks is seen when nothing tells of it */
 
 struct str session_user_path(struct arena *a, const char *variable, const char *below_home,
                              const char *file) {

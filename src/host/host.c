@@ -85,12 +85,9 @@ void host_close(struct host *h) {
     if (h->launcher) {
         io_launcher_close(h->launcher);
     }
-    struct io_timer *timers[] = {h->timer, h->log_timer, h->inbox_timer};
-    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
-        if (timers[i]) {
-            io_timer_close(timers[i]);
-        }
-    }
+    io_timer_close(h->timer);
+    io_timer_close(h->log_timer);
+    inbox_close(h);
     arena_fini(&h->keys_memory);
     arena_fini(&h->scratch);
     free(h);

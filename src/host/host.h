@@ -59,7 +59,8 @@ struct host_options {
     /* The store again, for a thread that renews the lease; NULL: the loop does it. Must outlive the
      * host. */
     const char *lease_url;
-    uint32_t inbox_poll_ms; /* how often to look for what others ask; 0: never */
+    uint32_t inbox_poll_ms; /* how often to look for what others ask, besides being told of
+                                    it by the store; 0: never, and nothing is watched */
     struct value settings;  /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
     /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
      * NULL: none. Must outlive the host. */

@@ -130,8 +130,11 @@ struct host {
     struct io_timer *log_timer; /* armed while some port has a log to record */
     struct io_timer *inbox_timer;
     struct lease *lease;
+    struct io_watch *inbox_watch; /* NULL: only the timer is left */
     bool logs_pending;
-    bool inbox_due;
+    bool inbox_due;    /* there may be something */
+    bool inbox_polled; /* the timer was due: worth asking whether there is news */
+    bool inbox_left;   /* the last look found rows, or failed */
     struct run *runs;
     struct run *ready_first, *ready_last;
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
@@ -236,6 +239,7 @@ void logs_due(void *host);
 /* Takes what others ask of the runs here; when the poll is due, or always. */
 enum err inbox_take(struct host *h, bool always, struct error *e) MUST_USE;
 enum err inbox_open(struct host *h, struct error *e) MUST_USE;
+void inbox_close(struct host *h);
 
 /* ---- secrets.c ---- */
 /* Before the kind's start: puts the secrets into port.in. An error says how to set a missing

@@ -99,8 +99,31 @@ void host_inbox_look(struct host *h) { h->inbox_due = true; }
 
 static void poll_due(void *ctx) {
     struct host *h = ctx;
-    h->inbox_due = true;
+    h->inbox_polled = true;
     io_timer_start(h->inbox_timer, (int64_t)h->options.inbox_poll_ms * 1000000);
+}
+
+static void on_change(void *ctx, bool gone) {
+    struct host *h = ctx;
+    h->inbox_due = true;
+    if (gone) {
+        io_watch_close(h->inbox_watch);
+        h->inbox_watch = NULL;
+    }
+}
+
+/* No wake-up is lost between a look and the wait after it. Who adds a row commits it and then
+ * writes to the watched file; this host watches before it looks. So the look sees the row, or the
+ * write comes after the watch began and is delivered to the next io_loop_turn, which then does not
+ * wait. Where nothing is delivered, store_has_news is asked before the look, so a row that the look
+ * missed is news at the next poll. */
+static void watch(struct host *h) {
+    bool wanted = h->inbox_timer && !h->inbox_watch;
+    const char *path = wanted ? store_inbox_file(h->options.store) : NULL;
+    if (path) {
+        h->inbox_watch = io_watch_open(h->options.loop, path, on_change, h);
+        h->inbox_due = h->inbox_due || h->inbox_watch;
+    }
 }
 
 enum err inbox_open(struct host *h, struct error *e) {
@@ -115,19 +138,35 @@ enum err inbox_open(struct host *h, struct error *e) {
     return OK;
 }
 
+void inbox_close(struct host *h) {
+    io_timer_close(h->inbox_timer);
+    io_watch_close(h->inbox_watch);
+}
+
+/* Rows that are of no run here may become so: while there are any, every poll looks. */
+static bool is_due(struct host *h) {
+    if (h->inbox_polled || h->inbox_due) {
+        watch(h);
+    }
+    if (h->inbox_polled) {
+        h->inbox_due = store_has_news(h->options.store) || h->inbox_left || h->inbox_due;
+    }
+    h->inbox_polled = false;
+    return h->inbox_due;
+}
+
 enum err inbox_take(struct host *h, bool always, struct error *e) {
     struct store_inbox *rows;
-    uint32_t count;
+    uint32_t count = 0;
     struct error ignored;
     struct arena a;
-    if (!always && !h->inbox_due) {
+    if (!is_due(h) && !always) {
         return OK;
     }
     h->inbox_due = false;
     arena_init(&a, 0);
-    if (store_inbox_open(h->options.store, 0, &a, &rows, &count, &ignored)) {
-        count = 0; /* a store that cannot be read now is asked again */
-    }
+    bool failed = store_inbox_open(h->options.store, 0, &a, &rows, &count, &ignored) != OK;
+    h->inbox_left = failed || count > 0;
     enum err err = OK;
     for (uint32_t i = 0; i < count && !err; i++) {
         struct run *r = run_of(h, rows[i].execution);

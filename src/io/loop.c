@@ -35,6 +35,13 @@ struct io_poll {
     void *ctx;
 };
 
+struct io_watch {
+    uv_fs_event_t uv;
+    struct io_loop *loop;
+    void (*changed)(void *ctx, bool gone);
+    void *ctx;
+};
+
 struct io_signal {
     uv_signal_t uv;
     struct io_loop *loop;
@@ -190,6 +197,38 @@ void io_poll_change(struct io_poll *p, int events) {
 void io_poll_close(struct io_poll *p) {
     if (p != NULL) {
         close_handle(p->loop, &p->uv);
+    }
+}
+
+/* libuv tells a write and a change of attributes as a change, everything else as a rename. */
+static void on_change(uv_fs_event_t *uv, const char *name, int events, int status) {
+    struct io_watch *w = (struct io_watch *)(void *)uv;
+    (void)name;
+    w->changed(w->ctx, status != 0 || (events & UV_RENAME) != 0);
+}
+
+struct io_watch *io_watch_open(struct io_loop *l, const char *path,
+                               void (*changed)(void *ctx, bool gone), void *ctx) {
+    struct io_watch *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        return NULL;
+    }
+    w->loop = l;
+    w->changed = changed;
+    w->ctx = ctx;
+    ASSERT(uv_fs_event_init(&l->uv, &w->uv) == 0);
+    l->open_count++;
+    if (uv_fs_event_start(&w->uv, on_change, path, 0) != 0) {
+        io_watch_close(w);
+        return NULL;
+    }
+    uv_unref((uv_handle_t *)&w->uv);
+    return w;
+}
+
+void io_watch_close(struct io_watch *w) {
+    if (w != NULL) {
+        close_handle(w->loop, &w->uv);
     }
 }
 

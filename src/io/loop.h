@@ -21,7 +21,7 @@ void io_loop_close(struct io_loop *l);
  * is registered that could ever happen. */
 bool io_loop_turn(struct io_loop *l, bool wait);
 const struct io_clock *io_loop_clock(const struct io_loop *l);
-/* Timers, polls, signals, wakes and works that are open. */
+/* Timers, polls, watches, signals, wakes and works that are open. */
 size_t io_loop_open_count(const struct io_loop *l);
 
 /* One-shot timer; start again to move it. delay from now. Freed by close, callback not run then. */
@@ -39,6 +39,15 @@ struct io_poll *io_poll_open(struct io_loop *l, int fd, int events,
                              void (*ready)(void *ctx, int events), void *ctx);
 void io_poll_change(struct io_poll *p, int events);
 void io_poll_close(struct io_poll *p);
+
+/* Watches a file: changed(ctx, gone) when somebody wrote to it; gone when it was removed, renamed or
+ * replaced: then this watch sees nothing any more. Hints only: some may be merged, some come for
+ * nothing, and on some filesystems none come, so whoever watches polls as well, seldom. NULL when
+ * it cannot be watched (not there, not allowed, too many watches). Does not keep the loop alive by
+ * itself. */
+struct io_watch *io_watch_open(struct io_loop *l, const char *path,
+                               void (*changed)(void *ctx, bool gone), void *ctx);
+void io_watch_close(struct io_watch *w);
 
 /* Unix signals of this process (cli only). */
 struct io_signal *io_signal_open(struct io_loop *l, int signo, void (*got)(void *ctx, int signo),

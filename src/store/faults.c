@@ -203,6 +203,10 @@ static enum err faulty_host_list(struct store *s, struct arena *a, struct store_
     return inner(s)->ops->host_list(inner(s), a, out, e);
 }
 
+static const char *faulty_inbox_file(struct store *s) { return store_inbox_file(inner(s)); }
+
+static bool faulty_has_news(struct store *s) { return store_has_news(inner(s)); }
+
 static void faulty_idle(struct store *s) { store_idle(inner(s)); }
 
 static const struct store_ops ops = {
@@ -222,6 +226,8 @@ static const struct store_ops ops = {
     .inbox_add = faulty_inbox_add,
     .inbox_open = faulty_inbox_open,
     .inbox_get = faulty_inbox_get,
+    .inbox_file = faulty_inbox_file,
+    .has_news = faulty_has_news,
     .host_register = faulty_host_register,
     .host_renew = faulty_host_renew,
     .hosts_sweep = faulty_hosts_sweep,

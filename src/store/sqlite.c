@@ -243,6 +243,7 @@ static void sqlite_close(struct store *base) {
     sqlite_conn_close(&s->writer);
     io_lock_close(&s->side);
     free(s->outcomes);
+    free(s->inbox_path);
     free(s->path);
     free(s);
 }
@@ -271,6 +272,8 @@ static const struct store_ops ops = {
     .inbox_add = sqlite_inbox_add,
     .inbox_open = sqlite_inbox_open,
     .inbox_get = sqlite_inbox_get,
+    .inbox_file = sqlite_inbox_file,
+    .has_news = sqlite_has_news,
     .host_register = sqlite_host_register,
     .host_renew = sqlite_host_renew,
     .hosts_sweep = sqlite_hosts_sweep,

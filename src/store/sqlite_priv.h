@@ -45,10 +45,12 @@ struct sqlite_store {
     const struct io_clock *clock;
     char *path; /* absolute, links resolved */
     struct sqlite_conn writer, reader;
-    struct io_lock side; /* <path>-lock; fd -1: not opened yet */
-    int64_t host;        /* registered by this handle, its byte is held; 0: none */
-    int frames;          /* pages in the WAL after our last commit */
-    int checkpoint_at;   /* frames at which to try the next checkpoint */
+    struct io_lock side;  /* <path>-lock; fd -1: not opened yet */
+    int64_t host;         /* registered by this handle, its byte is held; 0: none */
+    int frames;           /* pages in the WAL after our last commit */
+    int checkpoint_at;    /* frames at which to try the next checkpoint */
+    char *inbox_path;     /* of the file beside it that is watched; NULL: not needed yet */
+    int64_t data_version; /* when somebody asked for news last; 0: never */
     struct sqlite_outcome *outcomes;
     uint32_t outcomes_cap;
 };
@@ -126,10 +128,15 @@ enum err sqlite_workflow_get(struct store *base, struct str hash, struct arena *
 enum err sqlite_blob_put(struct store *base, struct str hash, struct str bytes, struct error *e);
 enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, struct str *out,
                          struct error *e);
-enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
-                          struct error *e);
 enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
                           struct error *e);
+/* sqlite_inbox.c */
+enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
+                          struct error *e);
+const char *sqlite_inbox_file(struct store *base);
+bool sqlite_has_news(struct store *base);
+/* After a commit that added a row or gave one its verdict. */
+void sqlite_inbox_touch(struct sqlite_store *s);
 /* sqlite_hosts.c */
 enum err sqlite_host_register(struct store *base, int64_t pid, struct str hostname,
                               int64_t *out_host, struct error *e);

@@ -1,5 +1,5 @@
-/* The small tables: workflows and blobs by hash, the inbox, names of event kinds. Each change is a
- * transaction of its own, durable when the call returns.
+/* The small tables: workflows and blobs by hash, names of event kinds. Each change is a transaction
+ * of its own, durable when the call returns.
  *
  * Invariant: what is there already costs a read, no write.
  */
@@ -126,72 +126,6 @@ enum err sqlite_workflow_get(struct store *base, struct str hash, struct arena *
 enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, struct str *out,
                          struct error *e) {
     return get_hashed(sqlite_of(base), STMT_BLOB_GET, hash, a, out, e);
-}
-
-/* --- inbox --- */
-
-/* The row that this execution and key have already; 0: none. */
-static enum err find_keyed(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
-                           struct error *e) {
-    *out = 0;
-    if (!row->key.len) {
-        return OK;
-    }
-    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_KEYED, e);
-    if (!st) {
-        return sqlite_conn_fail(s, &s->writer, e);
-    }
-    sqlite3_bind_int64(st, 1, row->execution);
-    bind_text(st, 2, row->key);
-    int rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW) {
-        *out = sqlite3_column_int64(st, 0);
-    }
-    enum err status =
-        rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : sqlite_conn_fail(s, &s->writer, e);
-    sqlite3_reset(st);
-    return status;
-}
-
-static enum err insert_inbox(struct sqlite_store *s, const struct store_inbox *row, int64_t *out,
-                             struct error *e) {
-    sqlite3_stmt *st = sqlite_stmt(s, &s->writer, STMT_INBOX_ADD, e);
-    if (!st) {
-        return sqlite_conn_fail(s, &s->writer, e);
-    }
-    sqlite3_bind_int64(st, 1, row->execution);
-    bind_text(st, 2, row->kind);
-    bind_text(st, 3, row->step);
-    bind_text(st, 4, row->payload);
-    bind_some(st, 5, row->key);
-    sqlite3_bind_int64(st, 6, row->at.us);
-    if (sqlite_run(st) != SQLITE_OK) {
-        return sqlite_conn_fail(s, &s->writer, e);
-    }
-    if (sqlite3_changes(s->writer.db) == 0) {
-        return store_error_missing((struct store_name){.num = row->execution}, e);
-    }
-    *out = sqlite3_last_insert_rowid(s->writer.db);
-    return OK;
-}
-
-enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
-                          struct error *e) {
-    struct sqlite_store *s = sqlite_of(base);
-    int64_t id = 0;
-    enum err status = sqlite_write_begin(s, e);
-    if (status != OK) {
-        return status;
-    }
-    status = find_keyed(s, row, &id, e);
-    if (status == OK && !id) {
-        status = insert_inbox(s, row, &id, e);
-    }
-    status = sqlite_write_end(s, status, e);
-    if (status == OK) {
-        *out_id = id;
-    }
-    return status;
 }
 
 /* --- names of event kinds --- */

@@ -396,5 +396,8 @@ enum err sqlite_commit(struct store *base, struct store_batch *b, struct error *
     if (status == OK) {
         publish(&t);
     }
+    if (status == OK && b->verdict_count) {
+        sqlite_inbox_touch(t.s);
+    }
     return status;
 }

@@ -186,6 +186,12 @@ enum err store_inbox_get(struct store *s, int64_t id, struct arena *a, struct st
     return s->ops->inbox_get(s, id, a, out, e);
 }
 
+const char *store_inbox_file(struct store *s) {
+    return s->ops->inbox_file ? s->ops->inbox_file(s) : NULL;
+}
+
+bool store_has_news(struct store *s) { return !s->ops->has_news || s->ops->has_news(s); }
+
 enum err store_host_register(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                              struct error *e) {
     return s->ops->host_register(s, pid, hostname, out_host, e);

@@ -80,6 +80,15 @@ enum err store_inbox_open(struct store *s, int64_t execution, struct arena *a,
 enum err store_inbox_get(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
                          struct error *e) MUST_USE;
 
+/* The file that is written to after each commit that adds a row to the inbox or gives one its
+ * verdict, for those who wait for that: watch it first, then look, and what comes after the look is
+ * told. Made when missing. NULL: there is none, so poll. */
+const char *store_inbox_file(struct store *s);
+/* Whether anything was committed by other connections since the last call (the first gives true),
+ * or that cannot be told. What it has to say comes before what is read next; costs no more than
+ * looking at one shared page. */
+bool store_has_news(struct store *s);
+
 /* A row for this process in hosts, with a lease of STORE_LEASE_US from now; its liveness lock is
  * held until store_close. Deletes the rows of dead hosts, too. ERR_FENCED from renew: others took
  * the host for dead. */

@@ -74,6 +74,9 @@ struct store_ops {
                            struct store_inbox_rows *out, struct error *e);
     enum err (*inbox_get)(struct store *s, int64_t id, struct arena *a, struct store_inbox *out,
                           struct error *e);
+    /* NULL: there is no such file, and whether there is news cannot be told. */
+    const char *(*inbox_file)(struct store *s);
+    bool (*has_news)(struct store *s);
     enum err (*host_register)(struct store *s, int64_t pid, struct str hostname, int64_t *out_host,
                               struct error *e);
     enum err (*host_renew)(struct store *s, int64_t host, wall_us until, struct error *e);

@@ -272,6 +272,62 @@ static void test_side_file_deleted(void **state) {
     store_close(third);
 }
 
+static int64_t touched(const char *path) {
+    struct stat st = {0};
+    return stat(path, &st) == 0 ? st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec : 0;
+}
+
+/* Whoever waits for the inbox watches the file: it changes with a row and with a verdict, and with
+ * nothing else. */
+static void test_the_inbox_file_changes_with_the_inbox(void **state) {
+    struct fixture *f = fixture_of(state);
+    const struct timespec long_ago[] = {{1, 0}, {1, 0}};
+    struct stat st;
+    assert_ok(f, open_it(f, true));
+    const char *path = store_inbox_file(f->s);
+    assert_non_null(path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    int64_t before = touched(path);
+    struct store_change a = make_execution(f, "a");
+    struct store_inbox row = {.execution = a.num, .kind = STR("k"), .key = STR("x")};
+    assert_int_equal(touched(path), before);
+    struct store_verdict verdict = {0, STR("accepted")};
+    assert_ok(f, store_inbox_add(f->s, &row, &verdict.inbox, &f->e));
+    assert_true(touched(path) > before);
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    struct store_batch batch = {.verdicts = &verdict, .verdict_count = 1};
+    assert_ok(f, store_commit(f->s, &batch, &f->e));
+    assert_true(touched(path) > before);
+    remove_beside(f, "-inbox");
+    assert_ok(f, store_inbox_add(f->s, &row, &verdict.inbox, &f->e));
+    assert_true(touched(path) > before); /* made again */
+}
+
+/* The file is a hint: whatever lies in its place stays as it is, and nothing fails. */
+static void test_the_inbox_file_may_be_impossible(void **state) {
+    struct fixture *f = fixture_of(state);
+    char path[PATH_MAX], victim[PATH_MAX];
+    snprintf(path, sizeof path, "%s-inbox", f->path);
+    snprintf(victim, sizeof victim, "%s/victim", f->dir);
+    assert_ok(f, open_it(f, true));
+    struct store_change a = make_execution(f, "a");
+    struct store_inbox row = {.execution = a.num, .kind = STR("k")};
+    for (int i = 0; i < 3; i++) {
+        int64_t id = 0;
+        assert_int_equal(i == 0   ? mkfifo(path, 0600)
+                         : i == 1 ? mkdir(path, 0700)
+                                  : symlink(victim, path),
+                         0);
+        assert_null(store_inbox_file(f->s));
+        assert_ok(f, store_inbox_add(f->s, &row, &id, &f->e));
+        assert_int_equal(id, i + 1);
+        assert_int_not_equal(access(victim, F_OK), 0);
+        assert_int_equal(remove(path), 0);
+    }
+}
+
 /* SQLite would write the log back when the last connection is closed: out of turn. */
 static void test_closing_writes_nothing_back(void **state) {
     struct fixture *f = fixture_of(state);
@@ -333,6 +389,8 @@ int run_sqlite_files(void) {
         TEST(test_other_versions),
         TEST(test_rights_that_are_missing),
         TEST(test_deleted_while_open),
+        TEST(test_the_inbox_file_changes_with_the_inbox),
+        TEST(test_the_inbox_file_may_be_impossible),
         TEST(test_side_file_deleted),
         TEST(test_closing_writes_nothing_back),
         TEST(test_links_lead_to_one_side_file),

@@ -633,6 +633,25 @@ static void test_verdicts_come_with_events(void **state) {
     assert_int_equal(open_count(f, a.num, &rows), 0);
 }
 
+/* A store that cannot tell says that there is news. */
+static void test_news_of_others_are_told_once(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store *other = second_handle(f);
+    bool can_tell = strcmp(f->scheme, "memory") != 0;
+    assert_true(store_has_news(other));
+    struct store_change a = make_execution(f, "a");
+    assert_true(store_has_news(other));
+    assert_int_equal(store_has_news(other), !can_tell);
+    (void)post(f, a.num, "x", "k");
+    struct store_inbox *rows;
+    uint32_t count;
+    assert_ok(f, store_inbox_open(other, 0, &f->a, &rows, &count, &f->e)); /* is no answer */
+    assert_int_equal(count, 1);
+    assert_true(store_has_news(other));
+    assert_int_equal(store_has_news(other), !can_tell);
+    store_close(other);
+}
+
 /* --- hosts --- */
 
 static void test_hosts_live_with_their_handle(void **state) {
@@ -812,6 +831,7 @@ int run_suite(const char *scheme) {
         TEST(test_workflows),
         TEST(test_inbox_keeps_letters_once),
         TEST(test_verdicts_come_with_events),
+        TEST(test_news_of_others_are_told_once),
         TEST(test_hosts_live_with_their_handle),
         TEST(test_hosts_are_listed),
         TEST(test_dead_hosts_are_swept),

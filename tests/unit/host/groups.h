@@ -22,5 +22,6 @@ int run_hostile_tests(void);
 int run_secret_tests(void);
 int run_claim_tests(void);
 int run_retry_tests(void);
+int run_inbox_tests(void);
 
 #endif

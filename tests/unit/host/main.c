@@ -20,5 +20,6 @@ int main(void) {
     failed += run_secret_tests();
     failed += run_claim_tests();
     failed += run_retry_tests();
+    failed += run_inbox_tests();
     return failed != 0;
 }

@@ -100,7 +100,9 @@ static void told_lost(void *ctx, struct run *r, const struct error *e) {
 static void open_host(void) {
     struct error e;
     struct store_faults faults = {ask, &rig};
-    assert_int_equal(store_memory_attach(rig.disk, &rig.handle, &e), OK);
+    assert_int_equal(rig.url ? store_open(rig.url, false, &rig.clock, &rig.handle, &e)
+                             : store_memory_attach(rig.disk, &rig.handle, &e),
+                     OK);
     assert_int_equal(store_faulty_open(rig.handle, &faults, &rig.faulty, &e), OK);
     rig.options.store = rig.faulty;
     assert_int_equal(host_open(&rig.options, &rig.host, &e), OK);
@@ -114,9 +116,13 @@ static void close_host(void) {
 }
 
 int rig_setup(void **state) {
-    struct error e;
     (void)state;
-    rig = (struct rig){.now = {FIRST_US}};
+    return rig_setup_on(NULL);
+}
+
+int rig_setup_on(const char *url) {
+    struct error e;
+    rig = (struct rig){.url = url, .now = {FIRST_US}};
     rig.clock = (struct io_clock){&rig, read_wall, read_mono, read_random};
     arena_init(&rig.arena, 0);
     map_init(&rig.scheduled, &rig.arena);
@@ -124,7 +130,7 @@ int rig_setup(void **state) {
     map_init(&rig.told, &rig.arena);
     buf_init(&rig.log, 0);
     assert_int_equal(io_loop_open(&rig.clock, &rig.loop, &e), OK);
-    assert_int_equal(store_open("memory:", true, &rig.clock, &rig.disk, &e), OK);
+    assert_int_equal(store_open(url ? url : "memory:", true, &rig.clock, &rig.disk, &e), OK);
     rig.options = (struct host_options){.loop = rig.loop,
                                         .kinds = rig_kinds,
                                         .observer = {.ctx = &rig,

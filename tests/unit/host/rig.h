@@ -24,6 +24,7 @@ struct started {
 };
 
 struct rig {
+    const char *url; /* of the store; NULL: in memory */
     struct arena arena;
     wall_us now;
     struct io_clock clock;
@@ -57,6 +58,7 @@ struct rig {
 };
 
 int rig_setup(void **state);
+int rig_setup_on(const char *url);
 int rig_teardown(void **state);
 /* The rig that tests of one process share. */
 extern struct rig rig;

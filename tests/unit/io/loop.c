@@ -1,12 +1,15 @@
 /* The loop: order of timers, descriptors, signals, wake-ups from a thread, and what close means. */
 #include "groups.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/file.h"
 #include "io/loop.h"
 
 #define MS INT64_C(1000000)
@@ -198,6 +201,60 @@ static void *send_wakes(void *ctx) {
     return NULL;
 }
 
+struct watched {
+    struct io_watch *watch;
+    int writes, gone;
+};
+
+static void count_change(void *ctx, bool gone) {
+    struct watched *w = ctx;
+    w->writes += !gone;
+    w->gone += gone;
+    if (gone) {
+        io_watch_close(w->watch); /* from its own callback */
+        w->watch = NULL;
+    }
+}
+
+static void a_file_is_watched(void **state) {
+    (void)state;
+    char folder[200], path[220], other[220];
+    struct watched w = {0};
+    assert_int_equal(io_dir_temp(NULL, folder, sizeof folder, NULL), OK);
+    snprintf(path, sizeof path, "%s/f", folder);
+    snprintf(other, sizeof other, "%s/g", folder);
+    assert_null(io_watch_open(loop, path, count_change, &w)); /* not there */
+    assert_int_equal(io_loop_open_count(loop), 0);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    w.watch = io_watch_open(loop, path, count_change, &w);
+    assert_non_null(w.watch);
+    assert_false(io_loop_turn(loop, true)); /* alone it keeps nothing alive */
+    struct io_timer *guard = io_timer_open(loop, note, (void *)"late");
+    io_timer_start(guard, 20000 * MS);
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+    while (!w.writes && !order[0])
+        assert_true(io_loop_turn(loop, true));
+    assert_int_equal(w.writes, 1);
+    assert_int_equal(pwrite(fd, "x", 1, 0), 1); /* the same byte: told all the same */
+    while (w.writes < 2 && !order[0])
+        assert_true(io_loop_turn(loop, true));
+    close(fd);
+    assert_int_equal(rename(path, other), 0);
+    while (!w.gone && !order[0])
+        assert_true(io_loop_turn(loop, true));
+    assert_int_equal(w.gone, 1);
+    assert_string_equal(order, "");
+    io_timer_close(guard);
+    assert_int_equal(io_loop_open_count(loop), 0);
+    w.watch = io_watch_open(loop, other, count_change, &w);
+    io_watch_close(w.watch);
+    assert_int_equal(io_dir_remove(folder, NULL), OK);
+    assert_false(io_loop_turn(loop, true));
+    assert_int_equal(w.gone, 1); /* closed: silent */
+    io_watch_close(NULL);
+}
+
 static void thread_wakes_the_loop(void **state) {
     (void)state;
     struct waking w = {0};
@@ -289,6 +346,7 @@ int run_loop_tests(void) {
         TEST(poll_reads_until_the_end),
         TEST(poll_events_change),
         TEST(ordinary_files_are_not_watched),
+        TEST(a_file_is_watched),
         TEST(thread_wakes_the_loop),
         TEST(wake_alone_keeps_nothing_alive),
         TEST(signal_is_heard),
