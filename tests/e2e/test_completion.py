@@ -195,7 +195,7 @@ nodes:
 """
 
 # These need somebody or something beside them; their own tests run them.
-BESIDE = {"answer", "cancel", "resume", "pause", "watch", "logs", "signal", "serve", "keys"}
+BESIDE = {"answer", "cancel", "resume", "retry", "pause", "watch", "logs", "signal", "serve", "keys"}
 
 
 def examples(cairn, command):

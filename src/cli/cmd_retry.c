@@ -1,0 +1,111 @@
+/* cairn retry: goes on with what failed, ended in part or was cancelled, in this process.
+ *
+ * What completed is kept; what failed, and all that depends on it, runs anew in a new generation,
+ * so with new keys.
+ */
+#include "cli/running.h"
+
+/* The topmost execution is what is retried: a sub-workflow runs anew with its parent's step. */
+static enum err find(struct running *x, struct str *out_id) {
+    struct store_execution found, above;
+    struct error e = {0};
+    struct arena *a = &x->c->arena;
+    enum err err = session_find(&x->s, x->c->arguments[0], out_id);
+    if (err) {
+        return err;
+    }
+    err = store_execution_get(x->s.store, 0, *out_id, a, &found, &e);
+    if (!err && found.fixed.parent) {
+        err = store_execution_get(x->s.store, found.fixed.parent, STR(""), a, &above, &e);
+    }
+    if (err) {
+        cli_fail_error(x->c, &e, NULL);
+        return err;
+    }
+    if (found.fixed.parent) {
+        struct str help =
+            arena_printf(a, "retry that: cairn retry %.*s --from %.*s%.*s", STR_ARG(above.fixed.id),
+                         STR_ARG(found.fixed.parent_step), STR_ARG(session_store_option(&x->s)));
+        cli_fail(x->c, ERR_CONFLICT, help.ptr,
+                 "execution %.*s is a sub-workflow: step %.*s of %.*s", STR_ARG(*out_id),
+                 STR_ARG(found.fixed.parent_step), STR_ARG(above.fixed.id));
+        return ERR_CONFLICT;
+    }
+    return OK;
+}
+
+static int refuse(struct running *x, struct str id, const struct error *e) {
+    struct str store = session_store_option(&x->s);
+    struct str help =
+        e->code == ERR_QUARANTINED
+            ? arena_printf(&x->c->arena, "try it once more: cairn retry %.*s --force%.*s",
+                           STR_ARG(id), STR_ARG(store))
+        : strstr(e->message, "nothing of it failed")
+            ? arena_printf(&x->c->arena, "--from NODE runs a node and all that depends on it anew")
+            : STR("");
+    background_back(&x->background, true);
+    return cli_fail_error(x->c, e, help.len ? help.ptr : NULL);
+}
+
+static int go_on(struct running *x) {
+    struct str id;
+    struct error e = {0};
+    struct run *r;
+    struct cli *c = x->c;
+    enum err err = running_open(x, false);
+    err = err ? err : find(x, &id);
+    if (err) {
+        return err_exit_code(err);
+    }
+    struct host_retry q = {.from = str_from(cli_value(c, "from")),
+                           .by = session_user(&x->s),
+                           .force = cli_has(c, "force")};
+    if (background_log(&x->background, &x->s, id)) {
+        return EXIT_STORE;
+    }
+    if (host_retry(x->s.host, id, &q, &r, &e)) {
+        return refuse(x, id, &e);
+    }
+    x->recorded = true;
+    err = running_watch(x, r);
+    err = err ? err : running_catch_up(x);
+    err = err ? err : running_turn(x);
+    return err ? err_exit_code(err) : running_tell(x);
+}
+
+static int run(struct cli *c) {
+    struct running x = {.c = c};
+    int status = 0;
+    enum err err = running_options_check(c);
+    if (err || !background_begin(&x.background, c, &status)) {
+        return err ? err_exit_code(err) : status;
+    }
+    status = go_on(&x);
+    running_close(&x);
+    return status;
+}
+
+static const struct cli_option options[] = {
+    {"from", 0, "NODE", "this node, and all that depends on it, runs anew, too"},
+    {"force", 0, NULL, "also what is quarantined: it ended every process that ran it"},
+    BACKGROUND_OPTION,
+    RUNNING_OPTIONS,
+};
+
+static const struct cli_example examples[] = {
+    {"cairn retry @last", "what failed is tried again, what completed is kept"},
+    {"cairn retry exec_06f3 --from fetch", "from a node on, also of one that completed"},
+};
+
+const struct command command_retry = {
+    .name = "retry",
+    .arguments = "ID",
+    .doc = "goes on with what failed, was cancelled or completed in part",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .examples = examples,
+    .example_count = ARRAY_LEN(examples),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

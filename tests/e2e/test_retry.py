@@ -1,0 +1,102 @@
+"""cairn retry: what failed runs anew, what completed is kept, from another process than before."""
+
+import json
+import sqlite3
+
+FLOW = """
+  a: {type: code, language: sh, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}
+  b: {type: code, language: sh, needs: [a], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; cat ok"}
+  e: {type: end, needs: [b], value: a + b}
+"""
+
+
+def effects(cairn):
+    """The steps whose effects were performed, in order."""
+    return [line.split("/")[1] for line in (cairn.folder / "effects").read_text().splitlines()]
+
+
+def failed(cairn):
+    cairn.flow(FLOW)
+    run = cairn("run", "flow.yaml")
+    assert run.status == 1
+    return cairn("list", "--json").json["items"][0]["id"]
+
+
+def test_what_failed_runs_anew_and_what_completed_is_kept(cairn):
+    id = failed(cairn)
+    cairn.write("ok", "fine")
+    again = cairn("retry", id)
+    assert (again.status, again.out) == (0, "onefine\n")
+    assert "is tried again" in again.err and "step b~1 started" in again.err
+    assert effects(cairn) == ["a", "b", "b~1"]
+    told = cairn("results", id, "--json").json
+    assert (told["status"], told["error"], told["failedTasks"]) == ("completed", None, 0)
+    steps = {step["id"]: step["status"] for step in told["subSteps"]}
+    assert steps == {"a": "completed", "b": "failed", "e": "cancelled", "b~1": "completed",
+                     "e~1": "completed"}
+    assert cairn("db", "check").status == 0
+
+
+def test_it_may_fail_again(cairn):
+    id = failed(cairn)
+    for _ in range(2):
+        assert cairn("retry", id).status == 1
+    assert effects(cairn) == ["a", "b", "b~1", "b~2"]
+    assert cairn("results", id, "--json").json["error"]["node"] == "b"
+
+
+def test_from_a_node_on(cairn):
+    id = failed(cairn)
+    cairn.write("ok", "fine")
+    assert cairn("retry", id, "--from", "a").out == "onefine\n"
+    assert effects(cairn) == ["a", "b", "a~1", "b~1"]
+    refused = cairn("retry", id)
+    assert refused.status == 2 and "nothing of it failed" in refused.err
+    assert "--from NODE" in refused.err
+    unknown = cairn("retry", id, "--from", "zz")
+    assert unknown.status == 2 and 'no node "zz"' in unknown.err
+    assert cairn("retry", id, "--from", "b", "--quiet").out == "onefine\n"
+    assert effects(cairn)[-1] == "b~2"
+
+
+def test_in_the_background(cairn):
+    id = failed(cairn)
+    cairn.write("ok", "fine")
+    assert cairn("retry", id, "--background").out.strip() == id
+    assert cairn("watch", id).status == 0
+    assert cairn("results", id, "--json").json["finalResult"] == "onefine"
+
+
+def test_one_of_many_wins(cairn):
+    id = failed(cairn)
+    cairn.write("ok", "fine")
+    tries = [cairn.start("retry", id) for _ in range(5)]
+    assert [t.finish().status for t in tries].count(0) == 1
+    assert effects(cairn) == ["a", "b", "b~1"]
+
+
+def test_a_sub_workflow_is_retried_with_its_parent(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:" + FLOW)
+    cairn.flow("""
+  sub: {type: workflow, workflow: child.yaml}
+  e: {type: end, needs: [sub], value: sub}
+""", "parent.yaml")
+    assert cairn("run", "parent.yaml").status == 1
+    parent = cairn("list", "--json").json["items"][0]["id"]
+    db = sqlite3.connect(cairn.store)
+    child = db.execute("SELECT id FROM executions WHERE workflow = 'child'").fetchone()[0]
+    db.close()
+    refused = cairn("retry", child)
+    assert refused.status == 2
+    assert f"cairn retry {parent} --from sub" in refused.err
+    cairn.write("ok", "fine")
+    assert cairn("retry", parent, "--quiet").out == "onefine\n"
+
+
+def test_nothing_to_retry(cairn):
+    cairn.flow("  a: {type: ask, prompt: 'go?'}\n")
+    assert cairn("run", "flow.yaml").status == 3
+    refused = cairn("retry", "@last")
+    assert refused.status == 2 and "has not ended (waiting)" in refused.err
+    assert cairn("retry", "nosuch").status == 2
+    assert json.loads(cairn("results", "@last", "--json").out)["status"] == "waiting"
