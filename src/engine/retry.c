@@ -1,8 +1,8 @@
 /* A retry of what has ended: which steps run anew, decided once and recorded by name.
  *
- * Anew run: what failed, was cancelled or never came to an end, the node that is named, and all that
- * depends on one of these; each in a new generation, with new keys. What completed is kept, also
- * the completed items of a foreach that failed. Implements model.md "States": failed, partial,
+ * Anew run: what failed, was cancelled or never came to an end, the node that is named, and all
+ * that depends on one of these; each in a new generation, with new keys. What completed is kept,
+ * also the completed items of a foreach that failed. Implements model.md "States": failed, partial,
  * cancelled -> running by retry.
  */
 #include <stdio.h>
