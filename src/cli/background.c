@@ -149,6 +149,7 @@ static int print(struct background *b, struct session *s, const struct runner *r
 
 static void tell(struct background *b, struct session *s, const struct runner *r) {
     b->told = true;
+    io_detach_alone();
     io_detach_leave(&b->detach, print(b, s, r));
 }
 
@@ -174,5 +175,7 @@ void background_back(struct background *b, bool drop) {
         b->log = (struct str){0};
         sink_init(&b->c->out, STDOUT_FILENO);
         sink_init(&b->c->err, STDERR_FILENO);
+        b->out = b->c->out;
+        b->err = b->c->err;
     }
 }

@@ -1,9 +1,10 @@
 /* cairn db: looking after a store. `check` opens it for reading, looks at everything in it and
- * changes nothing; a line per check.
+ * changes nothing; a line per check. `hosts` is in db_hosts.c.
  *
  * The read model is checked here and not in the store, which does not know what events mean: the
  * row of an execution must be what its journal folds to.
  */
+#include "cli/db_hosts.h"
 #include "cli/details.h"
 
 enum { NEWEST = 20, PAGE = 200 };
@@ -189,10 +190,20 @@ static int check(struct session *s) {
     return k.damages ? EXIT_STORE : 0;
 }
 
+static const struct {
+    const char *name;
+    int (*run)(struct session *s);
+} actions[] = {{"check", check}, {"hosts", db_hosts}};
+
 static int run(struct cli *c) {
     struct session s;
-    if (strcmp(c->arguments[0], "check") != 0) {
-        return cli_fail(c, ERR_USAGE, "`cairn db check` looks for damage",
+    int (*chosen)(struct session * s) = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        chosen = strcmp(c->arguments[0], actions[i].name) == 0 ? actions[i].run : chosen;
+    }
+    if (!chosen) {
+        return cli_fail(c, ERR_USAGE,
+                        "`cairn db check` looks for damage, `cairn db hosts` shows who runs what",
                         "there is no `cairn db %.60s`", c->arguments[0]);
     }
     enum err err = session_open(&s, c, false);
@@ -202,27 +213,33 @@ static int run(struct cli *c) {
                  "there is no store at %.*s: no such file, or an empty one", STR_ARG(s.url));
         status = EXIT_STORE;
     } else if (!err) {
-        status = check(&s);
+        status = chosen(&s);
     }
     session_close(&s);
     return status;
 }
 
 static const struct cli_option options[] = {
-    {"newest", 0, "N", "folds the journals of the N newest executions (20)"},
-    {"all", 0, NULL, "folds those of all executions"},
+    {"newest", 0, "N", "check: folds the journals of the N newest executions (20)"},
+    {"all", 0, NULL, "check: folds those of all executions"},
+    {"json", 0, NULL, "hosts: prints {items, removed} as JSON"},
+    {"quiet", 'q', NULL, "hosts: only removes those that are gone"},
 };
 
 static const struct cli_example examples[] = {
     {"cairn db check", "is the store in order?"},
     {"cairn db check --all --store backup.db", "a backup, every execution of it"},
+    {"cairn db hosts", "which processes run executions"},
 };
 
 const struct command command_db = {
     .name = "db",
-    .arguments = "check",
-    .doc = "looks for damage in a store, without changing it",
-    .details = "Exit status: 0 no damage (warnings are allowed), 4 damage, or no store.",
+    .arguments = "check|hosts",
+    .doc = "looks for damage in a store, or at the processes that run executions",
+    .details =
+        "`check` changes nothing. `hosts` lists the processes, and removes the rows of "
+        "those that are\ngone. Exit status: 0 no damage (warnings are allowed), 4 damage, or "
+        "no store.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -52,7 +52,7 @@ enum err io_detach_fork(struct io_detach *d, struct error *e) {
     }
     d->child = pid;
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         if (getppid() != parent) {
             _exit(EXIT_FAILURE);
         }
@@ -122,11 +122,15 @@ void io_detach_back(struct io_detach *d, bool drop) {
     }
 }
 
+void io_detach_alone(void) {
+    signal(SIGHUP, SIG_IGN);
+    setsid();
+    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
 void io_detach_leave(struct io_detach *d, int status) {
     unsigned char word = (unsigned char)status;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    signal(SIGHUP, SIG_IGN);
-    setsid();
     if (null >= 0) {
         (void)dup2(null, STDIN_FILENO);
         io_fd_close(&null);
@@ -136,7 +140,6 @@ void io_detach_leave(struct io_detach *d, int status) {
     for (size_t i = 0; i < d->caller_count; i++) {
         close(d->caller[i]);
     }
-    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
     (void)io_fd_write_all(d->pipe, (struct str){(const char *)&word, 1});
     io_fd_close(&d->pipe);
 }

@@ -1,7 +1,7 @@
 /* Going on in a process of its own after the one that the user started has left.
  *
  * The process that was started forks before it has opened anything and waits; the other one works
- * on as if nothing had happened until it says that it can do alone (io_detach_leave). Until then
+ * on as if nothing had happened until it can do alone (io_detach_alone, io_detach_leave). Until then
  * it is in the same session, writes to the same streams and dies with the process that waits;
  * after that nothing of the terminal, the caller's pipes or its other descriptors is left with it.
  */
@@ -32,8 +32,11 @@ int io_detach_wait(struct io_detach *d, int *out_signal);
 enum err io_detach_file(struct io_detach *d, const char *path, struct error *e) MUST_USE;
 /* They go where they went before. With drop a file that was made is removed. */
 void io_detach_back(struct io_detach *d, bool drop);
-/* The process that waits ends with this status; this one is a session of its own, reads nothing,
- * and SIGHUP does not end it. Only after io_detach_file. */
+/* In a session of its own, outliving the process that waits and its terminal. Before the user is
+ * told that it is so. */
+void io_detach_alone(void);
+/* The process that waits ends with this status, and nothing that the caller had opened is left
+ * here. Only after io_detach_file. */
 void io_detach_leave(struct io_detach *d, int status);
 
 #endif
