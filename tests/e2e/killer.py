@@ -1,0 +1,234 @@
+"""A killer of the real binary, and what it looks at after each blow.
+
+A victim is one execution that is killed at random moments, looked at, and gone on with until it
+ends. Each code step of the workflows here writes its CAIRN_IDEMPOTENCY_KEY to a file before its
+result is known to anybody, so that file tells what really ran. The killer waits for an event before
+it strikes a third time in a row at nothing but claims: that would be a quarantine, and right so.
+"""
+
+import json
+import os
+import random
+import select
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+from conftest import BIN, PATIENCE
+
+LONG = bool(os.environ.get("CAIRN_LONG"))
+SEED = int(os.environ.get("CAIRN_SEED") or random.SystemRandom().randrange(1 << 32))
+GRACE = 5  # seconds; what is promised "at once", on a machine that is busy
+
+
+def chance(*names):
+    """Random numbers of their own for each place, from the seed that is printed."""
+    print(f"CAIRN_SEED={SEED}", *names)
+    return random.Random(f"{SEED} {names}")
+
+
+def parallel(work, items, width=3):
+    """work(item) for all, some at a time; the first failure is raised."""
+    items, failures, lock = list(items), [], threading.Lock()
+
+    def turn():
+        while not failures:
+            with lock:
+                if not items:
+                    return
+                item = items.pop(0)
+            try:
+                work(item)
+            except BaseException as failure:  # noqa: B902 - handed to the test's own thread
+                failures.append(failure)
+
+    threads = [threading.Thread(target=turn) for _ in range(width)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+# ---- what the store says, read as another program would ----
+
+
+def query(store, sql, *values):
+    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=PATIENCE)
+    try:
+        return db.execute(sql, values).fetchall()
+    finally:
+        db.close()
+
+
+def events(store, id):
+    """(event, step) in the order of the journal."""
+    return query(store, "SELECT event, step FROM journal WHERE execution = ? ORDER BY seq", id)
+
+
+def completed_steps(store):
+    """The idempotency keys of all steps whose completion is recorded."""
+    rows = query(store, "SELECT execution || '/' || step FROM journal WHERE event = 'step_completed'")
+    return {row[0] for row in rows}
+
+
+def effective(store, id):
+    return query(store, "SELECT effective_status FROM executions_now WHERE id = ?", id)[0][0]
+
+
+def only_claims(store, id):
+    """So many claims stand at the end of the journal with nothing behind them."""
+    count = 0
+    for event, _ in reversed(events(store, id)):
+        if event != "execution_claimed":
+            break
+        count += 1
+    return count
+
+
+# ---- processes ----
+
+
+def start(cairn, *arguments):
+    """A cairn of its own process group, as a shell would start it; stdout is kept."""
+    return subprocess.Popen(
+        [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )
+
+
+def wait_gone(pid):
+    """Until the process is no more; true when it was there."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    ready, _, _ = select.select([fd], [], [], PATIENCE)
+    os.close(fd)
+    assert ready, f"process {pid} does not end"
+    return True
+
+
+def kill(pid, number=signal.SIGKILL):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def strike(child, whole_group=False):
+    """Kills it, or it and its launcher at once. What it said is thrown away, so that it can be
+    waited for although the pipes may still be held by what it left."""
+    (os.killpg if whole_group else os.kill)(child.pid, signal.SIGKILL)
+    child.wait(PATIENCE)
+    child.stdout.close()
+    child.stderr.close()
+
+
+def until(holds, why, seconds=PATIENCE):
+    """Asks again and again until it holds; gives what it gave."""
+    end = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < end, why
+        time.sleep(0.002)
+
+
+# ---- one execution under a killer ----
+
+
+class SideLog:
+    """What really ran: a line for each run of a step."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def counts(self):
+        counts = {}
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
+                counts[line] = counts.get(line, 0) + 1
+        return counts
+
+
+class Victim:
+    def __init__(self, cairn, dice, file, label):
+        self.cairn, self.dice, self.file, self.label = cairn, dice, file, label
+        self.log = SideLog(cairn.folder / "log")
+        self.id = None
+        self.kills = 0
+        self.seen = {}  # completed steps at a kill, how often they had run then
+
+    def begin(self):
+        return start(self.cairn, "run", self.file, "--json", "--label", f"victim={self.label}")
+
+    def go_on(self):
+        if not self.id:
+            return self.begin()
+        return start(self.cairn, "resume", self.id, "--json")
+
+    def find(self):
+        """The id, when anything of it was durable."""
+        if not self.id and os.path.exists(self.cairn.store):
+            rows = query(self.cairn.store,
+                         "SELECT id FROM executions_now WHERE json_extract(labels, '$.victim') = ?",
+                         self.label)
+            self.id = rows[0][0] if rows else None
+        return self.id
+
+    def spare(self, child):
+        """Nothing but claims stands there: lets it do something first."""
+        if self.id and only_claims(self.cairn.store, self.id) >= 2:
+            until(lambda: child.poll() is not None
+                  or only_claims(self.cairn.store, self.id) == 0, "nothing happens after a claim")
+
+    def look(self):
+        """Right after a kill: the owner is seen to be gone, and what is completed is noted."""
+        if not self.find():
+            return
+        counts = self.log.counts()
+        for key in completed_steps(self.cairn.store):
+            self.seen.setdefault(key, counts.get(key, 0))
+        shown = self.cairn("results", self.id, "--json").json
+        if not shown["completedAt"]:
+            assert shown["effectiveStatus"] == "interrupted", shown["effectiveStatus"]
+
+    def live(self, delays):
+        """Killed after each of the delays (of its present process) until it ends; what the last
+        process printed."""
+        for delay in delays:
+            child = self.go_on()
+            try:
+                child.wait(delay)
+                break
+            except subprocess.TimeoutExpired:
+                pass
+            self.spare(child)
+            if child.poll() is None:
+                strike(child, self.dice.random() < 0.3)
+                self.kills += 1
+                self.look()
+        else:
+            child = self.go_on()
+        out, err = child.communicate(timeout=PATIENCE)
+        assert self.find(), err.decode()
+        if self.ended_unseen(child, err):
+            return self.cairn("results", self.id, "--json").json
+        assert out, err.decode()
+        return json.loads(out)
+
+    def ended_unseen(self, child, err):
+        """It was killed between the last commit and its exit."""
+        return child.returncode == 2 and b"has ended" in err
+
+    def check_log(self):
+        """No step whose completion was recorded before a kill ran after it."""
+        counts = self.log.counts()
+        again = {k: (n, counts.get(k, 0)) for k, n in self.seen.items() if counts.get(k, 0) != n}
+        assert not again, f"completed steps ran again: {again}"
