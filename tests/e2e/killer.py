@@ -6,13 +6,13 @@ result is known to anybody, so that file tells what really ran. The killer waits
 it strikes a third time in a row at nothing but claims: that would be a quarantine, and right so.
 """
 
-import json
 import os
 import random
 import select
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -93,11 +93,24 @@ def only_claims(store, id):
 
 
 def start(cairn, *arguments):
-    """A cairn of its own process group, as a shell would start it; stdout is kept."""
-    return subprocess.Popen(
+    """A cairn of its own process group, as a shell would start it. What it says goes to a file, so
+    nobody has to read it for it to go on."""
+    said = tempfile.TemporaryFile()
+    child = subprocess.Popen(
         [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
     )
+    child.file = said
+    return child
+
+
+def finish(child):
+    """Waits for its end; what it said."""
+    child.wait(PATIENCE)
+    child.file.seek(0)
+    text = child.file.read().decode()
+    child.file.close()
+    return text
 
 
 def wait_gone(pid):
@@ -121,12 +134,9 @@ def kill(pid, number=signal.SIGKILL):
 
 
 def strike(child, whole_group=False):
-    """Kills it, or it and its launcher at once. What it said is thrown away, so that it can be
-    waited for although the pipes may still be held by what it left."""
+    """Kills it, or it and its launcher at once; what it had said."""
     (os.killpg if whole_group else os.kill)(child.pid, signal.SIGKILL)
-    child.wait(PATIENCE)
-    child.stdout.close()
-    child.stderr.close()
+    return finish(child)
 
 
 def until(holds, why, seconds=PATIENCE):
@@ -166,12 +176,12 @@ class Victim:
         self.seen = {}  # completed steps at a kill, how often they had run then
 
     def begin(self):
-        return start(self.cairn, "run", self.file, "--json", "--label", f"victim={self.label}")
+        return start(self.cairn, "run", self.file, "-q", "--label", f"victim={self.label}")
 
     def go_on(self):
         if not self.id:
             return self.begin()
-        return start(self.cairn, "resume", self.id, "--json")
+        return start(self.cairn, "resume", self.id, "-q")
 
     def find(self):
         """The id, when anything of it was durable."""
@@ -200,8 +210,7 @@ class Victim:
             assert shown["effectiveStatus"] == "interrupted", shown["effectiveStatus"]
 
     def live(self, delays):
-        """Killed after each of the delays (of its present process) until it ends; what the last
-        process printed."""
+        """Killed after each of the delays (of its present process) until it ends; what it came to."""
         for delay in delays:
             child = self.go_on()
             try:
@@ -216,16 +225,12 @@ class Victim:
                 self.look()
         else:
             child = self.go_on()
-        out, err = child.communicate(timeout=PATIENCE)
-        assert self.find(), err.decode()
-        if self.ended_unseen(child, err):
-            return self.cairn("results", self.id, "--json").json
-        assert out, err.decode()
-        return json.loads(out)
-
-    def ended_unseen(self, child, err):
-        """It was killed between the last commit and its exit."""
-        return child.returncode == 2 and b"has ended" in err
+        said = finish(child)
+        assert self.find(), said
+        done = self.cairn("results", self.id, "--json").json
+        # one that was killed between the last commit and its exit has ended already
+        assert done["completedAt"] and (child.returncode < 2 or "has ended" in said), said
+        return done
 
     def check_log(self):
         """No step whose completion was recorded before a kill ran after it."""
