@@ -488,11 +488,12 @@ static bool serve(struct child *c) {
 
 _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     struct child c = {.sock = sock, .host_pidfd = host_pidfd, .self = getpid()};
+    bool ok = arrange_fds(&c); /* first: until then the host's locks outlive the host */
     prctl(PR_SET_NAME, "cairn-launcher", 0, 0, 0);
     setsid();
     reset_signals();
     launcher_shed_memory();
-    bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && arrange_fds(&c) && open_signals(&c);
+    ok = ok && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
     death_init(&c.death);

@@ -93,12 +93,11 @@ def only_claims(store, id):
 
 
 def start(cairn, *arguments):
-    """A cairn of its own process group, as a shell would start it. What it says goes to a file, so
-    nobody has to read it for it to go on."""
+    """A cairn beside the test. What it says goes to a file, so nobody has to read it for it to go on."""
     said = tempfile.TemporaryFile()
     child = subprocess.Popen(
         [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdin=subprocess.DEVNULL,
-        stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
+        stdout=said, stderr=subprocess.STDOUT,
     )
     child.file = said
     return child
@@ -133,9 +132,26 @@ def kill(pid, number=signal.SIGKILL):
     return True
 
 
-def strike(child, whole_group=False):
-    """Kills it, or it and its launcher at once; what it had said."""
-    (os.killpg if whole_group else os.kill)(child.pid, signal.SIGKILL)
+def children(pid):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8") as stat:
+                    parent = stat.read().rsplit(")", 1)[1].split()[1]
+            except OSError:
+                continue
+            if int(parent) == pid:
+                found.append(int(name))
+    return found
+
+
+def strike(child, with_launcher=False):
+    """Kills it, or it and its launcher; what it had said."""
+    launchers = children(child.pid) if with_launcher else []
+    os.kill(child.pid, signal.SIGKILL)
+    for launcher in launchers:
+        kill(launcher)
     return finish(child)
 
 
@@ -205,9 +221,12 @@ class Victim:
         counts = self.log.counts()
         for key in completed_steps(self.cairn.store):
             self.seen.setdefault(key, counts.get(key, 0))
+        until(self.is_seen_dead, "its owner is gone and nobody sees it", GRACE)
+
+    def is_seen_dead(self):
+        """At once, but for the moment in which a new launcher still has the locks of its host."""
         shown = self.cairn("results", self.id, "--json").json
-        if not shown["completedAt"]:
-            assert shown["effectiveStatus"] == "interrupted", shown["effectiveStatus"]
+        return shown["completedAt"] or shown["effectiveStatus"] == "interrupted"
 
     def live(self, delays):
         """Killed after each of the delays (of its present process) until it ends; what it came to."""
