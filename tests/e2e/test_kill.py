@@ -87,7 +87,7 @@ def kill_often(folder, name, kills):
     dice = chance("kill", name)
     struck = 0
     while struck < kills:
-        victim = Victim(cairn, dice, "flow.yaml", f"{name}-{struck}")
+        victim = Victim(cairn, dice, ["flow.yaml"], f"{name}-{struck}")
         done = victim.live(dice.uniform(0, 0.12) for _ in range(kills - struck))
         assert (done["status"], done["finalResult"]) == ("completed", expected), (name, done)
         victim.check_log()

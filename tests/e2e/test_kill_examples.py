@@ -14,7 +14,7 @@ import threading
 import time
 
 from conftest import Cairn
-from killer import LONG, Victim, chance, finish, parallel, query, start, strike
+from killer import LONG, Victim, chance, finish, parallel, query, start
 from test_examples import ORDERS, RATES, TOP, Api, collatz, euros, expected_triage, workflows
 
 STRIKES = 100 if LONG else 20
@@ -24,12 +24,8 @@ class Asked(Victim):
     """An example that is killed; another process answers what it asks."""
 
     def __init__(self, cairn, dice, file, label, example):
-        super().__init__(cairn, dice, file, label)
+        super().__init__(cairn, dice, [file, *example.get("arguments", [])], label)
         self.example, self.helper = example, None
-
-    def begin(self):
-        return start(self.cairn, "run", self.file, "-q", "--label", f"victim={self.label}",
-                     *self.example.get("arguments", []))
 
     def answer(self):
         """Starts a process that answers, when something is asked and no such process is left."""
@@ -60,35 +56,42 @@ class Asked(Victim):
 
     def live(self, clock):
         """Struck whenever it is time, until it ends; what it came to."""
-        child = self.go_on()
+        child = None
         while not self.ended():
+            if not child:
+                child = self.go_on()
             self.answer()
             try:
-                child.wait(min(0.025, clock.left()))
-                if not self.ended():  # the one that answers runs it
-                    finish(child)
-                    child = self.go_on()
+                (child or self.helper or self).wait(min(0.025, clock.left()))
             except subprocess.TimeoutExpired:
                 pass
+            if child and child.poll() is not None:
+                finish(child)
+                child = None
             if clock.left() == 0:
-                child = self.strike(child, clock)
-        finish(child)
+                child = self.hit(child, clock)
+        if child:
+            finish(child)
         self.close_helper()
-        return self.cairn("results", self.id, "--json").json
+        return self.show()
 
-    def strike(self, child, clock):
-        """Strikes who runs it; who is to be waited for afterwards."""
-        self.spare(child)
+    def wait(self, seconds):
+        time.sleep(seconds)
+
+    def hit(self, child, clock):
+        """Strikes who runs it, and looks, unless the one that answers may have it by now. What is
+        left of child."""
         struck = self.owner(child)
         if not struck:
             return child
-        strike(struck, self.dice.random() < 0.3)
+        self.spare(struck)
+        alone = self.strike(struck)
         clock.wind()
-        if struck is self.helper:
-            self.helper = None
-        if not self.helper:  # who may have taken it over by now
-            self.look()
-        return self.go_on() if struck is child else child
+        self.helper = None if struck is self.helper else self.helper
+        if not self.helper:
+            self.look(alone)
+        return None if struck is child else child
+
 
 def check_retry(_, found):
     assert found["flaky"] >= 3 and found["broken"].startswith("gave up after ")
