@@ -36,6 +36,7 @@ struct child {
     struct tree tree;
     struct proc_vec texts; /* char *: argv, NULL, env, NULL, folder */
     struct death death;
+    bool over; /* the host is gone: nothing is started any more */
 };
 
 /* One spawn, taken apart. */
@@ -296,7 +297,7 @@ static size_t received_fds(struct msghdr *m, int out[WIRE_FDS]) {
 
 static void handle_request(struct child *c, const char *packet, const int *fds, size_t fd_count) {
     const struct wire_head *head = (const void *)packet;
-    if (head->type == WIRE_SPAWN) {
+    if (head->type == WIRE_SPAWN && !c->over) {
         struct request r = {.head = (const void *)packet};
         sort_fds(&r, fds, fd_count);
         spawn(c, &r, packet + sizeof *r.head);
@@ -486,19 +487,30 @@ static bool serve(struct child *c) {
     return true;
 }
 
+/* What the host had still sent, perhaps what to execute now. */
+static void take_last_words(struct child *c) {
+    struct pollfd sock = {.fd = c->sock, .events = POLLIN};
+    c->over = true;
+    while (poll(&sock, 1, 0) > 0 && take_request(c)) {
+        continue;
+    }
+}
+
 _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     struct child c = {.sock = sock, .host_pidfd = host_pidfd, .self = getpid()};
+    bool ok = arrange_fds(&c); /* first: until then the host's locks outlive the host */
     prctl(PR_SET_NAME, "cairn-launcher", 0, 0, 0);
     setsid();
     reset_signals();
     launcher_shed_memory();
-    bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && arrange_fds(&c) && open_signals(&c);
+    ok = ok && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
     death_init(&c.death);
     while (ok && serve(&c)) {
         continue;
     }
+    take_last_words(&c);
     tree_kill_all(&c.tree);
     death_execute(&c.death, c.host_pidfd);
     _exit(0);

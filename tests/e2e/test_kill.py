@@ -1,0 +1,100 @@
+"""kill -9 at random moments: nothing that was completed runs again, and the result is the same.
+
+The seed is printed; CAIRN_SEED=N runs the same once more, CAIRN_LONG=1 runs ten times as many.
+"""
+
+import json
+
+import pytest
+from conftest import Cairn
+from killer import LONG, Victim, chance, parallel
+
+RUN = 'echo "$CAIRN_IDEMPOTENCY_KEY" >> log'
+
+LOOP = f"""vars: {{sum: 0}}
+nodes:
+  work:
+    type: code
+    needs: [enough.false]
+    max_iterations: 20
+    language: sh
+    code: '{RUN}; echo 3'
+    set: {{sum: vars.sum + work}}
+  enough: {{type: condition, needs: [work], when: nodes.work.iteration >= 7}}
+  done: {{type: end, needs: [enough.true], value: vars.sum}}
+"""
+FOREACH = f"""
+  page:
+    type: code
+    foreach: {{items: "[1, 2, 3, 4, 5, 6, 7, 8, 9]", as: n, concurrency: 3}}
+    language: sh
+    code: '{RUN}; sleep 0.01; echo $((n * n))'
+  sum: {{type: code, needs: [page], language: sh, code: '{RUN}; echo 1'}}
+  done: {{type: end, needs: [sum], value: "[page, sum]"}}
+"""
+RETRIES = f"""
+  flaky:
+    type: code
+    foreach: {{items: "[5, 6, 7]", as: n}}
+    language: sh
+    retry: {{attempts: 4, backoff: 10ms, factor: 1, jitter: 0}}
+    code: 'test "$CAIRN_ATTEMPT_NUMBER" -ge 3 || exit 9; {RUN}; echo $n'
+  hopeless:
+    type: code
+    language: sh
+    retry: {{attempts: 2, backoff: 10ms}}
+    code: 'exit 3'
+  instead: {{type: code, needs: [hopeless.error], language: sh, code: '{RUN}; echo 8'}}
+  done: {{type: end, needs: [flaky, instead], value: "flaky + [instead]"}}
+"""
+CHILD = f"""cairn: 1
+name: child
+inputs: {{n: {{type: integer}}}}
+nodes:
+  first: {{type: code, language: sh, in: {{n: inputs.n}}, code: '{RUN}; echo $((n + 1))'}}
+  second: {{type: code, language: sh, needs: [first], in: {{n: first}}, code: '{RUN}; echo $((n * 2))'}}
+outputs: {{n: second}}
+"""
+SUB = """
+  part: {type: workflow, foreach: {items: "[1, 2, 3]", as: n}, workflow: child.yaml, inputs: {n: n}}
+  more: {type: workflow, needs: [part], workflow: child.yaml, inputs: {n: "{{ part[2].n }}"}}
+  done: {type: end, needs: [more], value: "part.map(p, p.n) + [more.n]"}
+"""
+WAITS = f"""
+  nap: {{type: wait, for: 60ms}}
+  ask: {{type: ask, prompt: "Well?", timeout: 90ms, on_timeout: {{value: nobody}}}}
+  after: {{type: code, needs: [nap], language: sh, code: '{RUN}; echo 1'}}
+  last: {{type: code, needs: [after, ask], language: sh, code: '{RUN}; echo 2'}}
+  nap_again: {{type: wait, needs: [last], for: 30ms}}
+  done: {{type: end, needs: [nap_again, ask], value: "[after, last, ask]"}}
+"""
+FLOWS = {
+    "loop": (LOOP, 24),
+    "foreach": (FOREACH, [[n * n for n in range(1, 10)], 1]),
+    "retries": (RETRIES, [5, 6, 7, 8]),
+    "sub": (SUB, [4, 6, 8, 18]),
+    "waits": (WAITS, [1, 2, "nobody"]),
+}
+
+
+def kill_often(folder, name, kills):
+    """Executions of one workflow, one after the other, until so many kills have struck."""
+    folder.mkdir()
+    cairn = Cairn(folder)
+    text, expected = FLOWS[name]
+    cairn.write("child.yaml", CHILD)
+    cairn.flow(text)
+    dice = chance("kill", name)
+    struck = 0
+    while struck < kills:
+        victim = Victim(cairn, dice, ["flow.yaml"], f"{name}-{struck}")
+        done = victim.live(dice.uniform(0, 0.12) for _ in range(kills - struck))
+        assert (done["status"], done["finalResult"]) == ("completed", expected), (name, done)
+        victim.check_log()
+        struck += victim.kills
+    assert cairn("db", "check", "--all").status == 0
+
+
+def test_killed_at_200_random_moments(tmp_path):
+    kills = 400 if LONG else 40
+    parallel(lambda name: kill_often(tmp_path / name, name, kills), FLOWS)
