@@ -130,14 +130,26 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     return OK;
 }
 
+/* Who owns an execution owns what is below it, whoever may still think to: the claim fences that
+ * one off. */
+static enum err attach_below(struct run *r, const struct plan *plan,
+                             const struct store_execution *found, struct run **out,
+                             struct error *e) {
+    struct store_execution x = *found;
+    x.owner_alive = false;
+    x.host = 0;
+    return run_attach(r->host, plan, &x, out, e);
+}
+
 /* The child that an earlier attempt of this step made: gone on with, or its end is taken. */
 static enum err find_child(struct port *p, const struct store_execution *found, struct error *e) {
     const struct plan *plan = p->run->plan->nodes[p->step.node].child;
-    enum err err = run_attach(p->run->host, plan, found, &p->child, e);
+    enum err err = attach_below(p->run, plan, found, &p->child, e);
     if (!err) {
         const struct host_observer *o = &p->run->host->options.observer;
         p->child->parent = p;
         p->child->is_child = true;
+        p->child->parent_num = p->run->num;
         if (o->found) {
             o->found(o->ctx, p->child);
         }
@@ -168,10 +180,11 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
     enum err err =
         store_execution_by_key(r->host->options.store, child_key(fx->flight, &a), &a, &found, e);
     if (!err && !found.row.completed.us) {
-        err = run_attach(r->host, plan, &found, out, e);
+        err = attach_below(r, plan, &found, out, e);
     }
     if (*out) {
         (*out)->is_child = true;
+        (*out)->parent_num = r->num;
     }
     arena_fini(&a);
     return err == ERR_NOT_FOUND ? OK : err;

@@ -163,6 +163,7 @@ enum err claim_take(struct host *h, struct store_execution *x, struct error *e) 
     struct event ev = {.kind = EVENT_EXECUTION_CLAIMED, .host = h->host_id, .epoch = x->epoch + 1};
     struct store_change c = {.new_epoch = x->epoch + 1,
                              .host = h->host_id,
+                             .dead_host = x->host == h->host_id ? 0 : x->host,
                              .events = &event,
                              .event_count = 1,
                              .row = x->row};

@@ -23,6 +23,7 @@ struct lease {
     _Atomic int64_t until_ns;
     _Atomic uint32_t answers; /* pings that the loop has answered */
     _Atomic bool taken;       /* others took this host for dead */
+    _Atomic bool lapsed;      /* it was over once, and the owners were not read again since */
     struct io_beat *beat;     /* NULL: the loop renews */
     bool failed;
     /* Of the thread: */
@@ -40,6 +41,9 @@ static void renew(struct lease *l, struct store *s) {
     wall_us until = {host_now(h).us + STORE_LEASE_US};
     enum err err = store_host_renew(s, h->host_id, until, &ignored);
     if (!err) {
+        if (began >= atomic_load(&l->until_ns)) {
+            atomic_store(&l->lapsed, true); /* before: nobody must see the new lease without it */
+        }
         atomic_store(&l->until_ns, began + LEASE_NS);
     } else if (err == ERR_FENCED) {
         atomic_store(&l->taken, true);
@@ -137,6 +141,22 @@ static bool is_over(const struct lease *l) {
     return mono_ns_of(l->host) >= atomic_load(&l->until_ns);
 }
 
+void lease_check(struct host *h) {
+    struct lease *l = h->lease;
+    if (is_over(l)) {
+        renew(l, h->options.store);
+        atomic_store(&l->lapsed, true);
+    }
+    if (!atomic_exchange(&l->lapsed, false)) {
+        return;
+    }
+    for (struct run *r = h->runs; r; r = r->next) {
+        if (!r->ended && !r->lost && !r->is_new) {
+            check_owner(r);
+        }
+    }
+}
+
 void lease_turn(struct host *h) {
     struct lease *l = h->lease;
     if (!l->beat && mono_ns_of(h) >= atomic_load(&l->until_ns) - LEASE_NS + RENEW_NS) {
@@ -153,17 +173,5 @@ void lease_turn(struct host *h) {
             }
         }
     }
-}
-
-void lease_check(struct host *h) {
-    struct lease *l = h->lease;
-    if (!is_over(l)) {
-        return;
-    }
-    renew(l, h->options.store);
-    for (struct run *r = h->runs; r; r = r->next) {
-        if (!r->ended && !r->lost && !r->is_new) {
-            check_owner(r);
-        }
-    }
+    lease_check(h);
 }

@@ -342,10 +342,24 @@ static enum err owned(const struct store_execution *x, struct error *e) {
                      STR_ARG(x->fixed.id), (long long)x->host);
 }
 
+/* Given up here: children that this host still owns. */
+static bool has_children_left(const struct run *parent) {
+    for (const struct run *r = parent->host->runs; r; r = r->next) {
+        if (r->to_drop && r->is_child && r->parent_num == parent->num) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Given up here, and nothing of it is left that has to stop first: whoever takes it over goes on
+ * with its children at once. */
+static bool is_gone(const struct run *r) { return r->lost && !r->ports && !has_children_left(r); }
+
 /* The run of this id that lives here, or was given up here and still has attempts to stop. */
 static struct run *find_here(const struct host *h, struct str id) {
     struct run *r = h->runs;
-    while (r && (r->ended || (r->lost && !r->ports) || !str_is(id, r->id))) {
+    while (r && (r->ended || is_gone(r) || !str_is(id, r->id))) {
         r = r->next;
     }
     return r;
@@ -553,7 +567,7 @@ void run_give_up(struct run *r, const struct error *reason) {
 void run_drop_lost(struct host *h) {
     for (struct run *r = h->drops ? h->runs : NULL; r; r = r->next) {
         struct error ignored;
-        if (r->to_drop && !r->ports && claim_drop(h, r->num, r->epoch, &ignored) == OK) {
+        if (r->to_drop && is_gone(r) && claim_drop(h, r->num, r->epoch, &ignored) == OK) {
             r->to_drop = false;
             h->drops--;
         }

@@ -35,5 +35,8 @@ enum err store_faulty_open(struct store *inner, const struct store_faults *f, st
 /* Another handle on the data of a memory store, as another process would have. The data lives
  * until the last handle is closed; a host lives until the handle that registered it is. */
 enum err store_memory_attach(struct store *first, struct store **out, struct error *e) MUST_USE;
+/* The same for a process on another machine: its host lives until its lease is over by the clock
+ * that the first handle was opened with; whether the handle is open says nothing. */
+enum err store_memory_attach_far(struct store *first, struct store **out, struct error *e) MUST_USE;
 
 #endif

@@ -110,9 +110,16 @@ static struct memory_execution *find_num(struct memory_data *d, int64_t num) {
     return num > 0 && num <= d->execution_count ? d->executions[num - 1] : NULL;
 }
 
-static bool fence_holds(const struct memory_execution *x, const struct store_change *c) {
+/* An owner that was found dead has renewed its lease since. */
+static bool came_back(const struct memory_data *d, const struct store_change *c) {
+    return c->dead_host > 0 && c->dead_host <= d->host_count &&
+           memory_host_alive(d, &d->hosts[c->dead_host - 1]);
+}
+
+static bool fence_holds(const struct memory_data *d, const struct memory_execution *x,
+                        const struct store_change *c) {
     return x && x->x.epoch == c->epoch && x->x.last_seq == c->last_seq &&
-           x->x.last_event == c->last_event;
+           x->x.last_event == c->last_event && !came_back(d, c);
 }
 
 #define NO_ENTRY UINT32_MAX
@@ -182,7 +189,7 @@ static enum err prepare(struct memory_data *d, const struct prepared *all, struc
                         const struct store_change *c) {
     struct memory_execution *x = find_num(d, c->num);
     p->id = p->key = NO_ENTRY;
-    if (c->num && fence_holds(x, c)) {
+    if (c->num && fence_holds(d, x, c)) {
         p->x = x;
     }
     if (!c->num && prepare_new(d, all, p, c->new) != OK) {
@@ -484,4 +491,12 @@ enum err store_memory_open(const char *path, bool make, const struct io_clock *c
 enum err store_memory_attach(struct store *first, struct store **out, struct error *e) {
     ASSERT(first->ops == &ops);
     return open_handle(memory_of(first), out, e);
+}
+
+enum err store_memory_attach_far(struct store *first, struct store **out, struct error *e) {
+    enum err err = store_memory_attach(first, out, e);
+    if (!err) {
+        ((struct memory_store *)*out)->far = true;
+    }
+    return err;
 }

@@ -1,14 +1,20 @@
-/* The memory store's hosts: each lives as long as the handle that registered it. A row that was
- * swept keeps its place, since ids are never used again.
+/* The memory store's hosts: each lives as long as the handle that registered it, one of another
+ * machine as long as its lease. A row that was swept keeps its place, since ids are never used
+ * again.
  */
 #include "store/memory_priv.h"
+
+bool memory_host_alive(const struct memory_data *d, const struct memory_host *h) {
+    return h->far ? h->row.until.us > d->clock->wall(d->clock->ctx).us : h->row.alive;
+}
 
 static uint32_t sweep(struct memory_data *d) {
     uint32_t gone = 0;
     for (uint32_t i = 0; i < d->host_count; i++) {
         struct memory_host *h = &d->hosts[i];
-        gone += !h->row.alive && !h->swept;
-        h->swept = !h->row.alive;
+        bool dead = !h->far && !h->row.alive;
+        gone += dead && !h->swept;
+        h->swept = h->swept || dead;
     }
     return gone;
 }
@@ -38,7 +44,7 @@ enum err memory_host_register(struct store *s, int64_t pid, struct str hostname,
                              .registered = now,
                              .until = {now.us + STORE_LEASE_US},
                              .alive = true};
-    d->hosts[d->host_count++] = (struct memory_host){.row = row};
+    d->hosts[d->host_count++] = (struct memory_host){.row = row, .far = handle->far};
     *out_host = handle->host = row.id;
     return OK;
 }
@@ -90,6 +96,7 @@ enum err memory_host_list(struct store *s, struct arena *a, struct store_hosts *
         if (!full) {
             struct store_host *h = &rows.items[rows.count++];
             *h = d->hosts[i].row;
+            h->alive = memory_host_alive(d, &d->hosts[i]);
             h->hostname = memory_str(a, h->hostname, &full);
             h->executions = owned_by(d, h->id);
         }

@@ -19,6 +19,7 @@ struct memory_execution {
 
 struct memory_host {
     struct store_host row; /* alive: its handle is open */
+    bool far;              /* of another machine: only its lease tells whether it lives */
     bool swept;
 };
 
@@ -41,6 +42,7 @@ struct memory_store {
     struct store base;
     struct memory_data *data;
     int64_t host;
+    bool far; /* a host that registers here is of another machine */
 };
 
 static inline struct memory_data *memory_of(struct store *s) {
@@ -60,6 +62,7 @@ void memory_message_copy(struct arena *a, const struct store_message *from,
 void memory_event_copy(struct arena *a, const struct store_event *from, struct store_event *to,
                        bool *full);
 
+bool memory_host_alive(const struct memory_data *d, const struct memory_host *h);
 enum err memory_events(struct store *s, struct store_range r, struct arena *a,
                        struct store_events *out, struct error *e);
 enum err memory_get(struct store *s, struct store_name name, struct arena *a,

@@ -6,7 +6,7 @@
 #include "store/memory_priv.h"
 
 static bool owner_alive(const struct memory_data *d, int64_t host) {
-    return host > 0 && host <= d->host_count && d->hosts[host - 1].row.alive;
+    return host > 0 && host <= d->host_count && memory_host_alive(d, &d->hosts[host - 1]);
 }
 
 static void copy_execution(const struct memory_data *d, const struct store_execution *from,

@@ -36,21 +36,34 @@ static bool is_fine(const struct verdict *v, const char *what, const char *when)
     return v->ok;
 }
 
-/* Each seed has its own weather. */
-static struct weather weather_of(uint64_t seed) {
+/* Each seed has its own weather: one process alone as often as several that compete. */
+static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
     struct rng r = {seed ^ 0x5eed};
     static const uint32_t writes[] = {0, 30, 100, 250};
     static const uint32_t crashes[] = {0, 20, 80};
-    return (struct weather){.seed = rng_next(&r),
-                            .write_permille = writes[rng_below(&r, 4)],
-                            .crash_permille = crashes[rng_below(&r, 3)],
-                            .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0,
-                            .people_permille = rng_below(&r, 2) ? 60 : 0,
-                            .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0};
+    struct weather w = {.seed = rng_next(&r),
+                        .write_permille = writes[rng_below(&r, 4)],
+                        .crash_permille = crashes[rng_below(&r, 3)],
+                        .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0,
+                        .people_permille = rng_below(&r, 2) ? 60 : 0,
+                        .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0,
+                        .processes = rng_below(&r, 2) ? 1 : 2 + rng_below(&r, 2),
+                        .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
+    bool has_kids = str_find(recipe->document, STR("\"kid\""), 0) != SIZE_MAX;
+    w.far = w.processes > 1 && rng_below(&r, 2);
+    w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;
+    w.stop_permille = w.processes > 1 && rng_below(&r, 2) ? 40 : 0;
+    w.slow_permille = rng_below(&r, 4) == 0 ? 60 : 0;
+    /* A lease of another machine is as good as the clocks are. */
+    w.leap_permille = !w.far && rng_below(&r, 5) == 0 ? 10 : 0;
+    w.jump_permille = w.far ? 0 : w.jump_permille;
+    /* A sub-workflow that cannot be begun in so long a time fails its step. */
+    w.storm_permille = !has_kids && rng_below(&r, 5) == 0 ? 15 : 0;
+    return w;
 }
 
 static bool run_seed(uint64_t seed, bool trace, struct count *c) {
-    struct weather calm = {.calm = true, .seed = seed}, rough = weather_of(seed);
+    struct weather calm = {.calm = true, .seed = seed}, rough;
     struct verdict first, second = {0};
     struct recipe r;
     struct arena a;
@@ -58,6 +71,7 @@ static bool run_seed(uint64_t seed, bool trace, struct count *c) {
     snprintf(what, sizeof what, "seed %llu", (unsigned long long)seed);
     arena_init(&a, 0);
     recipe_generate(seed, &a, &r);
+    rough = weather_of(seed, &r);
     if (trace) {
         printf("undisturbed\n");
     }
@@ -70,7 +84,8 @@ static bool run_seed(uint64_t seed, bool trace, struct count *c) {
         world_run(&r, &rough, trace, &a, &second);
         fine = is_fine(&second, what, "disturbed");
     }
-    if (fine && !rough.cancel_permille) { /* what a cancel finds is a matter of time */
+    if (fine && !rough.cancel_permille &&
+        !second.quarantined) { /* what a cancel finds is a matter of time */
         fine = same_outcome(&first, &second, what);
     }
     if (!fine) {

@@ -6,7 +6,9 @@
  *   attempts of a step get the same inputs and the same key, also in another life;
  *   a call inside a step is recorded once; what was cancelled does not complete;
  *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
- *   rows that others read say the same.
+ *   rows that others read say the same;
+ *   only the owner writes, and owner is who claimed it last: not from one that lives;
+ *   a step has the iteration that its node is in, and what a loop leads to begins after the loop.
  */
 #include "sim.h"
 
@@ -64,6 +66,7 @@ static const struct plan *plan_of(struct world *w, const struct store_execution 
 static struct seen_execution *add(struct world *w, const struct store_execution *stored) {
     struct seen_execution *x = ARENA_NEW(&w->arena, struct seen_execution);
     x->num = stored->num;
+    x->key = arena_str(&w->arena, stored->fixed.key);
     memcpy(x->id, stored->fixed.id.ptr, stored->fixed.id.len);
     x->plan = plan_of(w, stored);
     x->parent = by_num(w, stored->fixed.parent);
@@ -72,9 +75,94 @@ static struct seen_execution *add(struct world *w, const struct store_execution 
         world_fail(w, "execution %s has a parent that does not run it", x->id);
         x->plan = w->plan;
     }
+    x->armed = ARENA_ARRAY(&w->arena, x->plan->node_count, uint32_t);
     *(w->last_execution ? &w->last_execution->next : &w->executions) = x;
     w->last_execution = x;
     return x;
+}
+
+/* ---- who writes ---- */
+
+static const struct process *by_serial(const struct world *w, uint64_t serial) {
+    for (uint32_t i = 0; i < w->process_count; i++) {
+        if (w->processes[i].serial == serial && w->processes[i].host) {
+            return &w->processes[i];
+        }
+    }
+    return NULL;
+}
+
+static void claimed(struct world *w, struct seen_execution *x, const struct event *ev) {
+    const struct process *owner = x->owner ? by_serial(w, x->owner) : NULL;
+    if (owner && owner != w->acting && !w->weather.far) {
+        world_fail(w, "process %u takes %s from process %u, which lives", w->acting->number, x->id,
+                   owner->number);
+    }
+    if (ev->epoch != x->epoch + 1) {
+        world_fail(w, "%s is claimed as epoch %llu after %llu", x->id,
+                   (unsigned long long)ev->epoch, (unsigned long long)x->epoch);
+    }
+    x->owner = w->acting->serial;
+    x->epoch = ev->epoch;
+    x->claims++;
+}
+
+/* Who commits this event may do so. */
+static void check_writer(struct world *w, struct seen_execution *x, const struct event *ev) {
+    bool poison = ev->kind == EVENT_EXECUTION_FAILING && !ev->node.len &&
+                  str_is(ev->error_type, "quarantined");
+    if (ev->kind == EVENT_EXECUTION_CREATED) {
+        x->owner = w->acting->serial;
+        x->epoch = 1;
+    } else if (ev->kind == EVENT_EXECUTION_CLAIMED) {
+        claimed(w, x, ev);
+        return;
+    } else if (poison && x->claims < 3) {
+        world_fail(w, "%s is quarantined: %.*s", x->id, STR_ARG(ev->message));
+    } else if (poison) {
+        x->quarantined = w->quarantined = true;
+        x->owner = w->acting->serial;
+        x->epoch++;
+    } else if (x->owner != w->acting->serial) {
+        world_fail(w, "process %u writes %s of %s, which it does not own", w->acting->number,
+                   event_name(ev->kind), x->id);
+    }
+    x->claims = 0;
+    if (ev->kind == EVENT_EXECUTION_FAILING && str_is(ev->error_type, "deadlock")) {
+        world_fail(w, "%s is at a deadlock: %.*s", x->id, STR_ARG(ev->message));
+    }
+}
+
+/* ---- loops ---- */
+
+/* What a loop leads to, and waits for it, begins only when the loop is over. */
+static void check_leaving(struct world *w, struct seen_execution *x, const struct plan_loop *l) {
+    for (uint32_t i = 0; i < l->leaving_count; i++) {
+        const struct plan_edge *edge = &x->plan->edges[l->leaving[i]];
+        char text[STEP_ID_BYTES];
+        struct step_id id = {edge->target, x->armed[edge->target], -1, 0};
+        if (edge->back_of >= 0 || x->plan->nodes[edge->target].join != JOIN_ALL) {
+            continue;
+        }
+        const struct map_entry *entry = map_find(&x->steps, step_id_print(x->plan, id, text));
+        const struct seen_step *s = entry ? entry->ptr : NULL;
+        if (s && s->begun) {
+            world_fail(w, "%s began before the loop that leads to it was over", text);
+        }
+    }
+}
+
+static void repeated(struct world *w, struct seen_execution *x, const struct event *ev) {
+    int32_t heads = x->plan->nodes[ev->step.node].heads;
+    if (heads < 0) {
+        world_fail(w, "%s repeats a loop that its plan does not have", x->id);
+        return;
+    }
+    const struct plan_loop *l = &x->plan->loops[heads];
+    check_leaving(w, x, l);
+    for (uint32_t i = 0; i < l->body_count; i++) {
+        x->armed[l->body[i]]++;
+    }
 }
 
 /* ---- one event ---- */
@@ -105,13 +193,20 @@ static void scheduled(struct world *w, struct seen_execution *x, struct seen_ste
         world_fail(w, "attempt %u of %.*s comes after attempt %u", (unsigned)ev->attempt,
                    STR_ARG(s->id), s->attempt);
     }
-    if (ev->at.us < s->due_us && !w->weather.jump_permille) {
+    if (ev->at.us < s->due_us && !w->jumped) {
         world_fail(w, "attempt %u of %.*s begins before it is due", (unsigned)ev->attempt,
                    STR_ARG(s->id));
     }
     s->running = true;
     s->attempt = (uint32_t)ev->attempt;
     check_slots(w, x, s);
+}
+
+static void waiting(struct seen_step *s, const struct event *ev) {
+    s->running = false;
+    s->asks = ev->due_us == 0;
+    s->wake_us = ev->due_us;
+    s->attempt = (uint32_t)ev->attempt;
 }
 
 static bool ends_step(enum event_kind kind) {
@@ -128,13 +223,25 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     if (s->over && (runs_on || ends_step(ev->kind))) {
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
+    if ((runs_on || ev->kind == EVENT_STEP_COMPLETED) &&
+        ev->step.iteration != x->armed[ev->step.node]) {
+        world_fail(w, "%s of %.*s, its node is in iteration %u", event_name(ev->kind), STR_ARG(id),
+                   x->armed[ev->step.node]);
+    }
+    s->begun = s->begun || runs_on || ev->kind == EVENT_STEP_COMPLETED ||
+               ev->kind == EVENT_STEP_SKIPPED || ev->kind == EVENT_STEP_READY;
     if (ev->kind == EVENT_STEP_SCHEDULED) {
         scheduled(w, x, s, ev);
+    } else if (ev->kind == EVENT_STEP_WAITING) {
+        waiting(s, ev);
     } else if (ev->kind == EVENT_STEP_RETRYING) {
         s->running = false;
         s->due_us = ev->due_us;
     } else if (ends_step(ev->kind)) {
-        s->running = false;
+        if (ev->kind == EVENT_STEP_COMPLETED && !w->jumped && ev->at.us < s->wake_us) {
+            world_fail(w, "%.*s is woken before its time", STR_ARG(id));
+        }
+        s->running = s->asks = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
             people_note_answer(w, ev->meta);
@@ -161,12 +268,17 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     if (x->cancelled && ev->kind == EVENT_EXECUTION_COMPLETED) {
         world_fail(w, "%s was cancelled and yet completed", x->id);
     }
+    check_writer(w, x, ev);
     x->seq = row->seq;
     x->last_us = row->at.us;
+    x->paused =
+        ev->kind == EVENT_EXECUTION_PAUSED || (x->paused && ev->kind != EVENT_EXECUTION_RESUMED);
     x->cancelled = x->cancelled || ev->kind == EVENT_CANCEL_REQUESTED;
     x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
-    if (row->step.len) {
+    if (ev->kind == EVENT_LOOP_REPEATED) {
+        repeated(w, x, ev);
+    } else if (row->step.len) {
         step_event(w, x, row->step, ev);
     }
 }
@@ -195,6 +307,7 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
     struct error e;
     x = x ? x : add(w, stored);
     if (stored->last_seq == x->seq) {
+        x->owner = stored->host || x->final ? x->owner : 0; /* given up */
         return;
     }
     arena_init(&a, 0);
@@ -204,10 +317,15 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
         struct event ev;
         err = decode(w, x->plan, &rows[i], &a, &ev, &e);
         if (!err) {
-            world_say(w, "  %s %llu %s %.*s", x->id, (unsigned long long)rows[i].seq,
-                      event_name(rows[i].kind), STR_ARG(rows[i].step));
+            world_say(w, "  %u: %s %llu %s %.*s", w->acting->number, x->id,
+                      (unsigned long long)rows[i].seq, event_name(rows[i].kind),
+                      STR_ARG(rows[i].step));
             take_event(w, x, &rows[i], &ev);
         }
+    }
+    if (stored->epoch != x->epoch || stored->epoch == 0) {
+        world_fail(w, "%s has epoch %llu, its journal says %llu", x->id,
+                   (unsigned long long)stored->epoch, (unsigned long long)x->epoch);
     }
     if (err) {
         world_fail(w, "the journal of %s cannot be read: %s", x->id, e.message);
@@ -266,15 +384,16 @@ static enum err fold(struct world *w, const struct seen_execution *x, struct eng
     return OK;
 }
 
-static void check_run(struct world *w, const struct run *r) {
+static void check_run(struct process *p, const struct run *r) {
+    struct world *w = p->world;
     /* The digest catches up with what a fold leaves open; to a live state it does nothing. */
     struct engine *live = (struct engine *)(uintptr_t)run_engine(r);
     struct seen_execution *x = mirror_find(w, run_id(r));
     struct engine *folded;
     struct error e;
     uint64_t a = 0, b = 1;
-    if (!live || !x) {
-        return;
+    if (!live || !x || x->owner != p->serial) {
+        return; /* what another has taken, it does not know yet */
     }
     if (engine_last_seq(live) != x->seq || (exec_status_final(run_status(r)) && !x->final)) {
         world_fail(w, "%s is at %llu and %s, its journal at %llu", x->id,
@@ -293,9 +412,9 @@ static void check_run(struct world *w, const struct run *r) {
     engine_free(folded);
 }
 
-void mirror_check_live(struct world *w) {
-    for (uint32_t i = 0; i < w->run_count && !w->failed; i++) {
-        check_run(w, w->runs[i]);
+void mirror_check_live(struct process *p) {
+    for (uint32_t i = 0; i < p->run_count && !p->world->failed; i++) {
+        check_run(p, p->runs[i]);
     }
 }
 
@@ -332,6 +451,9 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
     struct store_execution stored;
     struct engine *g;
     struct error e;
+    if (x->quarantined) {
+        return; /* never folded again */
+    }
     if (store_execution_get(w->disk, x->num, STR(""), a, &stored, &e) || fold(w, x, &g, &e)) {
         world_fail(w, "%s cannot be read: %s", x->id, e.message);
         return;
@@ -354,20 +476,4 @@ void mirror_check_rows(struct world *w) {
         check_execution(w, x, &a);
     }
     arena_fini(&a);
-}
-
-/* ---- time ---- */
-
-int64_t mirror_time_limit(const struct world *w) {
-    int64_t limit = INT64_MAX;
-    for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        for (uint32_t i = 0; !x->final && i < x->steps.count; i++) {
-            const struct seen_step *s = x->steps.entries[i].ptr;
-            bool may_end = s->running && s->started_attempt == s->attempt && s->node->timeout_us &&
-                           fate_of(w->recipe, s->node, s->id, s->attempt) != FATE_HANG;
-            int64_t end = may_end ? s->started_us + s->node->timeout_us - 1 : INT64_MAX;
-            limit = end < limit ? end : limit;
-        }
-    }
-    return limit;
 }

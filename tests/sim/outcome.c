@@ -52,13 +52,16 @@ static uint32_t iteration_of(const struct engine *g, uint32_t node) {
     return iteration;
 }
 
-enum err outcome_print(struct world *w, struct buf *out, struct error *e) {
+enum err outcome_print(struct world *w, const struct seen_execution *x, struct buf *out,
+                       struct error *e) {
     struct host_view v;
-    if (!w->executions) {
-        return error_set(e, ERR_NOT_FOUND, "nothing was recorded");
+    enum err err = x->quarantined
+                       ? ERR_QUARANTINED
+                       : host_view_open(w->disk, recipe_kinds(w->recipe), str_from(x->id), &v, e);
+    if (err == ERR_QUARANTINED) {
+        buf_append_cstr(out, "quarantined\n");
+        return OK;
     }
-    struct str id = str_from(w->executions->id);
-    enum err err = host_view_open(w->disk, sim_kinds, id, &v, e);
     if (err) {
         return err;
     }

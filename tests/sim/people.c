@@ -8,6 +8,14 @@
 
 #include "sim.h"
 
+static void look_everywhere(struct world *w) {
+    for (uint32_t i = 0; i < w->process_count; i++) {
+        if (w->processes[i].host) {
+            host_inbox_look(w->processes[i].host);
+        }
+    }
+}
+
 static void put_row(struct world *w, struct str execution, const char *kind, struct str step,
                     const char *value) {
     struct arena a;
@@ -29,66 +37,77 @@ static void put_row(struct world *w, struct str execution, const char *kind, str
     }
     world_say(w, "somebody asks: %s %.*s %s", kind, STR_ARG(step), value);
     arena_fini(&a);
-    if (w->host) {
-        host_inbox_look(w->host);
+    if (!w->weather.calm && rng_chance(&w->rng, 300)) {
+        return; /* nobody is told; who owns it looks there later */
     }
+    look_everywhere(w);
 }
 
-/* The n-th step that waits for a person, of any run; false beyond the last. */
-static bool find_waiter(struct world *w, uint32_t n, struct run **out_run, struct step_id *out) {
-    for (uint32_t i = 0; i < w->run_count; i++) {
-        const struct engine *g = run_engine(w->runs[i]);
-        for (uint32_t k = 0; g && k < engine_track_count(g); k++) {
-            const struct track *t = engine_track(g, k);
-            if (t->status == STEP_WAITING && !t->due.us && n-- == 0) {
-                *out_run = w->runs[i];
-                *out = t->step;
-                return true;
+/* The n-th step that waits for a person, of any execution, as it was recorded. */
+static struct seen_step *find_waiter(struct world *w, uint32_t n,
+                                     const struct seen_execution **out) {
+    for (const struct seen_execution *x = w->executions; x; x = x->next) {
+        for (uint32_t i = 0; !x->final && i < x->steps.count; i++) {
+            struct seen_step *s = x->steps.entries[i].ptr;
+            if (s->asks && n-- == 0) {
+                *out = x;
+                return s;
             }
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool answer(struct world *w, const char *value) {
-    struct run *r;
-    struct step_id step;
-    char text[STEP_ID_BYTES];
+    const struct seen_execution *x;
     uint32_t count = 0;
-    while (find_waiter(w, count, &r, &step)) {
+    while (find_waiter(w, count, &x)) {
         count++;
     }
-    if (!count || !find_waiter(w, rng_below(&w->rng, count), &r, &step)) {
-        return false;
+    const struct seen_step *s = count ? find_waiter(w, rng_below(&w->rng, count), &x) : NULL;
+    if (s) {
+        put_row(w, str_from(x->id), "answer", s->id, value);
     }
-    put_row(w, run_id(r), "answer", step_id_print(run_plan(r), step, text), value);
-    return true;
+    return s != NULL;
 }
 
-static bool paused(const struct world *w) {
-    const struct engine *g = w->root ? run_engine(w->root) : NULL;
-    return g && engine_status(g) == EXEC_PAUSED;
+static struct seen_execution *pick_root(struct world *w, bool paused) {
+    uint32_t skip = w->root_count > 1 ? rng_below(&w->rng, w->root_count) : 0;
+    struct seen_execution *found = NULL;
+    for (struct seen_execution *x = w->executions; x; x = x->next) {
+        if (!x->parent && !x->final && (x->paused || !paused)) {
+            found = x;
+            if (!skip--) {
+                break;
+            }
+        }
+    }
+    return found;
 }
 
 bool people_act(struct world *w) {
-    struct str root = w->executions ? str_from(w->executions->id) : STR("");
-    if (!root.len || w->executions->final) {
+    const struct seen_execution *x = pick_root(w, false);
+    struct str root = x ? str_from(x->id) : STR("");
+    if (!x) {
         return false;
     }
-    switch (rng_below(&w->rng, 8)) {
+    switch (rng_below(&w->rng, 9)) {
     case 0: put_row(w, root, "pause", STR(""), ""); return true;
     case 1:
     case 2: put_row(w, root, "resume", STR(""), ""); return true;
     case 3: put_row(w, root, "answer", STR("nobody"), "yes"); return true;
     case 4: return answer(w, "perhaps");
     case 5: return answer(w, "yes") && answer(w, "yes"); /* perhaps the same one twice */
+    case 6: look_everywhere(w); return false;
     default: return answer(w, "yes");
     }
 }
 
 bool people_help(struct world *w) {
-    if (w->executions && !w->executions->final && paused(w)) {
-        put_row(w, str_from(w->executions->id), "resume", STR(""), "");
+    const struct seen_execution *x = pick_root(w, true);
+    look_everywhere(w);
+    if (x) {
+        put_row(w, str_from(x->id), "resume", STR(""), "");
         return true;
     }
     return answer(w, "yes");
@@ -98,15 +117,35 @@ void people_note_answer(struct world *w, struct value meta) {
     w->answers_taken += value_get(meta, STR("answeredBy")) != NULL;
 }
 
+/* Requests of an execution are decided on in the order in which they came. */
+static void check_order(struct world *w, const struct store_inbox *row, struct map *last_open) {
+    bool is_new;
+    char text[24];
+    int len = snprintf(text, sizeof text, "%lld", (long long)row->execution);
+    struct str name = arena_str(&w->arena, (struct str){text, (size_t)len});
+    struct map_entry *entry = map_put(last_open, name, &is_new);
+    if (!row->verdict.len) {
+        entry->num = (uint64_t)row->id;
+    } else if (entry->num) {
+        world_fail(w, "request %lld was decided on, request %llu before it was not",
+                   (long long)row->id, (unsigned long long)entry->num);
+    }
+}
+
 void people_check(struct world *w) {
     uint32_t accepted = 0;
+    struct map last_open;
+    map_init(&last_open, &w->arena);
     for (int64_t id = 1;; id++) {
         struct arena a;
         struct store_inbox row;
         struct error e;
         arena_init(&a, 0);
         enum err err = store_inbox_get(w->disk, id, &a, &row, &e);
-        accepted += !err && str_is(row.kind, "answer") && str_is(row.verdict, "accepted");
+        if (!err) {
+            accepted += str_is(row.kind, "answer") && str_is(row.verdict, "accepted");
+            check_order(w, &row, &last_open);
+        }
         arena_fini(&a);
         if (err) {
             break;

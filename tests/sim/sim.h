@@ -3,7 +3,9 @@
  *
  *   generate.c  a seed's workflow (a native document)        fixed.c  a handful of fixed ones
  *   kinds.c     kinds of node whose ends the simulator chooses
- *   world.c     clock, store, the process that lives and dies, what happens next
+ *   world.c     clock, disk, what happens next
+ *   process.c   one of the competing hosts: lives, dies, takes over; the faults of its store
+ *   handlers.c  attempts that are performed, and how they end
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
  *   people.c    who answers, pauses and goes on, through the inbox
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
@@ -40,6 +42,8 @@ struct recipe {
     uint32_t slots;           /* of the host, 0: its own number */
     bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
     bool differs;             /* crashes may change the outcome (at_most_once) */
+    struct value inputs;      /* map, or null */
+    struct kind_table kinds;  /* none: sim_kinds */
 };
 /* The document lives in a. */
 void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out);
@@ -52,6 +56,9 @@ struct fixed recipe_fixed(uint32_t i);
 
 /* ---- kinds.c ---- */
 extern const struct kind_table sim_kinds;
+static inline struct kind_table recipe_kinds(const struct recipe *r) {
+    return r->kinds.count ? r->kinds : sim_kinds;
+}
 
 enum fate { FATE_DONE, FATE_FAIL, FATE_BREAK /* fails, and no retry helps */, FATE_HANG };
 /* How this attempt of a step ends: depends on seed, step id and attempt alone, and in such a way
@@ -73,17 +80,26 @@ enum fault {
 };
 const char *fault_name(enum fault f);
 
-/* When faults come: at one commit, or at random. */
+/* What there is and what goes wrong: at one commit, at every so-manieth, or at random. */
 struct weather {
     bool calm;          /* first come, first served; time moves only when nothing else can */
     uint64_t seed;      /* of what happens */
+    uint32_t processes; /* competing hosts, 0: one */
+    uint32_t roots;     /* executions that are submitted, 0: one */
+    bool far;           /* the hosts are of several machines: a lease tells whether one lives */
     uint32_t at_commit; /* this one (from 1) gets fault, 0: none */
+    bool every;         /* and the twice, three times ... as manieth, too */
     enum fault fault;
     uint32_t write_permille;  /* writes that get a random fault */
     uint32_t crash_permille;  /* deaths between turns */
     uint32_t cancel_permille; /* somebody cancels */
     uint32_t people_permille; /* somebody answers (or tries to), pauses, goes on */
     uint32_t jump_permille;   /* the clock goes back */
+    uint32_t leap_permille;   /* the clock goes an hour forth or back */
+    uint32_t stop_permille;   /* a process is stopped for a while, perhaps past its lease */
+    uint32_t slow_permille;   /* commits that take seconds */
+    uint32_t meet_permille;   /* commits while which other processes do something */
+    uint32_t storm_permille;  /* the store fails for a while, more often than a host tries */
 };
 
 /* ---- mirror.c: the journal of one execution, as recorded ---- */
@@ -91,11 +107,12 @@ struct seen_step {
     struct str id;
     const struct plan_node *node;
     int64_t index;
+    bool begun; /* anything was recorded of it but its cancelling */
     bool running, over;
+    bool asks; /* waits for a person */
     uint32_t attempt;
-    int64_t due_us;
-    uint32_t started_attempt; /* of its handler, and when */
-    int64_t started_us;
+    int64_t due_us;          /* of a retry */
+    int64_t wake_us;         /* waits until then, 0: not for a time */
     uint64_t answered_calls; /* a bit for each call inside it that has its answer */
     uint32_t starts;         /* of its handler, in all lives */
     uint64_t inputs_hash;    /* of what the handler got first, 0 before */
@@ -104,11 +121,16 @@ struct seen_execution {
     struct seen_execution *next;
     int64_t num;
     char id[IO_ID_BYTES];
+    struct str key; /* of its submission */
     const struct plan *plan;
     struct seen_execution *parent;
     uint64_t seq;
     int64_t last_us;
-    bool final, cancelled;
+    uint64_t owner; /* serial of the life that owns it, 0 nobody */
+    uint64_t epoch;
+    uint32_t claims; /* at the end of the journal */
+    bool final, cancelled, quarantined, paused;
+    uint32_t *armed; /* of each node: how often it was armed again */
     struct map steps;
 };
 
@@ -118,8 +140,36 @@ struct open_port {
     struct seen_execution *execution;
     struct seen_step *step;
     uint32_t attempt;
+    int64_t started_us;
     bool hangs, cancelled;
 };
+
+struct world;
+
+/* A process with its host: lives, dies, comes back. */
+struct process {
+    struct world *world;
+    uint32_t number; /* from 1 */
+    uint64_t serial; /* of this life, over all processes */
+    struct io_loop *loop;
+    struct io_timer *ender; /* ends cancelled handlers of a dead process */
+    struct store *handle, *faulty;
+    struct host *host; /* NULL: dead */
+    struct run **runs; /* that the host has told of */
+    uint32_t run_count, run_cap;
+    struct open_port *ports;
+    uint32_t port_count, port_cap;
+    bool dead;       /* it has crashed inside a call that has not returned yet */
+    bool entered;    /* a call of its host is on the stack */
+    bool performing; /* and that has begun effects */
+    bool submitting;
+    bool busy;          /* said by its last turn */
+    bool saw_storm;     /* in this life */
+    int64_t stopped_us; /* not turned before this (of mono_us) */
+    uint32_t failures_in_a_row, storm_left;
+};
+
+#define MOST_PROCESSES 3u
 
 struct world {
     const struct recipe *recipe;
@@ -128,24 +178,21 @@ struct world {
     struct rng rng;
     struct arena arena;
     struct plan *plan;
-    wall_us now;
+    wall_us now;     /* of the clock that people see */
+    int64_t mono_us; /* of the one that never jumps */
     int64_t mono_extra_ns;
     struct io_clock clock;
-    struct io_loop *loop;
-    struct io_timer *ender; /* ends cancelled handlers of a dead process */
-    struct store *disk;     /* never fails, outlives processes */
-    struct store *handle, *faulty;
-    struct host *host;
-    struct run *root;
-    struct run **runs; /* that the host has told of */
-    uint32_t run_count, run_cap;
-    bool dead, submitting;
-    uint32_t lives, commits, faults_left, failures_in_a_row;
-    struct open_port *ports;
-    uint32_t port_count, port_cap;
+    struct store *disk; /* never fails, outlives processes */
+    struct process processes[MOST_PROCESSES];
+    uint32_t process_count, root_count;
+    struct process *acting; /* whose writes come next */
+    uint64_t serials;
+    uint32_t lives, commits, faults_left;
     struct seen_execution *executions, *last_execution;
     uint32_t idle, steps;
     bool cancelled_by_us;
+    bool jumped;            /* the clock did, at any time */
+    bool quarantined;       /* some execution */
     uint32_t answers_taken; /* completed steps that say by whom */
     bool failed;
     char why[600];
@@ -156,25 +203,46 @@ void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void world_say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Of the world that runs now: handlers get no context of their own. */
 struct world *world_now(void);
+/* Time goes on, for all clocks. False when that would cut off a handler that does not hang. */
+bool world_pass(struct world *w, int64_t us);
+/* Other processes do something while p waits for its store. */
+void world_others_act(struct process *p);
+
+/* ---- process.c ---- */
+void process_open(struct world *w, uint32_t number);
+void process_close(struct process *p);
+/* Comes to life if it has not, else goes on: a turn of its host. */
+void process_step(struct process *p);
+void process_die(struct process *p);
+/* Submits what is not yet, and takes over what has no living owner. */
+void process_seek(struct process *p);
+bool process_runs(const struct process *p, const struct seen_execution *x);
+static inline bool process_stopped(const struct process *p) {
+    return p->stopped_us > p->world->mono_us;
+}
+
+/* ---- handlers.c ---- */
 /* A handler was started or told to stop. */
 void world_started(struct world *w, struct step_port *port);
 void world_cancelled(struct world *w, struct step_port *port);
+/* One handler ends; of those that were told to stop, or of the others. False: there is none. */
+bool handlers_end_one(struct process *p, bool cancelled);
+/* Those of a dead process: nothing hears them. ctx: the process. */
+void handlers_end_all(void *ctx);
 
 void mirror_sync(struct world *w);
 struct seen_execution *mirror_find(struct world *w, struct str id);
 struct seen_step *mirror_step(struct world *w, struct seen_execution *x, struct str id);
-/* The host's states are what the journals say. */
-void mirror_check_live(struct world *w);
+/* The states that a process's host has are what the journals say. */
+void mirror_check_live(struct process *p);
 /* Steps and rows of executions that ended are what the journals say. */
 void mirror_check_rows(struct world *w);
-/* Latest time to which the clock may jump without cutting off a handler that does not hang. */
-int64_t mirror_time_limit(const struct world *w);
-
 /* Runs a recipe to its end. On success *out tells what it came to; otherwise why is filled. */
 struct verdict {
     bool ok;
     char why[600];
-    struct str outcome; /* in the arena given */
+    struct str outcome; /* in the arena given: of each root, all the same unless it is cancelled */
+    bool quarantined;   /* something ended as the one thing that crashes may change */
     uint32_t commits, lives;
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
@@ -194,6 +262,7 @@ void people_check(struct world *w);
 /* Status, result, variables, and for each node status, iteration and body, as far as they do not
  * depend on the order in which things happened: of an execution that failed and stopped the rest
  * (drain, cancel) only its status; attempts never, since a crash makes more. */
-enum err outcome_print(struct world *w, struct buf *out, struct error *e) MUST_USE;
+enum err outcome_print(struct world *w, const struct seen_execution *x, struct buf *out,
+                       struct error *e) MUST_USE;
 
 #endif
