@@ -87,19 +87,22 @@ static void add_port(struct process *p, const struct open_port *o) {
     p->ports[p->port_count++] = *o;
 }
 
+static struct seen_step *unknown_step(struct world *w, const struct step_in *in) {
+    struct seen_step *s = ARENA_NEW(&w->arena, struct seen_step);
+    world_fail(w, "a step of %.*s is performed, which is not recorded", STR_ARG(in->execution));
+    *s = (struct seen_step){.id = arena_str(&w->arena, in->step), .node = in->node};
+    return s;
+}
+
 void world_started(struct world *w, struct step_port *port) {
     const struct step_in *in = port->in;
     struct process *p = process_of(w, port);
     p->performing = true;
     mirror_sync(w);
     struct seen_execution *x = mirror_find(w, in->execution);
-    if (!x) {
-        world_fail(w, "a step of %.*s is performed, which is not recorded", STR_ARG(in->execution));
-        x = w->executions;
-    }
-    struct seen_step *s = mirror_step(w, x, in->step);
+    struct seen_step *s = x ? mirror_step(w, x, in->step) : unknown_step(w, in);
     world_say(w, "%u: start %.*s attempt %u", p->number, STR_ARG(in->step), in->attempt);
-    if (!p->dead) {
+    if (!p->dead && x) {
         check_start(p, in, x, s);
     }
     if (in->node->child) {

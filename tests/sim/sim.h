@@ -248,6 +248,16 @@ struct verdict {
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);
 
+/* ---- seeds.c ---- */
+struct seed_count {
+    uint32_t passed, failed;
+    uint64_t commits, lives;
+};
+/* False when it failed, which is told. */
+bool seeds_run(uint64_t seed, bool trace, struct seed_count *c);
+/* With each fault at each of its commits. */
+void seeds_run_fixed(uint32_t i, bool trace, struct seed_count *c);
+
 /* ---- people.c ---- */
 /* Somebody does something, sensible or not. False when there was nothing to do. */
 bool people_act(struct world *w);
