@@ -177,9 +177,10 @@ static void end_port(struct process *p, uint32_t i) {
     struct value_builder meta;
     value_builder_init(&meta, &a);
     value_map_add(&meta, STR("tokens"), value_int(3));
+    struct value known = w->recipe->example.len ? example_meta(w->recipe, n, &a) : value_null();
     struct step_result r = {.handle = handle_of(w->recipe, n, o.step->id),
                             .body = body_of(w->recipe, n, o.step->id, &a),
-                            .meta = value_map_done(&meta)};
+                            .meta = value_is_null(known) ? value_map_done(&meta) : known};
     o.port->ops->done(o.port, &r);
     arena_fini(&a);
 }

@@ -1,10 +1,10 @@
 /* The simulator's command line.
  *
  *   sim                      5,000 seeds after those that once failed (seeds.def), then every fault
- *                            at every commit of the fixed workflows
+ *                            at every commit of the fixed workflows and of those in examples/
  *   sim --seeds N [--from S] so many seeds
  *   sim --seed S [--trace]   exactly one, telling everything that happens
- *   sim --fixed              only the fixed workflows
+ *   sim --fixed              only the fixed workflows and the examples
  *   sim --show S             the workflow of a seed
  *
  * For each seed: one run undisturbed, one with faults and another order of events. Both must keep
@@ -26,6 +26,26 @@ static void show(uint64_t seed) {
     arena_init(&a, 0);
     recipe_generate(seed, &a, &r);
     printf("%.*s", STR_ARG(r.document));
+    arena_fini(&a);
+}
+
+/* The fixed workflows and the examples. */
+static void run_fixed(bool trace, struct seed_count *c) {
+    struct arena a;
+    struct fixed *examples = NULL;
+    arena_init(&a, 0);
+    for (uint32_t i = 0; i < recipe_fixed_count(); i++) {
+        struct fixed f = recipe_fixed(i);
+        seeds_run_fixed(&f, trace, c);
+    }
+    uint32_t count = examples_find(&a, &examples);
+    if (!count) {
+        printf("FAILED examples/: there are none in the current folder\n");
+        c->failed++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        seeds_run_fixed(&examples[i], trace, c);
+    }
     arena_fini(&a);
 }
 
@@ -79,8 +99,8 @@ int main(int argc, char **argv) {
     for (uint64_t s = from; !one && !fixed_only && s < from + seeds; s++) {
         seeds_run(s, false, &c);
     }
-    for (uint32_t i = 0; !one && i < recipe_fixed_count(); i++) {
-        seeds_run_fixed(i, trace, &c);
+    if (!one) {
+        run_fixed(trace, &c);
     }
     printf("%llu commits, %llu lives of a disturbed process\n", (unsigned long long)c.commits,
            (unsigned long long)c.lives);
