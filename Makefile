@@ -86,6 +86,8 @@ UNITS     := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c))
 STORE_SRC := $(sort $(wildcard tests/store/*.c))
 SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
 CASES_SRC := $(sort $(wildcard tests/engine-cases/*.c))
+# Sources with planted bugs (base/mutant.h), and what shows that the simulator finds them.
+MUT_SRC   := $(shell grep -ls 'include "base/mutant.h"' $(SRC)) $(sort $(wildcard tests/mutants/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 BENCHSUP  := $(sort $(wildcard bench/support/*.c))
 FUZZ_SRC  := $(sort $(wildcard fuzz/*.c))
@@ -98,11 +100,12 @@ SUP  := $(if $(SUP_SRC),$(OUT)/tests/libsupport.a)
 UNIT_BIN  := $(UNITS:%=$(OUT)/tests/unit-%)
 STORE_BIN := $(if $(STORE_SRC),$(OUT)/tests/store-suite)
 SIM_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim)
+MUT_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim-mutants)
 CASES_BIN := $(if $(CASES_SRC),$(OUT)/cairn-engine-cases)
 BENCH_BIN := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
 FUZZ_BIN  := $(FUZZ_SRC:fuzz/%.c=$(OUT)/fuzz/%)
 CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
-TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(CASES_BIN)
+TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(CASES_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
 .PHONY: fresh-check clean help libs-present force
@@ -138,6 +141,10 @@ $(OUT)/obj/tests/%.o: tests/%.c $(OUT)/flags | libs-present
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) $(TEST_CFLAGS) -Itests -MMD -MP -c -o $@ $<
 
+$(OUT)/mutants/%.o: %.c $(OUT)/flags | libs-present
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -DCAIRN_MUTANTS=1 -Itests -MMD -MP -c -o $@ $<
+
 $(OUT)/obj/bench/%.o: bench/%.c $(OUT)/flags | libs-present
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -Ibench -MMD -MP -c -o $@ $<
@@ -168,13 +175,19 @@ $(foreach u,$(UNITS),$(eval $(call program,$(OUT)/tests/unit-$(u),$(sort $(wildc
     tests/unit/$(u)/*.c)),$(SUP) $(LIB),$$(TEST_LIBS))))
 $(if $(STORE_BIN),$(eval $(call program,$(STORE_BIN),$(STORE_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
 $(if $(SIM_BIN),$(eval $(call program,$(SIM_BIN),$(SIM_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
+# The same simulator around sources in which bugs can be switched on; the archive has the rest.
+MUT_OBJ := $(MUT_SRC:%.c=$(OUT)/mutants/%.o) $(call objs,$(filter-out %/main.c,$(SIM_SRC)))
+$(MUT_BIN): $(MUT_OBJ) $(LIB) $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $(filter %.o,$^) $(LIB) $(PKG_LIBS)
 $(if $(CASES_BIN),$(eval $(call program,$(CASES_BIN),$(CASES_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
 $(foreach b,$(BENCH_SRC),$(eval $(call program,$(OUT)/bench/$(b:bench/%.c=%),$(b) $(BENCHSUP),$(LIB),)))
 $(foreach f,$(FUZZ_SRC),$(eval $(call program,$(OUT)/fuzz/$(f:fuzz/%.c=%),$(f) $(FUZZSUP),$(LIB),\
     -fsanitize=fuzzer,address,undefined)))
 
 -include $(patsubst %.o,%.d,$(call objs,$(SRC) $(SUP_SRC) $(STORE_SRC) $(SIM_SRC) $(CASES_SRC) \
-    $(BENCH_SRC) $(BENCHSUP) $(FUZZ_SRC) $(FUZZSUP) $(wildcard tests/unit/*/*.c)))
+    $(BENCH_SRC) $(BENCHSUP) $(FUZZ_SRC) $(FUZZSUP) $(wildcard tests/unit/*/*.c)) \
+    $(MUT_SRC:%.c=$(OUT)/mutants/%.o))
 
 # --- what people call -----------------------------------------------------------------------
 

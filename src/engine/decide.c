@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 typedef enum err (*input_fn)(struct engine *g, const struct engine_input *in, struct error *e);
@@ -38,13 +39,14 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
     struct item_state *item = engine_item_of(g, step);
     uint8_t status = item ? item->status : n->status;
     uint32_t attempt = item ? item->attempt : n->attempt;
-    if (status == STEP_RETRYING) {
+    if (status == STEP_RETRYING && !MUTANT(drop_timer_on_restore)) {
         return tell_timer(g, step, attempt, INPUT_RETRY_DUE, item ? item->due_us : n->due_us, e);
     }
     if (status == STEP_WAITING) {
         return engine_tell_wait(g, step, attempt, item ? item->due_us : n->due_us, e);
     }
-    if (status != STEP_RUNNING) {
+    bool completed = MUTANT(rerun_completed_step) && status == STEP_COMPLETED;
+    if (status != STEP_RUNNING && !completed) {
         return OK;
     }
     struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};

@@ -5,6 +5,7 @@
  * kept up to date by counters, so that one event costs in proportion to the edges it touches.
  * Implements model.md "Loops".
  */
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 static enum err resolve(struct engine *g, uint32_t edge, struct error *e);
@@ -74,7 +75,7 @@ static enum err resolve(struct engine *g, uint32_t index, struct error *e) {
         return OK;
     }
     for (uint32_t i = 0; i < edge->leaves_count; i++) {
-        if (!g->loops[edge->leaves[i]].over) {
+        if (!g->loops[edge->leaves[i]].over && !MUTANT(resolve_exit_early)) {
             return OK;
         }
     }
@@ -103,7 +104,7 @@ enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct er
     for (uint32_t i = 0; i < n->out_count; i++) {
         uint32_t index = n->out_edges[i];
         bool taken = handle != HANDLE_NONE && plan_edge_matches(&g->plan->edges[index], handle);
-        g->raw[index] = taken ? EDGE_TAKEN : EDGE_DEAD;
+        g->raw[index] = taken ? EDGE_TAKEN : MUTANT(lose_dead_edge) ? EDGE_OPEN : EDGE_DEAD;
         enum err err = resolve(g, index, e);
         if (err) {
             return err;
@@ -144,7 +145,7 @@ static void rearm_node(struct engine *g, uint32_t node) {
     held_clear(&n->error);
     foreach_free(n->each);
     n->each = NULL;
-    n->iteration++;
+    n->iteration += !MUTANT(reuse_step_id);
     n->generation = 0;
     n->attempt = n->failures = n->track = n->calls_from = 0;
     engine_set_status(g, node, STEP_PENDING);

@@ -1,6 +1,7 @@
 /* The recording half of a turn: blobs first, then all new events of all executions in one
  * transaction (group commit). Only after it effects leave and watchers are told.
  */
+#include "base/mutant.h"
 #include "host/host_priv.h"
 
 static enum err put_blobs(struct run *r, struct error *e) {
@@ -9,7 +10,7 @@ static enum err put_blobs(struct run *r, struct error *e) {
         struct str hash = {b->hash, SHA256_HEX_BYTES - 1};
         struct str bytes = {r->out.blobs.bytes.ptr + b->offset, b->len};
         enum err err = store_blob_put(r->host->options.store, hash, bytes, e);
-        if (err) {
+        if (err && !MUTANT(lose_blob)) {
             return err;
         }
     }
@@ -295,6 +296,9 @@ enum err turn_commit(struct host *h, struct error *e) {
     arena_reset(&h->scratch);
     struct store_batch b = {.changes =
                                 ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change)};
+    for (struct run *r = batch; r && MUTANT(perform_before_commit); r = r->batch_next) {
+        perform_effects(r);
+    }
     enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
     if (err) {
         batch_failed(batch, e);

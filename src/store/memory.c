@@ -110,10 +110,11 @@ static struct memory_execution *find_num(struct memory_data *d, int64_t num) {
     return num > 0 && num <= d->execution_count ? d->executions[num - 1] : NULL;
 }
 
-/* An owner that was found dead has renewed its lease since. */
+/* An owner that was found dead has renewed its lease since. On this machine none comes back. */
 static bool came_back(const struct memory_data *d, const struct store_change *c) {
-    return c->dead_host > 0 && c->dead_host <= d->host_count &&
-           memory_host_alive(d, &d->hosts[c->dead_host - 1]);
+    const struct memory_host *h =
+        c->dead_host > 0 && c->dead_host <= d->host_count ? &d->hosts[c->dead_host - 1] : NULL;
+    return h && h->far && memory_host_alive(d, h);
 }
 
 static bool fence_holds(const struct memory_data *d, const struct memory_execution *x,

@@ -87,19 +87,22 @@ static void add_port(struct process *p, const struct open_port *o) {
     p->ports[p->port_count++] = *o;
 }
 
+static struct seen_step *unknown_step(struct world *w, const struct step_in *in) {
+    struct seen_step *s = ARENA_NEW(&w->arena, struct seen_step);
+    world_fail(w, "a step of %.*s is performed, which is not recorded", STR_ARG(in->execution));
+    *s = (struct seen_step){.id = arena_str(&w->arena, in->step), .node = in->node};
+    return s;
+}
+
 void world_started(struct world *w, struct step_port *port) {
     const struct step_in *in = port->in;
     struct process *p = process_of(w, port);
     p->performing = true;
     mirror_sync(w);
     struct seen_execution *x = mirror_find(w, in->execution);
-    if (!x) {
-        world_fail(w, "a step of %.*s is performed, which is not recorded", STR_ARG(in->execution));
-        x = w->executions;
-    }
-    struct seen_step *s = mirror_step(w, x, in->step);
+    struct seen_step *s = x ? mirror_step(w, x, in->step) : unknown_step(w, in);
     world_say(w, "%u: start %.*s attempt %u", p->number, STR_ARG(in->step), in->attempt);
-    if (!p->dead) {
+    if (!p->dead && x) {
         check_start(p, in, x, s);
     }
     if (in->node->child) {
@@ -174,9 +177,10 @@ static void end_port(struct process *p, uint32_t i) {
     struct value_builder meta;
     value_builder_init(&meta, &a);
     value_map_add(&meta, STR("tokens"), value_int(3));
+    struct value known = w->recipe->example.len ? example_meta(w->recipe, n, &a) : value_null();
     struct step_result r = {.handle = handle_of(w->recipe, n, o.step->id),
                             .body = body_of(w->recipe, n, o.step->id, &a),
-                            .meta = value_map_done(&meta)};
+                            .meta = value_is_null(known) ? value_map_done(&meta) : known};
     o.port->ops->done(o.port, &r);
     arena_fini(&a);
 }

@@ -199,6 +199,9 @@ struct value body_of(const struct recipe *r, const struct plan_node *n, struct s
                      struct arena *a) {
     uint64_t hash = hash_of(r, step, 3);
     struct value_builder b;
+    if (r->example.len) {
+        return example_body(r, n, step, a);
+    }
     if (n->handle_count > 1) {
         return value_text(handle_of(r, n, step));
     }

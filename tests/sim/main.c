@@ -1,136 +1,24 @@
 /* The simulator's command line.
  *
- *   sim                      500 seeds, then every fault at every commit of the fixed workflows
+ *   sim                      5,000 seeds after those that once failed (seeds.def), then every fault
+ *                            at every commit of the fixed workflows and of those in examples/
  *   sim --seeds N [--from S] so many seeds
  *   sim --seed S [--trace]   exactly one, telling everything that happens
- *   sim --fixed              only the fixed workflows
+ *   sim --fixed              only the fixed workflows and the examples
  *   sim --show S             the workflow of a seed
  *
  * For each seed: one run undisturbed, one with faults and another order of events. Both must keep
  * what mirror.c says and come to the same. Last line: passed P failed F.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "sim.h"
 
-struct count {
-    uint32_t passed, failed;
-    uint64_t commits, lives;
+static const uint64_t failed_once[] = {
+#define SEED(number, what) number,
+#include "seeds.def"
+#undef SEED
 };
-
-static bool same_outcome(const struct verdict *calm, const struct verdict *rough,
-                         const char *what) {
-    if (str_eq(calm->outcome, rough->outcome)) {
-        return true;
-    }
-    printf("FAILED %s: it comes to something else\n--- undisturbed\n%.*s--- disturbed\n%.*s", what,
-           STR_ARG(calm->outcome), STR_ARG(rough->outcome));
-    return false;
-}
-
-static bool is_fine(const struct verdict *v, const char *what, const char *when) {
-    if (!v->ok) {
-        printf("FAILED %s, %s: %s\n", what, when, v->why);
-    }
-    return v->ok;
-}
-
-/* Each seed has its own weather: one process alone as often as several that compete. */
-static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
-    struct rng r = {seed ^ 0x5eed};
-    static const uint32_t writes[] = {0, 30, 100, 250};
-    static const uint32_t crashes[] = {0, 20, 80};
-    struct weather w = {.seed = rng_next(&r),
-                        .write_permille = writes[rng_below(&r, 4)],
-                        .crash_permille = crashes[rng_below(&r, 3)],
-                        .cancel_permille = rng_below(&r, 10) == 0 ? 20 : 0,
-                        .people_permille = rng_below(&r, 2) ? 60 : 0,
-                        .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0,
-                        .processes = rng_below(&r, 2) ? 1 : 2 + rng_below(&r, 2),
-                        .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
-    bool has_kids = str_find(recipe->document, STR("\"kid\""), 0) != SIZE_MAX;
-    w.far = w.processes > 1 && rng_below(&r, 2);
-    w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;
-    w.stop_permille = w.processes > 1 && rng_below(&r, 2) ? 40 : 0;
-    w.slow_permille = rng_below(&r, 4) == 0 ? 60 : 0;
-    /* A lease of another machine is as good as the clocks are. */
-    w.leap_permille = !w.far && rng_below(&r, 5) == 0 ? 10 : 0;
-    w.jump_permille = w.far ? 0 : w.jump_permille;
-    /* A sub-workflow that cannot be begun in so long a time fails its step. */
-    w.storm_permille = !has_kids && rng_below(&r, 5) == 0 ? 15 : 0;
-    return w;
-}
-
-static bool run_seed(uint64_t seed, bool trace, struct count *c) {
-    struct weather calm = {.calm = true, .seed = seed}, rough;
-    struct verdict first, second = {0};
-    struct recipe r;
-    struct arena a;
-    char what[80];
-    snprintf(what, sizeof what, "seed %llu", (unsigned long long)seed);
-    arena_init(&a, 0);
-    recipe_generate(seed, &a, &r);
-    rough = weather_of(seed, &r);
-    if (trace) {
-        printf("undisturbed\n");
-    }
-    world_run(&r, &calm, trace, &a, &first);
-    bool fine = is_fine(&first, what, "undisturbed");
-    if (fine) {
-        if (trace) {
-            printf("disturbed\n");
-        }
-        world_run(&r, &rough, trace, &a, &second);
-        fine = is_fine(&second, what, "disturbed");
-    }
-    if (fine && !rough.cancel_permille &&
-        !second.quarantined) { /* what a cancel finds is a matter of time */
-        fine = same_outcome(&first, &second, what);
-    }
-    if (!fine) {
-        printf("  repeat it: sim --seed %llu --trace\n", (unsigned long long)seed);
-    }
-    c->commits += first.commits + second.commits;
-    c->lives += second.lives;
-    *(fine ? &c->passed : &c->failed) += 1;
-    arena_fini(&a);
-    return fine;
-}
-
-static void run_fault(const struct fixed *f, const struct verdict *calm, uint32_t commit,
-                      enum fault fault, bool trace, struct count *c) {
-    struct weather weather = {.calm = true, .seed = commit, .at_commit = commit, .fault = fault};
-    struct verdict v;
-    struct arena a;
-    char what[160];
-    snprintf(what, sizeof what, "%s: %s commit %u", f->name, fault_name(fault), commit);
-    arena_init(&a, 0);
-    world_run(&f->recipe, &weather, trace, &a, &v);
-    bool fine =
-        is_fine(&v, what, "disturbed") && (f->recipe.differs || same_outcome(calm, &v, what));
-    *(fine ? &c->passed : &c->failed) += 1;
-    c->commits += v.commits;
-    c->lives += v.lives;
-    arena_fini(&a);
-}
-
-static void run_fixed(uint32_t i, bool trace, struct count *c) {
-    struct fixed f = recipe_fixed(i);
-    struct weather calm = {.calm = true, .seed = 1};
-    struct verdict v;
-    struct arena a;
-    arena_init(&a, 0);
-    world_run(&f.recipe, &calm, trace, &a, &v);
-    bool fine = is_fine(&v, f.name, "undisturbed");
-    *(fine ? &c->passed : &c->failed) += 1;
-    for (uint32_t k = 1; fine && k <= v.commits; k++) {
-        for (int fault = 1; fault < FAULT_COUNT; fault++) {
-            run_fault(&f, &v, k, (enum fault)fault, trace, c);
-        }
-    }
-    arena_fini(&a);
-}
 
 static void show(uint64_t seed) {
     struct arena a;
@@ -138,6 +26,26 @@ static void show(uint64_t seed) {
     arena_init(&a, 0);
     recipe_generate(seed, &a, &r);
     printf("%.*s", STR_ARG(r.document));
+    arena_fini(&a);
+}
+
+/* The fixed workflows and the examples. */
+static void run_fixed(bool trace, struct seed_count *c) {
+    struct arena a;
+    struct fixed *examples = NULL;
+    arena_init(&a, 0);
+    for (uint32_t i = 0; i < recipe_fixed_count(); i++) {
+        struct fixed f = recipe_fixed(i);
+        seeds_run_fixed(&f, trace, c);
+    }
+    uint32_t count = examples_find(&a, &examples);
+    if (!count) {
+        printf("FAILED examples/: there are none in the current folder\n");
+        c->failed++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        seeds_run_fixed(&examples[i], trace, c);
+    }
     arena_fini(&a);
 }
 
@@ -152,9 +60,9 @@ static bool number_after(int argc, char **argv, int *i, uint64_t *out) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t seeds = 500, from = 1, only = 0, shown = 0;
+    uint64_t seeds = 5000, from = 1, only = 0, shown = 0;
     bool trace = false, fixed_only = false, one = false;
-    struct count c = {0};
+    struct seed_count c = {0};
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         struct str option = str_from(argv[i]);
@@ -183,13 +91,16 @@ int main(int argc, char **argv) {
         }
     }
     if (one) {
-        run_seed(only, trace, &c);
+        seeds_run(only, trace, &c);
+    }
+    for (size_t i = 0; !one && !fixed_only && i < ARRAY_LEN(failed_once); i++) {
+        seeds_run(failed_once[i], false, &c);
     }
     for (uint64_t s = from; !one && !fixed_only && s < from + seeds; s++) {
-        run_seed(s, false, &c);
+        seeds_run(s, false, &c);
     }
-    for (uint32_t i = 0; !one && i < recipe_fixed_count(); i++) {
-        run_fixed(i, trace, &c);
+    if (!one) {
+        run_fixed(trace, &c);
     }
     printf("%llu commits, %llu lives of a disturbed process\n", (unsigned long long)c.commits,
            (unsigned long long)c.lives);

@@ -36,7 +36,7 @@ static void print_value(struct value v, struct buf *out) {
 static void print_sum(struct value v, struct buf *out) {
     int64_t sum = v.type == VALUE_INT ? v.num : 0;
     for (size_t i = 0; v.type == VALUE_LIST && i < value_count(v); i++) {
-        sum += v.items[i].num;
+        sum += v.items[i].type == VALUE_INT ? v.items[i].num : 0;
     }
     buf_printf(out, "var %lld %u\n", (long long)sum, v.type == VALUE_INT ? 0 : v.extra);
 }

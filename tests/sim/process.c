@@ -268,8 +268,7 @@ static void submit(struct process *p, struct str key) {
     struct run *r;
     struct error e;
     struct host_submission s = {.plan = p->world->plan, .key = key, .folder = STR("/sim")};
-    s.inputs = p->world->recipe->inputs;
-    s.inputs.type = VALUE_MAP; /* none given: an empty one */
+    s.inputs = p->world->inputs;
     p->submitting = true;
     if (host_submit(p->host, &s, &r, &e)) {
         check_refusal(p, "submitted", &e);

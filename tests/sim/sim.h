@@ -2,6 +2,7 @@
  * that it controls. Everything that happens follows from a seed, so a failure repeats exactly.
  *
  *   generate.c  a seed's workflow (a native document)        fixed.c  a handful of fixed ones
+ *   examples.c  the workflows in examples/                   seeds.c  runs one and compares
  *   kinds.c     kinds of node whose ends the simulator chooses
  *   world.c     clock, disk, what happens next
  *   process.c   one of the competing hosts: lives, dies, takes over; the faults of its store
@@ -42,8 +43,10 @@ struct recipe {
     uint32_t slots;           /* of the host, 0: its own number */
     bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
     bool differs;             /* crashes may change the outcome (at_most_once) */
-    struct value inputs;      /* map, or null */
-    struct kind_table kinds;  /* none: sim_kinds */
+    struct str example;       /* a workflow of examples/, or empty */
+    struct str entry;         /* its file */
+    struct kind_table kinds;  /* its kinds; none: sim_kinds */
+    bool completes;           /* undisturbed it must */
 };
 /* The document lives in a. */
 void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out);
@@ -68,6 +71,16 @@ enum fate fate_of(const struct recipe *r, const struct plan_node *n, struct str 
 struct value body_of(const struct recipe *r, const struct plan_node *n, struct str step,
                      struct arena *a);
 struct str handle_of(const struct recipe *r, const struct plan_node *n, struct str step);
+
+/* ---- examples.c ---- */
+/* All workflows in examples/. */
+uint32_t examples_find(struct arena *a, struct fixed **out);
+enum err example_read(struct str path, struct arena *a, struct str *out, struct error *e);
+enum err example_inputs(const struct recipe *r, const struct plan *p, struct arena *a,
+                        struct value *out, struct diag *d);
+struct value example_body(const struct recipe *r, const struct plan_node *n, struct str step,
+                          struct arena *a);
+struct value example_meta(const struct recipe *r, const struct plan_node *n, struct arena *a);
 
 /* ---- faults ---- */
 enum fault {
@@ -178,6 +191,7 @@ struct world {
     struct rng rng;
     struct arena arena;
     struct plan *plan;
+    struct value inputs;
     wall_us now;     /* of the clock that people see */
     int64_t mono_us; /* of the one that never jumps */
     int64_t mono_extra_ns;
@@ -247,6 +261,16 @@ struct verdict {
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);
+
+/* ---- seeds.c ---- */
+struct seed_count {
+    uint32_t passed, failed;
+    uint64_t commits, lives;
+};
+/* False when it failed, which is told. */
+bool seeds_run(uint64_t seed, bool trace, struct seed_count *c);
+/* With each fault at each of its commits, and with a crash at every so-manieth. */
+void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c);
 
 /* ---- people.c ---- */
 /* Somebody does something, sensible or not. False when there was nothing to do. */

@@ -350,7 +350,9 @@ static bool step(struct world *w) {
 static enum err read_document(void *ctx, struct str path, struct arena *a, struct str *out,
                               struct error *e) {
     const struct world *w = ctx;
-    (void)a;
+    if (w->recipe->example.len) {
+        return example_read(path, a, out, e);
+    }
     if (!str_is(path, "sim.json")) {
         return error_set(e, ERR_NOT_FOUND, "there is no file %.*s", STR_ARG(path));
     }
@@ -359,12 +361,19 @@ static enum err read_document(void *ctx, struct str path, struct arena *a, struc
 }
 
 static void compile(struct world *w) {
-    struct flow_source source = {
-        .entry = STR("sim.json"), .loader = {w, read_document}, .kinds = recipe_kinds(w->recipe)};
+    const struct recipe *r = w->recipe;
+    struct flow_source source = {.entry = r->example.len ? r->entry : STR("sim.json"),
+                                 .loader = {w, read_document},
+                                 .kinds = recipe_kinds(w->recipe)};
     struct diag d;
     struct error e = {0};
     diag_init(&d, &w->arena);
-    if (flow_compile(&source, &w->plan, &d, &e)) {
+    enum err err = flow_compile(&source, &w->plan, &d, &e);
+    if (!err) {
+        err = r->example.len ? example_inputs(r, w->plan, &w->arena, &w->inputs, &d)
+                             : flow_inputs(w->plan, NULL, 0, &w->arena, &w->inputs, &d);
+    }
+    if (err) {
         struct buf b;
         buf_init(&b, 0);
         diag_print(&d, &b);
