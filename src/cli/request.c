@@ -15,6 +15,7 @@ struct asking {
     struct store_execution root; /* of its tree, as far as that has not ended: it is owned whole */
     struct arena seen;           /* of the two */
     int64_t row;                 /* of the inbox, 0: not there */
+    int64_t pid;                 /* who was last seen to run it, 0: nobody */
     struct io_watch *watch;      /* of the inbox; NULL: only the looks are left */
     bool told;                   /* there may be a verdict */
 };
@@ -38,6 +39,8 @@ static enum err look(struct asking *k, int64_t num) {
     }
     if (err) {
         cli_fail_error(k->x.c, &e, NULL);
+    } else if (k->target.owner_alive || k->root.owner_alive) {
+        k->pid = (k->target.owner_alive ? k->target : k->root).owner_pid;
     }
     return err;
 }
@@ -46,9 +49,15 @@ static bool has_owner(const struct asking *k) {
     return k->target.owner_alive || k->root.owner_alive;
 }
 
+/* Who wants to go on with it learns who does already. */
 static int refused(struct asking *k, struct str verdict) {
     struct str why = str_sub(verdict, strlen("refused: "), verdict.len);
-    return cli_fail(k->x.c, ERR_CONFLICT, NULL, "%.*s of %.*s refused: %.*s",
+    struct str who = {0};
+    if (k->q->ask.type == REQUEST_RESUME && k->pid) {
+        who = arena_printf(&k->x.c->arena, "process %lld runs it: cairn watch %.*s",
+                           (long long)k->pid, STR_ARG(k->target.fixed.id));
+    }
+    return cli_fail(k->x.c, ERR_CONFLICT, who.ptr, "%.*s of %.*s refused: %.*s",
                     STR_ARG(str_from(host_request_name(k->q->ask.type))),
                     STR_ARG(k->target.fixed.id), STR_ARG(why));
 }
@@ -157,7 +166,7 @@ static int late(struct asking *k) {
                 "the request is recorded (number %lld); the process that runs %.*s (%lld) has not "
                 "taken it yet\n",
                 (long long)k->row, STR_ARG(k->target.fixed.id),
-                (long long)(k->target.owner_alive ? k->target : k->root).owner_pid);
+                (long long)k->pid);
     return EXIT_WAITING;
 }
 

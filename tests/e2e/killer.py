@@ -249,7 +249,7 @@ class Victim:
         counts = self.log.counts()
         for key in completed_steps(self.cairn.store):
             self.seen.setdefault(key, counts.get(key, 0))
-        if launcher_lives and False:  # who tells other programs; else the lease does, or any cairn that runs
+        if launcher_lives:  # who tells other programs; else the lease does, or any cairn that runs
             until(lambda: effective(self.cairn.store, self.id) in SEEN_DEAD,
                   "the view does not show that its owner is gone", GRACE)
         until(self.is_seen_dead, "its owner is gone and nobody sees it", GRACE)
