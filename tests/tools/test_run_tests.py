@@ -194,7 +194,7 @@ def test_every_pytest_file_is_a_group_with_a_folder_of_its_own(project):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_program_behind(project, number):
     os.mkfifo(project.path("pipe"))
-    project.program("out/tests/unit-a", f"exec sleep 600 > {project.path('pipe')}")
+    project.program("out/tests/unit-a", f"exec sleep 100 > {project.path('pipe')}")
     runner = subprocess.Popen(
         [project.path("tools/run-tests"), "--out", project.path("out")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
