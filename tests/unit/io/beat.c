@@ -56,16 +56,20 @@ static void a_timer_in_the_background_keeps_no_loop(void **state) {
     (void)state;
     struct io_loop *l;
     struct error e;
-    int due = 0;
+    int due = 0, never = 0;
     assert_int_equal(io_loop_open(&io_clock_system, &l, &e), OK);
     struct io_timer *t = io_timer_open(l, woken, &due);
     io_timer_start(t, INT64_C(3600000000000));
     io_timer_background(t);
     assert_false(io_loop_turn(l, true)); /* does not wait for it */
+    struct io_timer *other = io_timer_open(l, woken, &never);
+    io_timer_start(other, INT64_C(3600000000000)); /* a loop that is kept serves it */
     io_timer_start(t, 1);
     while (!due) {
-        io_loop_turn(l, false);
+        io_loop_turn(l, true);
     }
+    assert_int_equal(never, 0);
+    io_timer_close(other);
     io_timer_close(t);
     io_loop_close(l);
 }
