@@ -1,7 +1,9 @@
 """tools/run-tests on made-up groups: what it counts, what it shows, when it fails."""
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -137,3 +139,69 @@ def test_a_broken_layer_fails(project):
 def test_nothing_to_run_is_a_failure(project):
     status, _, last = project.run("--only", "no such group")
     assert (status, last) == (1, "0 passed, 0 failed, 0 skipped")
+
+
+def group_lines(lines):
+    return [line.split()[0] for line in lines if " passed" in line][:-1]
+
+
+def test_groups_run_side_by_side_and_are_told_in_the_order_of_the_list(project):
+    os.mkfifo(project.path("pipe"))
+    pipe = project.path("pipe")
+    # Each waits for the other: opening a named pipe returns when both ends are open.
+    project.program("out/tests/unit-a", f"echo > {pipe}\n" + said("1..1\nok 1 - a"))
+    project.program("out/tests/unit-b", f"cat {pipe} >/dev/null\n" + said("1..1\nok 1 - b"))
+    status, lines, last = project.run("--jobs", "2", "--timeout", "30")
+    assert (status, last) == (0, "3 passed, 0 failed, 0 skipped")
+    assert group_lines(lines) == ["layers", "unit-a", "unit-b"]
+
+
+def test_one_job_is_one_group_at_a_time(project):
+    script = "mkdir ./busy || exit 1\n" + said("1..1\nok 1 - a") + "\nrmdir ./busy"
+    for name in "abcd":
+        project.program(f"out/tests/unit-{name}", script)
+    assert project.run("--jobs", "1")[2] == "5 passed, 0 failed, 0 skipped"
+
+
+def test_what_took_longest_the_last_time_starts_first(project):
+    for name in "abc":
+        text = f"echo {name} >> order\n" + said("1..1\nok 1 - a")
+        project.program(f"out/tests/unit-{name}", text)
+    project.write("out/tests/times.json", json.dumps({"unit-b": 9.5, "unit-c": 30, "unit-a": 2}))
+    _, lines, _ = project.run("--jobs", "1")
+    with open(project.path("order"), encoding="utf-8") as handle:
+        assert handle.read().split() == ["c", "b", "a"]
+    assert group_lines(lines) == ["layers", "unit-a", "unit-b", "unit-c"]
+    with open(project.path("out/tests/times.json"), encoding="utf-8") as handle:
+        assert json.load(handle)["unit-c"] < 30
+
+
+def test_every_pytest_file_is_a_group_with_a_folder_of_its_own(project):
+    text = "def test_it(tmp_path): open('seen', 'a').write(str(tmp_path) + '\\n')\n"
+    project.write("tests/e2e/test_a.py", text)
+    project.write("tests/e2e/test_b.py", text)
+    _, lines, last = project.run("--jobs", "2")
+    assert last == "3 passed, 0 failed, 0 skipped"
+    assert [line.split()[1] for line in lines if line.startswith("pytest")] == [
+        "tests/e2e/test_a.py", "tests/e2e/test_b.py",
+    ]
+    with open(project.path("seen"), encoding="utf-8") as handle:
+        one, other = (os.path.dirname(path) for path in handle.read().split())
+    assert one != other
+    assert not os.path.exists(one) and not os.path.exists(other)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_program_behind(project, number):
+    os.mkfifo(project.path("pipe"))
+    project.program("out/tests/unit-a", f"exec sleep 100 > {project.path('pipe')}")
+    runner = subprocess.Popen(
+        [project.path("tools/run-tests"), "--out", project.path("out")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    with open(project.path("pipe"), "rb") as pipe:  # it runs
+        runner.send_signal(number)
+        assert pipe.read() == b""  # and when nobody can write any more, it has ended
+    out, err = runner.communicate(timeout=60)
+    assert (runner.returncode, err) == (130, "interrupted\n")
+    assert "passed," not in out
