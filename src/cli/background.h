@@ -30,8 +30,8 @@ enum err background_log(struct background *b, struct session *s, struct str name
 void background_tell(struct background *b, struct session *s, struct str id);
 /* The same of several, which were told by then but for --json: these items. */
 void background_tell_all(struct background *b, struct session *s, struct value items);
-/* Another process runs it already, or it has ended (owner_pid 0): the same is said, and this process
- * is not needed. Gives the exit status. */
+/* Another process runs it already, or it has ended (owner_pid 0): the same is said, and this
+ * process is not needed. Gives the exit status. */
 int background_tell_other(struct background *b, struct session *s, struct str id,
                           int64_t owner_pid);
 /* It came to nothing, or to an end before anybody was told: what is written goes to the user

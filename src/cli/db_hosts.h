@@ -1,4 +1,7 @@
-/* `cairn db hosts`: the processes that run executions, and no longer those that are dead. */
+/* `cairn db hosts`: the processes that run executions, and no longer those that are dead.
+ *
+ * Rows of dead hosts are all that it ever changes.
+ */
 #ifndef CAIRN_CLI_DB_HOSTS_H
 #define CAIRN_CLI_DB_HOSTS_H
 

@@ -11,7 +11,7 @@ enum { PAGE = 200 };
 
 static const char *const live[] = {"pending", "running", "waiting"};
 
-/* Calls it with each row of the status, newest first, until it says stop. Rows are gone after it. */
+/* Called with each row of a status, newest first, until it says stop. Rows are gone after it. */
 struct visitor {
     struct session *s;
     void *ctx;

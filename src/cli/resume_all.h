@@ -1,4 +1,7 @@
-/* `cairn resume --all`: goes on with everything that nobody runs, in one process. */
+/* `cairn resume --all`: goes on with everything that nobody runs, in one process.
+ *
+ * What is broken or taken by another process stops none of the others.
+ */
 #ifndef CAIRN_CLI_RESUME_ALL_H
 #define CAIRN_CLI_RESUME_ALL_H
 

@@ -1,8 +1,8 @@
 /* Going on in a process of its own after the one that the user started has left.
  *
  * The process that was started forks before it has opened anything and waits; the other one works
- * on as if nothing had happened until it can do alone (io_detach_alone, io_detach_leave). Until then
- * it is in the same session, writes to the same streams and dies with the process that waits;
+ * on as if nothing had happened until it can do alone (io_detach_alone, io_detach_leave). Until
+ * then it is in the same session, writes to the same streams and dies with the process that waits;
  * after that nothing of the terminal, the caller's pipes or its other descriptors is left with it.
  */
 #ifndef CAIRN_IO_DETACH_H

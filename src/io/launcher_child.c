@@ -3,8 +3,9 @@
  * One thread, forked from a host that may have many: so no malloc, no stdio, no locks, nothing
  * of the host but its own stack and what the kernel gives. It never talks to anyone but the host,
  * and when the host is gone (end of file on the socket, or its pidfd) it kills every descendant
- * and ends, by executing what it was given for the host's death unless that said goodbye. Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all
- * signals are blocked, SIGCHLD is read from a signalfd; every spawn is answered by one `gone`.
+ * and ends, by executing what it was given for the host's death unless that said goodbye.
+ * Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all signals are
+ * blocked, SIGCHLD is read from a signalfd; every spawn is answered by one `gone`.
  */
 #include "io/launcher_priv.h"
 

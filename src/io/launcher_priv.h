@@ -59,7 +59,8 @@ struct wire_kill {
     int32_t grace_ms;
 };
 
-/* The texts follow: argc arguments, envc variables, each NUL-terminated, WIRE_INLINE_BYTES at most. */
+/* The texts follow: argc arguments, envc variables, each NUL-terminated; WIRE_INLINE_BYTES at
+ * most. */
 struct wire_on_death {
     struct wire_head head;
     uint32_t argc;

@@ -12,6 +12,7 @@
 int run_beat_tests(void);
 int run_clock_tests(void);
 int run_contain_tests(void);
+int run_death_tests(void);
 int run_file_tests(void);
 int run_gather_tests(void);
 int run_launcher_tests(void);

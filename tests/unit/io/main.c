@@ -16,6 +16,7 @@ int main(void) {
     failed += run_launcher_tests();
     failed += run_tree_tests();
     failed += run_contain_tests();
+    failed += run_death_tests();
     failed += run_scratch_tests();
     failed += run_gather_tests();
     return failed != 0;
