@@ -75,7 +75,7 @@ def test_bash_completes_values_and_arguments(bash):
     assert bash("cairn", "graph", "-f", "dot", "fl") == ["flow.yaml"]
     assert bash("cairn", "list", "--store", "no") == ["notes.txt"]
     assert bash("cairn", "completion", "") == ["bash", "fish", "zsh"]
-    assert bash("cairn", "db", "") == ["check"]
+    assert bash("cairn", "db", "") == ["check", "hosts"]
     assert bash("cairn", "keys", "") == ["list", "rm", "set"]
     assert bash("cairn", "list", "--status", "pa") == ["partial", "paused"]
     assert bash("cairn", "list", "--status", "i") == ["interrupted"]
