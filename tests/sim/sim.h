@@ -168,8 +168,8 @@ struct process {
     struct io_timer *ender; /* ends cancelled handlers of a dead process */
     struct store *handle, *faulty;
     struct host *host; /* NULL: dead */
-    struct run **runs; /* that the host has told of */
-    uint32_t run_count, run_cap;
+    struct run **runs; /* that the host has told of; lost ones stand behind run_count */
+    uint32_t run_count, lost_count, run_cap;
     struct open_port *ports;
     uint32_t port_count, port_cap;
     bool dead;       /* it has crashed inside a call that has not returned yet */
@@ -177,7 +177,7 @@ struct process {
     bool performing; /* and that has begun effects */
     bool submitting;
     bool busy;          /* said by its last turn */
-    bool saw_storm;     /* in this life */
+    uint32_t failures;  /* of its store, in this life */
     int64_t stopped_us; /* not turned before this (of mono_us) */
     uint32_t failures_in_a_row, storm_left;
 };

@@ -224,7 +224,6 @@ static void break_one(struct world *w) {
     struct process *p = pick_process(w, NULL);
     if (p && p->host && w->faults_left) {
         p->storm_left = 4 + rng_below(&w->rng, 12);
-        p->saw_storm = true;
         w->faults_left -= 1;
         world_say(w, "%u: its store fails for a while", p->number);
     }
