@@ -22,7 +22,7 @@ const char *fault_name(enum fault f) {
 /* Some execution would be quarantined if its owner ended now. */
 static bool near_quarantine(const struct world *w) {
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->final && x->claims >= MOST_CLAIMS) {
+        if ((!x->final || w->may_retry) && x->claims >= MOST_CLAIMS) {
             return true;
         }
     }
@@ -330,6 +330,33 @@ void process_seek(struct process *p) {
         }
     }
     p->entered = false;
+}
+
+bool process_retry(struct process *p) {
+    const struct host_retry how = {.by = STR("somebody")};
+    struct world *w = p->world;
+    struct run *r;
+    struct error e;
+    const struct seen_execution *x = w->executions;
+    while (x && (x->parent || !x->final || x->completed || x->quarantined)) {
+        x = x->next;
+    }
+    if (!x) {
+        return false;
+    }
+    world_say(w, "%u: retry %s", p->number, x->id);
+    w->acting = p;
+    p->performing = false;
+    p->submitting = p->entered = true;
+    if (host_retry(p->host, str_from(x->id), &how, &r, &e)) {
+        check_refusal(p, "retried", &e);
+    }
+    p->submitting = p->entered = false;
+    mirror_sync(w);
+    if (p->dead) {
+        process_die(p);
+    }
+    return true;
 }
 
 static void turn(struct process *p) {
