@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 enum { KEPT, ITEMS, WHOLE }; /* what becomes of a node */
@@ -158,7 +159,7 @@ static void begin_generation(struct engine *g, uint32_t node) {
     if (n->status == STEP_RUNNING && !n->each) {
         engine_release_slot(g, &g->plan->nodes[node]);
     }
-    n->generation += n->status != STEP_PENDING;
+    n->generation += n->status != STEP_PENDING && !MUTANT(reuse_id_after_retry);
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->body);

@@ -449,12 +449,15 @@ static enum err attach(struct run *r, const struct store_execution *stored,
     return err;
 }
 
+static enum err being_stopped(const struct run *r, struct error *e) {
+    return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped", r->id);
+}
+
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) {
     struct run *r = find_here(h, x->fixed.id);
     if (r && r->lost) {
-        return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped",
-                         r->id);
+        return being_stopped(r, e);
     }
     if (r) {
         *out = r;
@@ -479,7 +482,12 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
 
 enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
                    const struct host_retry *q, struct run **out, struct error *e) {
-    enum err err = run_new(h, p, out, e);
+    struct run *here = find_here(h, x->fixed.id);
+    if (here && !here->lost) {
+        *out = here; /* a retry of it is under way */
+        return OK;
+    }
+    enum err err = here ? being_stopped(here, e) : run_new(h, p, out, e);
     if (err) {
         return err;
     }

@@ -94,7 +94,7 @@ static const struct process *by_serial(const struct world *w, uint64_t serial) {
 
 static void claimed(struct world *w, struct seen_execution *x, const struct event *ev) {
     const struct process *owner = x->owner ? by_serial(w, x->owner) : NULL;
-    if (owner && owner != w->acting && !w->weather.far) {
+    if (owner && owner != w->acting && !w->weather.far && !x->final) {
         world_fail(w, "process %u takes %s from process %u, which lives", w->acting->number, x->id,
                    owner->number);
     }
@@ -141,7 +141,7 @@ static void check_leaving(struct world *w, struct seen_execution *x, const struc
         const struct plan_edge *edge = &x->plan->edges[l->leaving[i]];
         char text[STEP_ID_BYTES];
         struct step_id id = {edge->target, x->armed[edge->target], -1, 0};
-        if (edge->back_of >= 0 || x->plan->nodes[edge->target].join != JOIN_ALL) {
+        if (x->retried || edge->back_of >= 0 || x->plan->nodes[edge->target].join != JOIN_ALL) {
             continue;
         }
         const struct map_entry *entry = map_find(&x->steps, step_id_print(x->plan, id, text));
@@ -262,7 +262,9 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
         world_fail(w, "event %llu of %s follows event %llu", (unsigned long long)row->seq, x->id,
                    (unsigned long long)x->seq);
     }
-    if (x->final && ev->kind != EVENT_LATE_RESULT) {
+    bool goes_on = w->may_retry &&
+                   (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED);
+    if (x->final && ev->kind != EVENT_LATE_RESULT && !goes_on) {
         world_fail(w, "%s after the end of %s", event_name(ev->kind), x->id);
     }
     if (x->cancelled && ev->kind == EVENT_EXECUTION_COMPLETED) {
@@ -273,7 +275,12 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     x->last_us = row->at.us;
     x->paused =
         ev->kind == EVENT_EXECUTION_PAUSED || (x->paused && ev->kind != EVENT_EXECUTION_RESUMED);
+    if (ev->kind == EVENT_EXECUTION_RETRIED) {
+        x->final = x->cancelled = x->completed = false;
+        x->retried = w->retried = true;
+    }
     x->cancelled = x->cancelled || ev->kind == EVENT_CANCEL_REQUESTED;
+    x->completed = x->completed || (ev->kind == EVENT_EXECUTION_COMPLETED && !ev->partial);
     x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
     if (ev->kind == EVENT_LOOP_REPEATED) {
@@ -394,6 +401,9 @@ static void check_run(struct process *p, const struct run *r) {
     uint64_t a = 0, b = 1;
     if (!live || !x || x->owner != p->serial) {
         return; /* what another has taken, it does not know yet */
+    }
+    if (x->retried && exec_status_final(run_status(r))) {
+        return; /* what it was before the retry */
     }
     if (engine_last_seq(live) != x->seq || (exec_status_final(run_status(r)) && !x->final)) {
         world_fail(w, "%s is at %llu and %s, its journal at %llu", x->id,

@@ -22,7 +22,7 @@ const char *fault_name(enum fault f) {
 /* Some execution would be quarantined if its owner ended now. */
 static bool near_quarantine(const struct world *w) {
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->final && x->claims >= MOST_CLAIMS) {
+        if ((!x->final || w->may_retry) && x->claims >= MOST_CLAIMS) {
             return true;
         }
     }
@@ -78,6 +78,7 @@ static enum store_fault ask(void *ctx, enum store_write what) {
               fault_name(f));
     w->faults_left -= w->faults_left > 0;
     p->failures_in_a_row++;
+    p->failures++;
     p->dead = f == FAULT_CRASH_BEFORE || f == FAULT_CRASH_AFTER;
     return f == FAULT_FAIL_BEFORE || f == FAULT_CRASH_BEFORE ? STORE_FAULT_BEFORE
                                                              : STORE_FAULT_AFTER;
@@ -85,30 +86,44 @@ static enum store_fault ask(void *ctx, enum store_write what) {
 
 /* ---- what the host tells ---- */
 
-static void told_event(void *ctx, struct run *r, const struct host_event *ev) {
-    struct process *p = ctx;
-    (void)ev;
-    for (uint32_t i = 0; i < p->run_count; i++) {
-        if (p->runs[i] == r) {
-            return;
-        }
+/* Its place among those that live and those that are lost, or their number. */
+static uint32_t place_of(const struct process *p, const struct run *r) {
+    uint32_t i = 0;
+    while (i < p->run_count + p->lost_count && p->runs[i] != r) {
+        i++;
     }
-    if (p->run_count == p->run_cap) {
+    return i;
+}
+
+/* At the end of those that live. */
+static void add_run(struct process *p, struct run *r) {
+    uint32_t count = p->run_count + p->lost_count;
+    if (count == p->run_cap) {
         p->run_cap = p->run_cap ? p->run_cap * 2 : 16;
         p->runs = realloc(p->runs, p->run_cap * sizeof(struct run *));
         ASSERT(p->runs);
     }
+    p->runs[count] = p->runs[p->run_count];
     p->runs[p->run_count++] = r;
 }
 
-static void forget_run(struct process *p, const struct run *r) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < p->run_count; i++) {
-        if (p->runs[i] != r) {
-            p->runs[kept++] = p->runs[i];
-        }
+static void told_event(void *ctx, struct run *r, const struct host_event *ev) {
+    struct process *p = ctx;
+    (void)ev;
+    if (place_of(p, r) == p->run_count + p->lost_count) {
+        add_run(p, r);
     }
-    p->run_count = kept;
+}
+
+static void lose_run(struct process *p, struct run *r) {
+    uint32_t at = place_of(p, r);
+    if (at == p->run_count + p->lost_count) {
+        add_run(p, r);
+        at = place_of(p, r);
+    }
+    p->runs[at] = p->runs[--p->run_count];
+    p->runs[p->run_count] = r;
+    p->lost_count++;
 }
 
 static const struct seen_execution *root_of(const struct seen_execution *x) {
@@ -134,7 +149,7 @@ static bool may_lose(const struct process *p, const struct seen_execution *x, en
     case ERR_FENCED: return taken_by_others(p, x);
     case ERR_CONFLICT: return p->world->process_count > 1; /* a key, at the same moment */
     case ERR_STORE:
-    case ERR_STORE_UNKNOWN: return p->saw_storm;
+    case ERR_STORE_UNKNOWN: return p->failures >= HOST_COMMIT_TRIES;
     case ERR_CANCELLED: return true; /* its parent was lost, which was told, too */
     case ERR_QUARANTINED: return x && x->quarantined;
     default: return false;
@@ -143,7 +158,7 @@ static bool may_lose(const struct process *p, const struct seen_execution *x, en
 
 static void told_lost(void *ctx, struct run *r, const struct error *e) {
     struct process *p = ctx;
-    forget_run(p, r);
+    lose_run(p, r);
     if (p->dead || p->submitting) {
         return;
     }
@@ -174,7 +189,8 @@ static enum err open_host(struct process *p, struct error *e) {
 static void be_born(struct process *p) {
     struct world *w = p->world;
     struct error e;
-    p->dead = p->saw_storm = false;
+    p->dead = false;
+    p->failures = 0;
     p->serial = ++w->serials;
     w->lives++;
     world_say(w, "%u: life %u", p->number, w->lives);
@@ -191,7 +207,7 @@ void process_die(struct process *p) {
     io_timer_stop(p->ender);
     ASSERT(p->port_count == 0);
     p->host = NULL;
-    p->run_count = 0;
+    p->run_count = p->lost_count = 0;
     p->busy = false;
     store_close(p->faulty);
     store_close(p->handle);
@@ -314,6 +330,33 @@ void process_seek(struct process *p) {
         }
     }
     p->entered = false;
+}
+
+bool process_retry(struct process *p) {
+    const struct host_retry how = {.by = STR("somebody")};
+    struct world *w = p->world;
+    struct run *r;
+    struct error e;
+    const struct seen_execution *x = w->executions;
+    while (x && (x->parent || !x->final || x->completed || x->quarantined)) {
+        x = x->next;
+    }
+    if (!x) {
+        return false;
+    }
+    world_say(w, "%u: retry %s", p->number, x->id);
+    w->acting = p;
+    p->performing = false;
+    p->submitting = p->entered = true;
+    if (host_retry(p->host, str_from(x->id), &how, &r, &e)) {
+        check_refusal(p, "retried", &e);
+    }
+    p->submitting = p->entered = false;
+    mirror_sync(w);
+    if (p->dead) {
+        process_die(p);
+    }
+    return true;
 }
 
 static void turn(struct process *p) {

@@ -35,6 +35,7 @@ static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
                         .jump_permille = rng_below(&r, 5) == 0 ? 20 : 0,
                         .processes = rng_below(&r, 2) ? 1 : 2 + rng_below(&r, 2),
                         .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
+    w.retries = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 2) : 0;
     bool has_kids = str_find(recipe->document, STR("\"kid\""), 0) != SIZE_MAX;
     w.far = w.processes > 1 && rng_below(&r, 2);
     w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;
@@ -70,8 +71,8 @@ bool seeds_run(uint64_t seed, bool trace, struct seed_count *c) {
         world_run(&r, &rough, trace, &a, &second);
         fine = is_fine(&second, what, "disturbed");
     }
-    if (fine && !rough.cancel_permille &&
-        !second.quarantined) { /* what a cancel finds is a matter of time */
+    if (fine && !rough.cancel_permille && !second.quarantined &&
+        !second.retried) { /* what a cancel finds is a matter of time */
         fine = same_outcome(&first, &second, what);
     }
     if (!fine) {

@@ -112,6 +112,7 @@ struct weather {
     uint32_t stop_permille;   /* a process is stopped for a while, perhaps past its lease */
     uint32_t slow_permille;   /* commits that take seconds */
     uint32_t meet_permille;   /* commits while which other processes do something */
+    uint32_t retries;         /* of what has ended otherwise than completed */
     uint32_t storm_permille;  /* the store fails for a while, more often than a host tries */
 };
 
@@ -142,7 +143,8 @@ struct seen_execution {
     uint64_t owner; /* serial of the life that owns it, 0 nobody */
     uint64_t epoch;
     uint32_t claims; /* at the end of the journal */
-    bool final, cancelled, quarantined, paused;
+    bool final, completed, cancelled, quarantined, paused;
+    bool retried;    /* at any time */
     uint32_t *armed; /* of each node: how often it was armed again */
     struct map steps;
 };
@@ -168,8 +170,8 @@ struct process {
     struct io_timer *ender; /* ends cancelled handlers of a dead process */
     struct store *handle, *faulty;
     struct host *host; /* NULL: dead */
-    struct run **runs; /* that the host has told of */
-    uint32_t run_count, run_cap;
+    struct run **runs; /* that the host has told of; lost ones stand behind run_count */
+    uint32_t run_count, lost_count, run_cap;
     struct open_port *ports;
     uint32_t port_count, port_cap;
     bool dead;       /* it has crashed inside a call that has not returned yet */
@@ -177,7 +179,7 @@ struct process {
     bool performing; /* and that has begun effects */
     bool submitting;
     bool busy;          /* said by its last turn */
-    bool saw_storm;     /* in this life */
+    uint32_t failures;  /* of its store, in this life */
     int64_t stopped_us; /* not turned before this (of mono_us) */
     uint32_t failures_in_a_row, storm_left;
 };
@@ -205,9 +207,10 @@ struct world {
     struct seen_execution *executions, *last_execution;
     uint32_t idle, steps;
     bool cancelled_by_us;
-    bool jumped;            /* the clock did, at any time */
-    bool quarantined;       /* some execution */
-    uint32_t answers_taken; /* completed steps that say by whom */
+    bool jumped;             /* the clock did, at any time */
+    bool quarantined;        /* some execution */
+    bool may_retry, retried; /* likewise */
+    uint32_t answers_taken;  /* completed steps that say by whom */
     bool failed;
     char why[600];
 };
@@ -230,6 +233,8 @@ void process_step(struct process *p);
 void process_die(struct process *p);
 /* Submits what is not yet, and takes over what has no living owner. */
 void process_seek(struct process *p);
+/* A root that has not completed goes on anew. False: there is none. */
+bool process_retry(struct process *p);
 bool process_runs(const struct process *p, const struct seen_execution *x);
 static inline bool process_stopped(const struct process *p) {
     return p->stopped_us > p->world->mono_us;
@@ -257,6 +262,7 @@ struct verdict {
     char why[600];
     struct str outcome; /* in the arena given: of each root, all the same unless it is cancelled */
     bool quarantined;   /* something ended as the one thing that crashes may change */
+    bool retried;
     uint32_t commits, lives;
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,

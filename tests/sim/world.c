@@ -224,7 +224,6 @@ static void break_one(struct world *w) {
     struct process *p = pick_process(w, NULL);
     if (p && p->host && w->faults_left) {
         p->storm_left = 4 + rng_below(&w->rng, 12);
-        p->saw_storm = true;
         w->faults_left -= 1;
         world_say(w, "%u: its store fails for a while", p->number);
     }
@@ -276,6 +275,14 @@ static void nudge(struct world *w) {
     }
 }
 
+/* Somebody wants what has ended to go on. */
+static bool retry_one(struct world *w) {
+    struct process *p = w->weather.retries ? pick_process(w, NULL) : NULL;
+    bool retried = p && p->host && process_retry(p);
+    w->weather.retries -= retried && w->weather.retries;
+    return retried;
+}
+
 static void act(struct world *w) {
     struct rng *r = &w->rng;
     bool calm = w->weather.calm;
@@ -286,6 +293,8 @@ static void act(struct world *w) {
     } else if (!w->cancelled_by_us && rng_chance(r, w->weather.cancel_permille)) {
         cancel_root(w);
     } else if (rng_chance(r, w->weather.people_permille) && people_act(w)) {
+        w->idle = 0;
+    } else if (w->weather.retries && rng_chance(r, 100) && retry_one(w)) {
         w->idle = 0;
     } else if (w->process_count > 1 && rng_chance(r, 100)) {
         seek_one(w);
@@ -338,7 +347,7 @@ static bool step(struct world *w) {
     if (p) {
         process_step(p);
     }
-    if (w->failed || is_over(w)) {
+    if (w->failed || (is_over(w) && !retry_one(w))) {
         return false;
     }
     act(w);
@@ -386,6 +395,7 @@ static void open_world(struct world *w) {
     struct error e;
     w->clock = (struct io_clock){w, read_wall, read_mono, read_random};
     w->process_count = w->weather.processes ? w->weather.processes : 1;
+    w->may_retry = w->weather.retries > 0;
     w->root_count = w->weather.roots ? w->weather.roots : 1;
     if (store_open("memory:", true, &w->clock, &w->disk, &e)) {
         world_fail(w, "no world: %s", e.message);
@@ -438,7 +448,7 @@ static void tell_outcome(struct world *w, struct buf *out) {
         } else if (!out->len) {
             buf_append(out, buf_str(&text));
         } else if (!str_eq(buf_str(out), buf_str(&text)) && !w->cancelled_by_us &&
-                   !w->quarantined && !w->recipe->differs) {
+                   !w->quarantined && !w->retried && !w->recipe->differs) {
             world_fail(w, "%s comes to something else than the first:\n%.*s", x->id,
                        STR_ARG(buf_str(&text)));
         }
@@ -474,6 +484,7 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
     *out = (struct verdict){.ok = !w.failed,
                             .outcome = arena_str(a, buf_str(&text)),
                             .quarantined = w.quarantined,
+                            .retried = w.retried,
                             .commits = w.commits,
                             .lives = w.lives};
     memcpy(out->why, w.why, sizeof out->why);

@@ -67,6 +67,24 @@ static void again_and_again(void **state) {
     assert_string_equal(rig_result(r), "4");
 }
 
+static void two_retries_at_once_are_one(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}, e: {type: end, needs: [a], value: "
+                            "a}}}");
+    struct run *first = NULL, *second = NULL;
+    struct host_retry q = {.by = STR("test")};
+    struct error e = {0};
+    rig_fail("a", FAILURE_PERMANENT, "broken");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    assert_int_equal(host_retry(rig.host, id, &q, &first, &e), OK);
+    assert_int_equal(host_retry(rig.host, id, &q, &second, &e), OK);
+    assert_ptr_equal(first, second);
+    rig_turns();
+    assert_int_equal(rig_count(id, "execution_claimed"), 1);
+    rig_done("a~1", "1");
+    assert_string_equal(rig_result(second), "1");
+}
+
 static void a_crash_in_a_retry_goes_on_with_it(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}, b: {type: calc, needs: [a], "
@@ -285,6 +303,7 @@ int run_retry_tests(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_failed_runs_anew),
         TEST(again_and_again),
+        TEST(two_retries_at_once_are_one),
         TEST(a_crash_in_a_retry_goes_on_with_it),
         TEST(completed_items_are_kept),
         TEST(collected_failures_run_anew),
