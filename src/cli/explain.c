@@ -50,8 +50,18 @@ static struct str answer_command(const struct explaining *x, const struct track 
     return command(x, "answer", rest);
 }
 
-static bool waits_for_answer(const struct track *t) {
-    return str_is(details_text(t->request, "for"), "answer");
+static bool waits_for(const struct track *t, const char *what) {
+    return str_is(details_text(t->request, "for"), what);
+}
+
+static struct str signal_command(const struct explaining *x, const struct track *t) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_append_char(&b, ' ');
+    text_shell(&b, details_text(t->request, "signal"));
+    struct str rest = arena_str(arena_of(x), buf_str(&b));
+    buf_fini(&b);
+    return command(x, "signal", rest);
 }
 
 /* ---- steps that were begun ---- */
@@ -59,7 +69,10 @@ static bool waits_for_answer(const struct track *t) {
 static const char *why_of(const struct explaining *x, const struct track *t) {
     switch (t->status) {
     case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
-    case STEP_WAITING: return waits_for_answer(t) ? "waits for an answer" : "waits for its time";
+    case STEP_WAITING:
+        return waits_for(t, "answer")   ? "waits for an answer"
+               : waits_for(t, "signal") ? "waits for a signal"
+                                        : "waits for its time";
     case STEP_RETRYING: return "failed and is tried again";
     case STEP_PENDING:
     case STEP_COMPLETED:
@@ -105,8 +118,9 @@ static struct value live_step(struct explaining *x, const struct track *t) {
         add_text(&b, "error",
                  arena_printf(a, "%.*s: %.*s", STR_ARG(t->error_type), STR_ARG(t->error_message)));
     }
-    if (t->status == STEP_WAITING && waits_for_answer(t)) {
-        struct str remedy = answer_command(x, t, id);
+    if (t->status == STEP_WAITING && (waits_for(t, "answer") || waits_for(t, "signal"))) {
+        struct str remedy =
+            waits_for(t, "answer") ? answer_command(x, t, id) : signal_command(x, t);
         add_text(&b, "remedy", remedy);
         value_list_add(&x->remedies, value_text(remedy));
     }

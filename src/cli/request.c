@@ -87,7 +87,7 @@ static enum err put_row(struct asking *k) {
     struct error e = {0};
     value_builder_init(&b, &x->c->arena);
     value_map_add(&b, STR("by"), value_text(k->q->ask.by));
-    if (k->q->ask.type == REQUEST_ANSWER) {
+    if (k->q->ask.type == REQUEST_ANSWER || k->q->ask.type == REQUEST_SIGNAL) {
         value_map_add(&b, STR("value"), k->q->ask.value);
     }
     buf_init(&payload, 0);

@@ -64,10 +64,15 @@ static void put_completed(struct watch *w, const struct watch_event *x, struct b
 /* "waits for an answer until 12:30:00.000" */
 static void put_waiting(const struct watch_event *x, struct buf *b) {
     const struct value *what = value_get(x->ev->body, STR("for"));
+    const struct value *signal = value_get(x->ev->body, STR("signal"));
+    bool named = signal && signal->type == VALUE_TEXT;
     bool answer = what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
-    buf_append_cstr(b, answer ? "waits for an answer" : "waits");
+    buf_append_cstr(b, named ? "waits for the signal " : answer ? "waits for an answer" : "waits");
+    if (named) {
+        text_clean(b, value_str(*signal));
+    }
     if (x->ev->due_us) {
-        buf_append_cstr(b, answer ? ", at most until " : " until ");
+        buf_append_cstr(b, answer || named ? ", at most until " : " until ");
         text_clock(b, (wall_us){x->ev->due_us});
     }
 }

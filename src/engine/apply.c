@@ -290,6 +290,9 @@ static enum err completed_item(struct engine *g, const struct event *ev, struct 
 
 static enum err apply_completed(struct engine *g, const struct event *ev, struct error *e) {
     enum err err = ev->step.index < 0 ? completed_node(g, ev, e) : completed_item(g, ev, e);
+    if (!err && plan_node_waits(&g->plan->nodes[ev->step.node])) {
+        signal_note_taken(g, ev);
+    }
     return err ? err : vars_apply(g, ev, e);
 }
 
@@ -535,6 +538,7 @@ static const apply_fn table[] = {
     [EVENT_STEP_LOG] = apply_nothing,
     [EVENT_EXECUTION_CLAIMED] = apply_nothing,
     [EVENT_EXECUTION_RETRIED] = retry_apply,
+    [EVENT_SIGNAL_RECEIVED] = signal_apply,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */

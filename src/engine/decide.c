@@ -299,6 +299,7 @@ static const input_fn inputs[] = {
     [INPUT_CANCEL] = engine_on_cancel,
     [INPUT_WAIT_DUE] = engine_on_wait_due,
     [INPUT_ANSWER] = engine_on_answer,
+    [INPUT_SIGNAL] = engine_on_signal,
     [INPUT_PAUSE] = engine_on_pause,
     [INPUT_RESUME] = engine_on_resume,
     [INPUT_RETRY] = engine_on_retry,

@@ -99,6 +99,7 @@ void engine_free(struct engine *g) {
     held_clear(&g->env);
     held_clear(&g->result);
     vars_free(g);
+    signals_free(g);
     heap_fini(&g->now_dirty);
     heap_fini(&g->next_dirty);
     heap_fini(&g->limits);
@@ -251,6 +252,10 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     for (uint32_t i = 0; i < g->plan->var_count; i++) {
         value_encode(g->vars[i].held.v, &b);
         digest_number(&b, g->vars[i].size_bytes);
+    }
+    for (uint32_t i = 0; i < g->signal_count; i++) {
+        digest_number(&b, g->signals[i].taken);
+        buf_append(&b, g->signals[i].name);
     }
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);

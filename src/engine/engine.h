@@ -33,6 +33,7 @@ enum input_type {
     INPUT_PROCESS,
     INPUT_WAIT_DUE, /* the time that a waiting step waits for came */
     INPUT_ANSWER,   /* somebody answers a waiting step */
+    INPUT_SIGNAL,   /* something is told by a name */
     INPUT_PAUSE,
     INPUT_RESUME,
     INPUT_RETRY,   /* what has ended goes on, owned by host and epoch */
@@ -55,7 +56,7 @@ struct engine_input {
     int64_t ticket;    /* CANCEL, ANSWER, PAUSE, RESUME: names the request; 0: no verdict wanted */
     bool exact;        /* ANSWER: target is a step id and no name of a node */
     struct str target; /* ANSWER: step id, node, or empty for the only one that waits; RETRY: a node
-                        * that runs anew besides what failed, or empty */
+                        * that runs anew besides what failed, or empty; SIGNAL: its name */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
     struct value value;      /* CALL_*, ANSWER */

@@ -96,6 +96,13 @@ struct var_state {
     size_t size_bytes; /* written so far: what a limit is compared with */
 };
 
+struct kept_signal {
+    struct str name, by;
+    struct held payload;
+    uint64_t seq; /* of the event that brought it */
+    bool taken;
+};
+
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
 struct track_slot {
@@ -157,6 +164,8 @@ struct engine {
     struct track_slot *track;
     uint32_t track_count, track_cap;
     struct engine_usage usage;
+    struct kept_signal *signals; /* in the order in which they came */
+    uint32_t signal_count, signal_cap;
     struct call_slot *calls;
     uint32_t call_count, call_cap;
     uint32_t *order; /* node -> rank by (priority, file) */
@@ -273,6 +282,16 @@ enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, str
 enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e)
     MUST_USE;
 static inline bool plan_node_waits(const struct plan_node *n) { return n->kind->wait != NULL; }
+
+/* ---- signal.c ---- */
+enum err engine_on_signal(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+/* The step has just begun to wait: a signal that came before may end it at once. */
+enum err signal_take_kept(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
+                          bool *out_taken, struct error *e) MUST_USE;
+enum err signal_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+void signal_note_taken(struct engine *g, const struct event *completed);
+void signals_free(struct engine *g);
 
 /* ---- retry.c ---- */
 enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;

@@ -46,8 +46,10 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     if (attempt == 1 && flight_recorded(f, &ev.inputs, &ev.scope)) {
         return error_nomem(e);
     }
+    bool taken = false;
     err = engine_emit(g, &ev, e);
-    return err ? err : engine_tell_wait(g, step, attempt, wait.due.us, e);
+    err = err ? err : signal_take_kept(g, step, attempt, f, &taken, e);
+    return err || taken ? err : engine_tell_wait(g, step, attempt, wait.due.us, e);
 }
 
 /* The status of the step as an input names it; STEP_PENDING when it is not the current one. */
@@ -104,8 +106,19 @@ struct waiters {
     char names[400];
 };
 
-static void note_waiter(struct waiters *w, const struct engine *g, struct step_id step) {
+static bool asks(const struct engine *g, struct step_id step) {
+    const struct track_slot *t = track_of(g, step);
+    const struct value *what = t ? value_get(t->t.request, STR("for")) : NULL;
+    return what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
+}
+
+/* Those that wait for a time or a signal count only when they are named. */
+static void note_waiter(struct waiters *w, const struct engine *g, struct step_id step,
+                        bool named) {
     char text[STEP_ID_BYTES];
+    if (!named && !asks(g, step)) {
+        return;
+    }
     struct str id = step_id_print(g->plan, step, text);
     size_t used = strlen(w->names);
     w->only = step;
@@ -127,12 +140,12 @@ static void find_waiters(const struct engine *g, int64_t node, struct waiters *w
             continue;
         }
         if (n->status == STEP_WAITING) {
-            note_waiter(w, g, step);
+            note_waiter(w, g, step, node >= 0);
         }
         for (uint32_t k = 0; n->each && k < n->each->next; k++) {
             step.index = k;
             if (n->each->items[k].status == STEP_WAITING) {
-                note_waiter(w, g, step);
+                note_waiter(w, g, step, node >= 0);
             }
         }
     }

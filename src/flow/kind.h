@@ -102,6 +102,7 @@ struct step_wake {
     bool answered;       /* else: the time of step_wait.due came */
     struct value answer; /* as it was given, not checked */
     struct str by;       /* who answered, or empty */
+    int64_t signal;      /* answered by this signal: number of its event; 0 by an answer */
 };
 
 /* A step's result on success. */

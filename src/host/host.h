@@ -115,15 +115,21 @@ enum err host_retry(struct host *h, struct str id, const struct host_retry *q, s
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
 
 /* What people and other processes ask of an execution; in the inbox under the same names. */
-enum host_request_type { REQUEST_CANCEL, REQUEST_PAUSE, REQUEST_RESUME, REQUEST_ANSWER };
+enum host_request_type {
+    REQUEST_CANCEL,
+    REQUEST_PAUSE,
+    REQUEST_RESUME,
+    REQUEST_ANSWER,
+    REQUEST_SIGNAL
+};
 /* "cancel" ...; NULL beyond the last. */
 const char *host_request_name(enum host_request_type type);
 
 struct host_request {
     enum host_request_type type;
-    struct str step;    /* ANSWER: which step; empty: the only one that waits */
+    struct str step;    /* ANSWER: which step; empty: the only one that waits. SIGNAL: its name */
     bool exact;         /* ANSWER: step is an id; else a node's name means its step that waits */
-    struct value value; /* ANSWER */
+    struct value value; /* ANSWER, SIGNAL */
     struct str by;
     int64_t
         ticket; /* comes back with observer.verdict; negative (positive ones are of inbox rows), 0

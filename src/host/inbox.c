@@ -9,10 +9,9 @@ static const struct {
     const char *name;
     enum input_type input;
 } requests[] = {
-    [REQUEST_CANCEL] = {"cancel", INPUT_CANCEL},
-    [REQUEST_PAUSE] = {"pause", INPUT_PAUSE},
-    [REQUEST_RESUME] = {"resume", INPUT_RESUME},
-    [REQUEST_ANSWER] = {"answer", INPUT_ANSWER},
+    [REQUEST_CANCEL] = {"cancel", INPUT_CANCEL}, [REQUEST_PAUSE] = {"pause", INPUT_PAUSE},
+    [REQUEST_RESUME] = {"resume", INPUT_RESUME}, [REQUEST_ANSWER] = {"answer", INPUT_ANSWER},
+    [REQUEST_SIGNAL] = {"signal", INPUT_SIGNAL},
 };
 
 const char *host_request_name(enum host_request_type type) {

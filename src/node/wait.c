@@ -1,12 +1,12 @@
-/* wait: lets time pass: for a duration, or until a moment.
+/* wait: lets time pass, for a duration or until a moment, or waits for a signal.
  *
  * Nothing runs while it waits: the moment is recorded with the step, so a wait goes on over a
- * crash, and one whose time passed meanwhile is over at once.
+ * crash, and one whose time passed meanwhile is over at once. A signal that came before is taken.
  */
 #include "flow/plan.h"
 #include "node/node_priv.h"
 
-enum { FOR, UNTIL, FIELDS };
+enum { FOR, UNTIL, SIGNAL, ON_TIMEOUT, FIELDS };
 
 static const struct field fields[FIELDS] = {
     [FOR] = {.name = "for",
@@ -18,6 +18,17 @@ static const struct field fields[FIELDS] = {
                .one_of = "moment",
                .doc = "the moment: an RFC 3339 time as text, or {{ }} with a timestamp; one that "
                       "has passed does not wait"},
+    [SIGNAL] = {.name = "signal",
+                .type = FIELD_TEMPLATE,
+                .one_of = "moment",
+                .doc = "the name of a signal: `cairn signal ID NAME` sends it, before or while the "
+                       "step waits"},
+    [ON_TIMEOUT] = {.name = "on_timeout",
+                    .type = FIELD_STRUCTURE,
+                    .needs = "signal",
+                    .doc = "with timeout: fail, or {value: ...}, the body when none came in time. "
+                           "When not given, the handle timeout is taken if a node needs it, else "
+                           "the step fails"},
 };
 
 static bool read_moment(struct value v, int64_t *out_us) {
@@ -41,12 +52,39 @@ static void check(struct node_check *c) {
         check_error(c, "until", "bad_value",
                     "until must be a time like 2026-12-24T18:00:00Z, or {{ }} with one");
     }
+    bool signal = check_has(c, "signal");
+    if (signal) {
+        node_on_timeout_check(c, "on_timeout");
+    }
+    if (signal && check_has_timeout(c) && !check_is_foreach(c)) {
+        check_exit(c, "out");
+        check_exit(c, "timeout");
+    }
+}
+
+static enum err wait_for_signal(const struct step_in *in, wall_us now, struct step_wait *out,
+                                struct error *e) {
+    struct value_builder b;
+    struct str name = value_str(in->fields[SIGNAL]);
+    if (!name.len) {
+        return error_at(e, ERR_INVALID, in->node->field_marks[SIGNAL],
+                        "the name of the signal is empty");
+    }
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("signal")));
+    value_map_add(&b, STR("signal"), in->fields[SIGNAL]);
+    out->request = value_map_done(&b);
+    out->due.us = in->timeout_us ? now.us + in->timeout_us : 0;
+    return b.ok ? OK : error_nomem(e);
 }
 
 static enum err wait(const struct step_in *in, wall_us now, struct step_wait *out,
                      struct error *e) {
     struct value_builder b;
     bool until = in->node->field_marks[UNTIL].line != 0;
+    if (in->node->field_marks[SIGNAL].line) {
+        return wait_for_signal(in, now, out, e);
+    }
     out->due.us = now.us + in->fields[FOR].num;
     if (until && !read_moment(in->fields[UNTIL], &out->due.us)) {
         struct buf shown;
@@ -65,11 +103,33 @@ static enum err wait(const struct step_in *in, wall_us now, struct step_wait *ou
     return b.ok ? OK : error_nomem(e);
 }
 
+static enum err signalled(const struct step_in *in, const struct step_wake *w,
+                          struct step_result *out, struct error *e) {
+    struct value_builder meta;
+    value_builder_init(&meta, out->arena);
+    out->handle = in->node->handle_count > 1 ? STR("out") : STR("");
+    if (w->answered) {
+        value_map_add(&meta, STR("signalledBy"), value_text(w->by.len ? w->by : STR("somebody")));
+        value_map_add(&meta, STR("signal"), value_int(w->signal));
+        out->body = w->answer;
+    } else if (node_on_timeout(in->fields[ON_TIMEOUT], &out->body)) {
+        value_map_add(&meta, STR("timedOut"), value_bool(true));
+    } else {
+        return node_timed_out(in, in->fields[ON_TIMEOUT], out, e);
+    }
+    out->meta = value_map_done(&meta);
+    return meta.ok ? OK : error_nomem(e);
+}
+
 static enum err woken(const struct step_in *in, const struct step_wake *w, struct step_result *out,
                       struct error *e) {
-    (void)in;
-    if (w->answered) {
-        return error_set(e, ERR_INVALID, "the step waits for a time, not for an answer");
+    bool for_signal = in->node->field_marks[SIGNAL].line != 0;
+    if (w->answered && !w->signal) {
+        return error_set(e, ERR_INVALID, "the step waits for %s, not for an answer",
+                         for_signal ? "a signal" : "a time");
+    }
+    if (for_signal) {
+        return signalled(in, w, out, e);
     }
     out->body = value_null();
     return OK;
@@ -77,8 +137,8 @@ static enum err woken(const struct step_in *in, const struct step_wake *w, struc
 
 const struct node_kind node_wait = {
     .name = "wait",
-    .doc = "lets time pass: for a while, or until a moment",
-    .body_doc = "null",
+    .doc = "lets time pass, for a while or until a moment, or waits for a signal",
+    .body_doc = "null; of a signal its payload, with meta signalledBy",
     .fields = fields,
     .field_count = FIELDS,
     .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,

@@ -273,7 +273,7 @@ def test_explain_says_who_waits_and_what_to_do(cairn):
         ("{type: ask, prompt: a, choices: [x], timeout: 1s, on_timeout: {value: y}}",
          "the value of on_timeout must be one of choices"),
         ("{type: ask, prompt: a, choices: [timeout]}", '"timeout" cannot be a case or a choice'),
-        ("{type: wait}", 'exactly one of for, until must be given'),
+        ("{type: wait}", 'exactly one of for, until, signal must be given'),
         ("{type: wait, until: tomorrow}", "until must be a time like"),
         ("{type: wait, for: soon}", "soon"),
     ],
