@@ -61,7 +61,7 @@ static void a_timer_in_the_background_keeps_no_loop(void **state) {
     struct io_timer *t = io_timer_open(l, woken, &due);
     io_timer_start(t, INT64_C(3600000000000));
     io_timer_background(t);
-    assert_false(io_loop_turn(l, true)); /* does not wait for it */
+    assert_false(io_loop_turn(l, true));                    /* does not wait for it */
     struct io_timer *other = io_timer_open(l, woken, &due); /* a loop of its own would not turn */
     io_timer_start(other, INT64_C(3600000000000));
     io_timer_start(t, 1);
