@@ -123,11 +123,20 @@ static void on_signal(void *ctx, int signo) {
     x->leaving = true;
 }
 
+static void on_busy(void *ctx, const struct error *why) {
+    struct all *x = ctx;
+    sink_write(&x->s.cli->err, session_busy_line(&x->s.cli->arena, why));
+}
+
 /* ---- beginning ---- */
 
 static enum err open_all(struct all *x) {
-    const struct host_observer observer = {
-        .ctx = x, .event = on_event, .log = on_log, .ended = on_ended, .lost = on_lost};
+    const struct host_observer observer = {.ctx = x,
+                                           .event = on_event,
+                                           .log = on_log,
+                                           .ended = on_ended,
+                                           .lost = on_lost,
+                                           .busy = on_busy};
     enum err err = session_open_loop(&x->s);
     if (err) {
         return err;
@@ -290,7 +299,7 @@ static enum err leave(struct all *x, struct error *e) {
         struct item *it = &x->items[i];
         it->fate = it->fate == GOES_ON ? LEFT : it->fate;
     }
-    return err == ERR_CONFLICT ? OK : err;
+    return err == ERR_CONFLICT || err == ERR_STORE_BUSY ? OK : err; /* once more, later */
 }
 
 static int turn_all(struct all *x) {

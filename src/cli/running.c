@@ -64,6 +64,13 @@ static void on_lost(void *ctx, struct run *r, const struct error *e) {
     }
 }
 
+static void on_busy(void *ctx, const struct error *why) {
+    struct running *x = ctx;
+    if (x->watch.cli) {
+        watch_notice(&x->watch, session_busy_line(&x->c->arena, why));
+    }
+}
+
 /* ---- signals ---- */
 
 static uint32_t count_running(const struct running *x) {
@@ -141,7 +148,8 @@ enum err running_open(struct running *x, bool make) {
                                            .ended = on_ended,
                                            .found = on_found,
                                            .verdict = on_verdict,
-                                           .lost = on_lost};
+                                           .lost = on_lost,
+                                           .busy = on_busy};
     enum err err = session_open(&x->s, x->c, make);
     x->s.watched = x->background.on;
     err = err ? err : session_open_loop(&x->s);
@@ -216,7 +224,7 @@ static bool may_leave(const struct running *x) {
 static enum err leave(struct running *x, struct error *e) {
     enum err err = host_release(x->s.host, e);
     x->left = err == OK;
-    return err == ERR_CONFLICT ? OK : err;
+    return err == ERR_CONFLICT || err == ERR_STORE_BUSY ? OK : err; /* once more, later */
 }
 
 /* In the background: it is recorded as ours, and what was asked of it with that is granted. */

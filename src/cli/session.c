@@ -177,6 +177,11 @@ struct str session_store_option(const struct session *s) {
     return option;
 }
 
+struct str session_busy_line(struct arena *a, const struct error *why) {
+    return why ? arena_printf(a, "waiting for the store; nothing is lost: %s\n", why->message)
+               : STR("the store is free again\n");
+}
+
 wall_us session_now(void) { return io_clock_system.wall(io_clock_system.ctx); }
 
 struct str session_user(struct session *s) {

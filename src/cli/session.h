@@ -41,6 +41,8 @@ int session_run(struct cli *c, int (*look)(struct session *s));
 /* " --store URL" when the command line named one, so that what is suggested works; else "". */
 struct str session_store_option(const struct session *s);
 wall_us session_now(void);
+/* What is said when a host waits for others to let go of the store (why), or need not any more. */
+struct str session_busy_line(struct arena *a, const struct error *why);
 
 /* Who uses this, for what is recorded of requests. */
 struct str session_user(struct session *s);

@@ -4,6 +4,8 @@
 #include "base/mutant.h"
 #include "host/host_priv.h"
 
+enum { BUSY_FIRST_MS = 5000, BUSY_TRY_MS = 100 }; /* how long a commit waits for others */
+
 static enum err put_blobs(struct run *r, struct error *e) {
     for (uint32_t i = 0; i < r->out.blobs.count; i++) {
         const struct event_blob *b = &r->out.blobs.items[i];
@@ -239,6 +241,36 @@ static void add_verdicts(const struct run *r, struct store_verdict *verdicts,
     }
 }
 
+/* Nothing was recorded, that is sure, and nothing is wrong but the moment: the batch stays as it
+ * is, what is decided meanwhile joins it, and all of it is tried again before long. From then on
+ * each try is short, for the loop has others to serve. */
+static void keep_batch(struct host *h, struct run *batch, const struct error *why) {
+    const struct host_observer *o = &h->options.observer;
+    for (struct run *r = batch; r; r = r->batch_next) {
+        r->in_batch = true;
+        h->batch_events += r->out.record_count;
+    }
+    h->batch = batch;
+    if (!h->is_busy) {
+        h->is_busy = true;
+        store_patience(h->options.store, BUSY_TRY_MS);
+        if (o->busy) {
+            o->busy(o->ctx, why);
+        }
+    }
+}
+
+static void free_again(struct host *h) {
+    const struct host_observer *o = &h->options.observer;
+    if (h->is_busy) {
+        h->is_busy = false;
+        store_patience(h->options.store, BUSY_FIRST_MS);
+        if (o->busy) {
+            o->busy(o->ctx, NULL);
+        }
+    }
+}
+
 /* Puts together what is to be recorded of each run and records it. A run whose part cannot be made
  * (a blob too many for the disk, no memory) leaves the batch alone. */
 static enum err record(struct host *h, struct run **batch, struct store_batch *b, struct error *e) {
@@ -254,6 +286,10 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
         r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
         enum err err = r->change ? put_blobs(r, &why) : OK;
         err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
+        if (err == ERR_STORE_BUSY) {
+            *e = why;
+            return err;
+        }
         if (err) {
             *at = r->batch_next;
             run_failed(r, &why);
@@ -300,9 +336,16 @@ enum err turn_commit(struct host *h, struct error *e) {
         perform_effects(r);
     }
     enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
+    if (err == ERR_STORE_BUSY) {
+        keep_batch(h, batch, e);
+        return OK;
+    }
     if (err) {
         batch_failed(batch, e);
         return err == ERR_NOMEM ? err : OK;
+    }
+    if (b.count + b.verdict_count) {
+        free_again(h);
     }
     settle_batch(h, batch);
     return OK;

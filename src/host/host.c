@@ -286,9 +286,9 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     }
     lease_check(h);
     perform_queued(h);
-    bool pending = h->ready_first != NULL;
+    bool pending = h->ready_first != NULL && !h->batch;
     timers_arm(h);
-    *out_busy = h->live_runs > 0 || h->port_count > 0 || pending;
+    *out_busy = h->live_runs > 0 || h->port_count > 0 || pending || h->batch;
     if (!pending) {
         store_idle(h->options.store);
     }

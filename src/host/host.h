@@ -40,6 +40,9 @@ struct host_observer {
     /* The store refused for good, or another process has it: this execution is left as it was last
      * recorded. Its sub-workflows and what it is a sub-workflow of are lost with it. */
     void (*lost)(void *ctx, struct run *r, const struct error *e);
+    /* Somebody else keeps the store from being written to: nothing is lost, nothing goes on, the
+     * commit is tried until it succeeds. why NULL: it did. */
+    void (*busy)(void *ctx, const struct error *why);
 };
 
 /* Where secrets come from, asked at the moment of an effect. ERR_NOT_FOUND says how to set it. */

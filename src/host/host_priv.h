@@ -140,6 +140,7 @@ struct host {
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
     struct run *batch;
     uint32_t batch_events;
+    bool is_busy; /* the batch waits for others to let go of the store */
     uint32_t slots_used;
     int64_t host_id;
     int64_t last_ms;      /* of execution ids */

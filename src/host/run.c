@@ -251,7 +251,8 @@ static enum err refold(struct run *r, struct error *e) {
 void run_failed(struct run *r, const struct error *why) {
     struct error e = *why;
     r->is_void = r->in_batch;
-    if (!r->lost && (++r->failures >= HOST_COMMIT_TRIES || refold(r, &e))) {
+    r->failures += why->code != ERR_STORE_BUSY; /* others hold the store: no failure of anything */
+    if (!r->lost && (r->failures >= HOST_COMMIT_TRIES || refold(r, &e))) {
         run_give_up(r, &e);
     }
 }

@@ -8,6 +8,7 @@
 #include "host/host_priv.h"
 
 #define LOOK_AGAIN_NS 1000000000
+#define BUSY_PAUSE_NS 100000000 /* between two tries of a commit that others keep from happening */
 
 static void sift_up(struct timer *heap, uint32_t at) {
     struct timer t = heap[at];
@@ -91,6 +92,10 @@ bool host_next_due(const struct host *h, wall_us *out) {
 
 void timers_arm(struct host *h) {
     wall_us due;
+    if (h->batch) {
+        io_timer_start(h->timer, BUSY_PAUSE_NS); /* a timer that is due joins the batch then */
+        return;
+    }
     if (!host_next_due(h, &due)) {
         io_timer_stop(h->timer);
         return;

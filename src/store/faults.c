@@ -36,6 +36,8 @@ static enum err failed_after(enum store_fault fault, enum err status, struct err
 
 static void faulty_close(struct store *s) { free(s); }
 
+static void faulty_patience(struct store *s, uint32_t ms) { store_patience(inner(s), ms); }
+
 static void copy_stats(struct store *s) { store_stats_get(inner(s), &s->stats); }
 
 /* Commits a copy of the batch, so that the caller's out fields stay as they were. */
@@ -211,6 +213,7 @@ static void faulty_idle(struct store *s) { store_idle(inner(s)); }
 
 static const struct store_ops ops = {
     .close = faulty_close,
+    .patience = faulty_patience,
     .commit = faulty_commit,
     .events = faulty_events,
     .get = faulty_get,

@@ -112,6 +112,10 @@ void sqlite_read_end(struct sqlite_store *s) {
     }
 }
 
+static int64_t mono_ms(const struct sqlite_store *s) {
+    return s->clock->mono(s->clock->ctx).ns / 1000000;
+}
+
 enum err sqlite_write_begin(struct sqlite_store *s, struct error *e) {
     if (!s->writer.db) {
         enum err status = sqlite_conn_open(s, &s->writer, true, e);
@@ -119,10 +123,13 @@ enum err sqlite_write_begin(struct sqlite_store *s, struct error *e) {
             return status;
         }
     }
-    enum err status = sqlite_lock_take(s, SQLITE_WAIT_MS, e);
+    int64_t until_ms = mono_ms(s) + s->wait_ms;
+    enum err status = sqlite_lock_take(s, s->wait_ms, e);
     if (status != OK) {
         return status;
     }
+    int64_t left_ms = until_ms - mono_ms(s); /* for other programs, which take no turns */
+    sqlite3_busy_timeout(s->writer.db, left_ms > 1 ? (int)left_ms : 1);
     status = begin(s, &s->writer, STMT_BEGIN_WRITE, e);
     if (status != OK) {
         sqlite_lock_release(s);
@@ -255,8 +262,11 @@ static void sqlite_idle(struct store *base) {
     }
 }
 
+static void sqlite_patience(struct store *base, uint32_t ms) { sqlite_of(base)->wait_ms = (int)ms; }
+
 static const struct store_ops ops = {
     .close = sqlite_close,
+    .patience = sqlite_patience,
     .commit = sqlite_commit,
     .events = sqlite_events,
     .get = sqlite_get,
@@ -292,6 +302,7 @@ enum err store_sqlite_open(const char *path, bool make, const struct io_clock *c
     s->base.ops = &ops;
     s->clock = clock;
     s->side.fd = -1;
+    s->wait_ms = SQLITE_WAIT_MS;
     enum err status = resolve(s, path, make, e);
     if (status == OK) {
         status = open_there(s, make, e);

@@ -1,7 +1,6 @@
-/* The side file <database>-lock: byte 0 is held around every write, byte 9 is the turnstile in
- * front of it (who waits for byte 0 holds it, so the last holder cannot take byte 0 again first),
- * byte 1000 + id is held by host id as long as it lives. The file's text is the pid of the last
- * writer, for messages only.
+/* The side file <database>-lock: byte 0 is held around every write and taken in turn (io_turnstile:
+ * byte 9 is the door, 2^40 and on the queue), byte 1000 + id is held by host id as long as it lives.
+ * The file's text is the pid of the last writer, for messages only.
  *
  * Invariant: a handle that holds byte 0 holds it on the file that bears the name now: should
  * somebody delete the side file, the next taker makes a new one and comes back to it.
@@ -10,15 +9,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { BYTE_WRITE = 0, BYTE_TURNSTILE = 9, BYTE_HOST = 1000, SHM_WRITE_LOCK = 120 };
-enum { SPINS = 200, SLICE_MS = 1, SLICES_MOST = SQLITE_WAIT_MS }; /* a clock may stand still */
+enum { BYTE_WRITE = 0, BYTE_DOOR = 9, BYTE_HOST = 1000, SHM_WRITE_LOCK = 120 };
+#define BYTE_QUEUE (INT64_C(1) << 40)
 
 static void side_path(const struct sqlite_store *s, const char *suffix, char out[PATH_MAX]) {
     snprintf(out, PATH_MAX, "%s%s", s->path, suffix);
@@ -34,39 +32,14 @@ enum err sqlite_side_open(struct sqlite_store *s, struct error *e) {
     return status == OK ? OK : sqlite_error_outside(s->path, status, e);
 }
 
-static int64_t mono_ms(const struct sqlite_store *s) {
-    return s->clock->mono(s->clock->ctx).ns / 1000000;
-}
-
-static enum err not_taken(struct sqlite_store *s, enum err status, struct error *e) {
+static enum err take_byte(struct sqlite_store *s, int wait_ms, struct error *e) {
+    static const struct io_turnstile turnstile = {BYTE_WRITE, BYTE_DOOR, BYTE_QUEUE};
+    enum err status = io_lock_take_in_turn(&s->side, &turnstile, wait_ms, e);
+    if (status == OK) {
+        return OK;
+    }
     return status == ERR_STORE_BUSY ? sqlite_error_busy(s, e)
                                     : sqlite_error_outside(s->path, status, e);
-}
-
-/* A commit holds the lock for some 100 us, most of it waiting for the disk: asking again at once
- * for that long hands the lock over without a pause. After that the waits are short, for io_lock's
- * own grow to a hundred commits. */
-static enum err take(struct sqlite_store *s, int64_t at, int64_t until_ms, struct error *e) {
-    enum err status = io_lock_take(&s->side, at, 0, e);
-    for (int i = 0; i < SPINS && status == ERR_STORE_BUSY; i++) {
-        sched_yield();
-        status = io_lock_take(&s->side, at, 0, e);
-    }
-    for (int i = 0; status == ERR_STORE_BUSY && mono_ms(s) < until_ms && i < SLICES_MOST; i++) {
-        status = io_lock_take(&s->side, at, SLICE_MS, e);
-    }
-    return status;
-}
-
-static enum err take_both(struct sqlite_store *s, int wait_ms, struct error *e) {
-    int64_t until_ms = mono_ms(s) + wait_ms;
-    enum err status = take(s, BYTE_TURNSTILE, until_ms, e);
-    if (status != OK) {
-        return not_taken(s, status, e);
-    }
-    status = take(s, BYTE_WRITE, until_ms, e);
-    io_lock_release(&s->side, BYTE_TURNSTILE);
-    return status == OK ? OK : not_taken(s, status, e);
 }
 
 static void note_pid(struct sqlite_store *s) {
@@ -85,7 +58,7 @@ enum err sqlite_lock_take(struct sqlite_store *s, int wait_ms, struct error *e) 
     for (;;) {
         enum err status = sqlite_side_open(s, e);
         if (status == OK) {
-            status = take_both(s, wait_ms, e);
+            status = take_byte(s, wait_ms, e);
         }
         if (status != OK) {
             return status;
@@ -173,9 +146,9 @@ static long noted_pid(struct sqlite_store *s) {
 }
 
 enum err sqlite_error_busy(struct sqlite_store *s, struct error *e) {
-    long pid = noted_pid(s);
+    long pid = foreign_pid(s); /* for which the holder of our byte may be waiting itself */
     if (!pid) {
-        pid = foreign_pid(s);
+        pid = noted_pid(s);
     }
     char path[40], name[32] = "";
     snprintf(path, sizeof path, "/proc/%ld/comm", pid);
@@ -185,10 +158,10 @@ enum err sqlite_error_busy(struct sqlite_store *s, struct error *e) {
     if (!*name) {
         return error_set(e, ERR_STORE_BUSY,
                          "another process is writing to the store %s, waited %d s: try again",
-                         s->path, SQLITE_WAIT_MS / 1000);
+                         s->path, s->wait_ms / 1000);
     }
     return error_set(e, ERR_STORE_BUSY,
                      "process %ld (%s) is writing to the store %s, waited %d s: try again, or end "
                      "that process",
-                     pid, name, s->path, SQLITE_WAIT_MS / 1000);
+                     pid, name, s->path, s->wait_ms / 1000);
 }

@@ -15,7 +15,7 @@
 
 #define SQLITE_APPLICATION_ID 0x6361726e /* "carn" at offset 68 of the file */
 enum {
-    SQLITE_WAIT_MS = 5000,
+    SQLITE_WAIT_MS = 5000,           /* for others, unless told otherwise */
     SQLITE_CHECKPOINT_FRAMES = 8000, /* the WAL starts anew after so many pages */
     SQLITE_EVENT_BLOCK = 32,         /* rows of one INSERT of EVENT_MANY */
 };
@@ -47,6 +47,7 @@ struct sqlite_store {
     struct sqlite_conn writer, reader;
     struct io_lock side;  /* <path>-lock; fd -1: not opened yet */
     int64_t host;         /* registered by this handle, its byte is held; 0: none */
+    int wait_ms;          /* of writes, for others */
     int frames;           /* pages in the WAL after our last commit */
     int checkpoint_at;    /* frames at which to try the next checkpoint */
     char *inbox_path;     /* of the file beside it that is watched; NULL: not needed yet */

@@ -64,6 +64,12 @@ void store_close(struct store *s) {
     }
 }
 
+void store_patience(struct store *s, uint32_t ms) {
+    if (s->ops->patience) {
+        s->ops->patience(s, ms);
+    }
+}
+
 static void check_change(const struct store_change *c) {
     ASSERT(c->num > 0 || (c->num == 0 && c->new != NULL && c->epoch == 1 && c->last_seq == 0));
     ASSERT(c->num > 0 || (c->new->id.len > 0 && c->last_event == 0));

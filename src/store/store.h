@@ -26,6 +26,8 @@ struct store_stats {
 enum err store_open(const char *url, bool make, const struct io_clock *clock, struct store **out,
                     struct error *e) MUST_USE;
 void store_close(struct store *s);
+/* How long writes wait for others from now on, 5 s at first; then they are ERR_STORE_BUSY. */
+void store_patience(struct store *s, uint32_t ms);
 
 /* Durable when it returns OK. ERR_STORE_UNKNOWN: it may have been recorded or not, fold again.
  * Any other error (ERR_STORE, ERR_STORE_BUSY ...): nothing was recorded. An execution may have

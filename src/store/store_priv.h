@@ -46,6 +46,7 @@ struct store_name {
 
 struct store_ops {
     void (*close)(struct store *s);
+    void (*patience)(struct store *s, uint32_t ms); /* NULL: it never waits */
     enum err (*commit)(struct store *s, struct store_batch *b, struct error *e);
     enum err (*events)(struct store *s, struct store_range r, struct arena *a,
                        struct store_events *out, struct error *e);

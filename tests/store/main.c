@@ -18,5 +18,6 @@ int main(void) {
     failed += run_sqlite_damage();
     failed += run_sqlite_torture();
     failed += run_sqlite_processes();
+    failed += run_sqlite_turns();
     return failed != 0;
 }

@@ -1,5 +1,5 @@
-/* How a host learns that something was put into the inbox: on a real file, with the real loop, by
- * another handle, at the worst moment.
+/* A host on a real file, with the real loop, beside another handle: how it learns that something was
+ * put into the inbox, at the worst moment; and what it does while others hold the store.
  *
  * Failure mode 6, the lost wake-up: a request comes after the host has looked and before it waits.
  * A poll an hour away would hang each of these tests; a guard timer ends the wait and fails it.
@@ -129,6 +129,81 @@ static void a_row_of_nobody_is_found_when_somebody_comes(void **state) {
     assert_string_equal(rig_status(r), "cancelled");
 }
 
+/* ---- others hold the store ---- */
+
+enum { TRIES = HOST_COMMIT_TRIES + 2 };
+
+static struct io_lock hold_store(void) {
+    struct error e;
+    struct io_lock l;
+    char side[256];
+    snprintf(side, sizeof side, "%s-lock", url);
+    assert_int_equal(io_lock_open(&l, side, &e), OK);
+    assert_int_equal(io_lock_take(&l, 0, 1000, &e), OK);
+    return l;
+}
+
+/* A busy store is no failure: the host tries for as long as it takes, and nothing leaves. */
+static void a_store_that_others_hold_is_waited_for(void **state) {
+    (void)state;
+    struct run *r =
+        rig_submit(rig_plan("{cairn: 1, nodes: {a: {type: work}, b: {type: work}}}"), NULL);
+    struct io_lock l = hold_store();
+    store_patience(rig.handle, 1);
+    for (int i = 0; i < TRIES; i++) {
+        rig_turn();
+        assert_int_equal(rig.busy, 1); /* said once */
+        assert_false(host_at_rest(rig.host));
+    }
+    assert_int_equal(rig.start_count, 0);
+    assert_int_equal(rig.lost, 0);
+    io_lock_close(&l);
+    rig_turns();
+    assert_int_equal(rig.free_again, 1);
+    assert_int_equal(rig.start_count, 2);
+    l = hold_store();
+    store_patience(rig.handle, 1);
+    rig_tell_done(rig_find("a"), "1", NULL);
+    rig_turn();
+    rig_tell_done(rig_find("b"), "2", NULL); /* joins what waits */
+    for (int i = 0; i < TRIES; i++) {
+        rig_turn();
+    }
+    assert_string_equal(rig_status(r), "running");
+    io_lock_close(&l);
+    rig_turns();
+    assert_string_equal(rig_status(r), "completed");
+    assert_int_equal(rig.busy, 2);
+    assert_int_equal(rig.free_again, 2);
+    assert_string_equal(rig_journal(run_id(r)),
+                        "execution_created; execution_started; step_scheduled a 1; step_scheduled "
+                        "b 1; step_completed a; step_completed b; execution_completed");
+}
+
+/* What was held up is undone by a cancel like anything else, sub-workflows included. */
+static void a_cancel_joins_what_waits(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {k: {type: kid, workflow: {nodes: {w: {type: work}}}"
+                            "}, b: {type: work}}}");
+    struct error e;
+    assert_int_equal(rig_open_count(), 2);
+    struct io_lock l = hold_store();
+    store_patience(rig.handle, 1);
+    rig_tell_done(rig_find("b"), "2", NULL);
+    rig_turn();
+    assert_int_equal(host_cancel(rig.host, r, STR("me"), &e), OK);
+    for (int i = 0; i < TRIES; i++) {
+        rig_turn();
+    }
+    assert_int_equal(host_release(rig.host, &e), ERR_CONFLICT);
+    io_lock_close(&l);
+    rig_turns();
+    assert_string_equal(rig_status(r), "cancelled");
+    assert_int_equal(rig.ended, 2);
+    assert_int_equal(rig_open_count(), 0);
+    assert_int_equal(rig_count(run_id(r), "cancel_requested"), 1);
+}
+
 int run_inbox_tests(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -136,6 +211,8 @@ int run_inbox_tests(void) {
         T(mode_6_without_a_watch_it_costs_a_poll),
         T(mode_6_a_deleted_file_is_made_and_watched_again),
         T(a_row_of_nobody_is_found_when_somebody_comes),
+        T(a_store_that_others_hold_is_waited_for),
+        T(a_cancel_joins_what_waits),
     };
     return cmocka_run_group_tests_name("host inbox", tests, NULL, NULL);
 }

@@ -95,6 +95,13 @@ static void told_lost(void *ctx, struct run *r, const struct error *e) {
     snprintf(g->why_lost, sizeof g->why_lost, "%s", e->message);
 }
 
+static void told_busy(void *ctx, const struct error *why) {
+    struct rig *g = ctx;
+    assert_true(!why || why->code == ERR_STORE_BUSY);
+    g->busy += why != NULL;
+    g->free_again += why == NULL;
+}
+
 /* ---- opening and closing ---- */
 
 static void open_host(void) {
@@ -137,7 +144,8 @@ int rig_setup_on(const char *url) {
                                                      .event = told_event,
                                                      .log = told_log,
                                                      .ended = told_ended,
-                                                     .lost = told_lost}};
+                                                     .lost = told_lost,
+                                                     .busy = told_busy}};
     open_host();
     return 0;
 }

@@ -52,6 +52,7 @@ struct rig {
     struct buf log;       /* what kinds logged: "step stream text\n" */
     uint32_t ended, lost; /* runs told of */
     char why_lost[ERROR_MESSAGE_BYTES];
+    uint32_t busy, free_again; /* times the host said so */
     void (*on_event)(struct rig *g, struct run *r, const struct host_event *ev);
     void (*on_ended)(struct rig *g, struct run *r);
     void (*on_start)(struct rig *g, struct step_port *port);
