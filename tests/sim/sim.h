@@ -1,5 +1,6 @@
 /* The simulator: random workflows on the real host and engine, with a clock, handlers and a store
- * that it controls. Everything that happens follows from a seed, so a failure repeats exactly.
+ * that it controls. Everything that happens follows from a seed, so a failure repeats exactly:
+ * `sim --seed N --trace` tells all that happens in it (docs/simulator.md).
  *
  *   generate.c  a seed's workflow (a native document)        fixed.c  a handful of fixed ones
  *   examples.c  the workflows in examples/                   seeds.c  runs one and compares
