@@ -244,7 +244,14 @@ static int nobody(struct asking *k) {
                     host_request_name(k->q->ask.type));
 }
 
+/* Perhaps by what was asked: another process may have taken that and run it on to its end. */
 static int ended(struct asking *k) {
+    struct store_inbox row = {0};
+    struct error ignored;
+    if (k->row && store_inbox_get(k->x.s.store, k->row, &k->seen, &row, &ignored) == OK &&
+        row.verdict.len) {
+        return tell_verdict(k, arena_str(&k->x.c->arena, row.verdict));
+    }
     return cli_fail(k->x.c, ERR_CONFLICT, NULL, "execution %.*s has ended (%.*s)",
                     STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
 }

@@ -276,6 +276,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     lease_turn(h);
     timers_due(h);
     enum err err = inbox_take(h, false, e);
+    bool decides = h->ready_first != NULL; /* the caller looks at what came of it before a wait */
     if (!err) {
         turn_decide(h);
         err = turn_commit(h, e);
@@ -292,7 +293,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     if (!pending) {
         store_idle(h->options.store);
     }
-    bool waits = wait && !pending && *out_busy;
+    bool waits = wait && !pending && !decides && *out_busy;
     bool alive = io_loop_turn(h->options.loop, waits);
     if (waits && !alive && !h->ready_first && !h->timer_count) {
         *out_busy = false; /* nobody is left who could end what is performed */

@@ -152,3 +152,35 @@ def test_requests_that_race_with_a_resume(tmp_path):
     rounds = 60 if LONG else 6
     ways = [answer_and_resume, cancel_and_resume]
     parallel(lambda way: way(tmp_path / way.__name__, rounds), ways)
+
+
+def run_with_key(cairn, key, more, ways):
+    ended = together(cairn, [["run", "flow.yaml", "--key", key, *more, *way] for way in ways])
+    ids = {id for _, said in ended for id in ID.findall(said)}
+    assert len(ids) == 1, ended
+    for way, (_, said) in zip(ways, ended):
+        assert ID.search(said) or (not way and said == "7\n"), ended  # or it had ended by then
+    return ids.pop(), ended
+
+
+KEYED = f"""
+  work: {{type: code, language: sh, in: {{n: inputs.n}}, code: '{RUN}; sleep 0.05; echo $n'}}
+  done: {{type: end, needs: [work], value: work}}
+"""
+
+
+def test_ten_processes_with_one_key_are_one_execution(tmp_path):
+    cairn = make(tmp_path / "k", KEYED, "inputs: {n: {type: integer}}\n")
+    for round in range(30 if LONG else 3):
+        background = [["--background"]] * 5
+        id, ended = run_with_key(cairn, f"k{round}", ["-i", "n=7"], background + [[]] * 5)
+        assert [status for status, _ in ended[:5]] == [0] * 5, ended
+        assert {said.splitlines()[0] for _, said in ended[:5]} == {id}
+        until(lambda: effective(cairn.store, id) == "completed", "it does not end")
+        again = cairn("run", "flow.yaml", "--key", f"k{round}", "-i", "n=7", "-q")
+        assert (again.status, again.out) == (0, "7\n")
+        other = cairn("run", "flow.yaml", "--key", f"k{round}", "-i", "n=8")
+        assert other.status == 2 and "key_reused" in other.err and id in other.err
+    assert len(query(cairn.store, "SELECT id FROM executions")) == round + 1
+    lines = (cairn.folder / "log").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == round + 1

@@ -103,6 +103,19 @@ static void a_long_loop_takes_several_turns(void **state) {
     assert_int_equal(rig_stored(run_id(r)).last_seq, 2 + 5000 * 2 + 4999 + 1 + 1);
 }
 
+/* The caller has something to say about what was recorded, or leaves. Nothing here would end a wait:
+ * a turn that waited finds nobody alive and says that nothing is left to do. */
+static void a_turn_that_records_does_not_wait(void **state) {
+    struct error e = {0};
+    bool busy = false;
+    (void)state;
+    (void)rig_submit(rig_plan(one_step), NULL);
+    assert_int_equal(host_turn(rig.host, true, &busy, &e), OK);
+    assert_int_equal(rig.start_count, 1);
+    assert_true(busy);
+    rig_done("a", NULL);
+}
+
 int run_commit_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -112,6 +125,7 @@ int run_commit_tests(void) {
         T(pure_steps_run_ahead_in_one_commit),
         T(nothing_to_do_commits_nothing),
         T(a_long_loop_takes_several_turns),
+        T(a_turn_that_records_does_not_wait),
 #undef T
     };
     return cmocka_run_group_tests_name("host commits", tests, NULL, NULL);

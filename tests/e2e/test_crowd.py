@@ -1,0 +1,189 @@
+"""A crowd at one store: processes that are killed while others work, others that look on all the
+while, one execution that is broken among a hundred, and a host that stands still.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+
+import pytest
+from conftest import Cairn
+from killer import (
+    LONG, Detached, chance, completed_steps, detach, effective, events, finish, only_claims,
+    parallel, query, start, strike, until,
+)
+from test_races import RUN, make
+
+ORDER = {"pending": 0, "running": 1, "waiting": 1, "completed": 2, "failed": 2, "cancelled": 2}
+
+# ---- twenty at work, one killed now and then ----
+
+WORK = f"""
+  work:
+    type: code
+    foreach: {{items: "[1, 2, 3]", as: n}}
+    language: sh
+    code: '{RUN}; echo $((n + 1))'
+  note: {{type: file, needs: [work], operation: append, path: notes, value: 'inputs.n + "\\n"'}}
+  nap: {{type: wait, needs: [work], for: 20ms}}
+  done: {{type: end, needs: [note, nap], value: "work + [inputs.n]"}}
+"""
+
+
+class Onlooker:
+    """Looks on in other processes all the while; what it sees never goes back and never fails."""
+
+    def __init__(self, cairn):
+        self.cairn, self.seen, self.over = cairn, {}, threading.Event()
+        self.looks, self.failures = 0, []
+        self.threads = [threading.Thread(target=self.watch, args=[look])
+                        for look in (self.by_list, self.by_results, self.by_sqlite)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def watch(self, look):
+        seen = {}
+        while not self.over.is_set():
+            try:
+                for id, now in look():
+                    self.compare(id, seen.get(id), now)
+                    seen[id] = now
+                self.looks += 1
+            except BaseException as failure:  # noqa: B902 - told by the test's own thread
+                self.failures.append(f"{look.__name__}: {failure!r}")
+                return
+
+    def compare(self, id, before, now):
+        """(status, so many of this, of that ..., {what is completed}), each later than before."""
+        if before:
+            assert ORDER[before[0]] <= ORDER[now[0]], (id, before, now)
+            assert before[0] == now[0] or ORDER[before[0]] < 2, (id, before, now)
+            assert all(x <= y for x, y in zip(before[1:], now[1:])), (id, before, now)
+
+    def by_list(self):
+        done = self.cairn("list", "--json", "--limit", "1000")
+        assert done.status == 0 and not done.err, done.err
+        return [(x["id"], (x["status"], x["completedTasks"])) for x in done.json["items"]]
+
+    def ids(self):
+        return [row[0] for row in query(self.cairn.store, "SELECT id FROM executions ORDER BY num "
+                                        "DESC LIMIT 3")]
+
+    def by_results(self):
+        """What it shows as completed is in the journal, and all that was there before is shown."""
+        for id in self.ids():
+            before = self.journal(id)
+            done = self.cairn("results", id, "--json")
+            assert done.status == 0, done.err
+            shown = {s["id"] for s in done.json["subSteps"] if s["status"] == "completed"}
+            assert before <= shown | {"work"} and shown - {"work"} <= self.journal(id)
+            yield id, (done.json["status"], done.json["completedTasks"], shown)
+
+    def journal(self, id):
+        return {step for event, step in events(self.cairn.store, id) if event == "step_completed"}
+
+    def by_sqlite(self):
+        """As the command line of SQLite does, without any patience."""
+        db = sqlite3.connect(f"file:{self.cairn.store}?mode=ro", uri=True, timeout=0)
+        try:
+            rows = db.execute("SELECT id, status, last_seq, completed_tasks, epoch, (SELECT count(*) "
+                              "FROM journal j WHERE j.execution = x.id) FROM executions_now x "
+                              "ORDER BY num DESC LIMIT 20").fetchall()
+        finally:
+            db.close()
+        for id, status, last_seq, completed, epoch, count in rows:
+            assert count == last_seq
+            yield id, (status, last_seq, completed, epoch)
+
+
+class Crowd:
+    """So many workers, each runs execution after execution; whoever is killed is gone on with."""
+
+    def __init__(self, cairn, workers, each):
+        self.cairn, self.workers, self.each = cairn, workers, each
+        self.lock, self.children, self.said = threading.Lock(), {}, []
+        self.over = threading.Event()
+
+    def work(self, worker):
+        for count in range(self.each):
+            self.run_one(f"{worker}-{count}")
+
+    def run_one(self, key):
+        arguments = ["run", "flow.yaml", "-q", "--key", key, "-i", f"n={key}"]
+        while True:
+            child = start(self.cairn, *arguments)
+            with self.lock:
+                self.children[key] = child
+            child.wait()
+            with self.lock:
+                del self.children[key]
+                self.said.append(finish(child))
+            if child.returncode == 0:
+                return
+            assert child.returncode == -signal.SIGKILL, (child.returncode, self.said[-1])
+
+    def kill_some(self, dice):
+        """Strikes one that has something recorded, again and again."""
+        kills = 0
+        while not self.over.wait(dice.uniform(0.05, 0.3)):
+            with self.lock:
+                found = [(k, c) for k, c in self.children.items() if self.may_die(k)]
+                if found:
+                    dice.choice(found)[1].send_signal(signal.SIGKILL)
+                    kills += 1
+        self.kills = kills
+
+    def may_die(self, key):
+        try:
+            rows = query(self.cairn.store, "SELECT id FROM executions WHERE key = ?", key)
+        except sqlite3.OperationalError:
+            return False  # it is being made
+        return rows and only_claims(self.cairn.store, rows[0][0]) < 2
+
+
+def look_on(cairn, crowd):
+    """From the first moment in which there is something to see."""
+    while not (os.path.exists(cairn.store) and cairn("list", "--json").json["items"]):
+        if crowd.over.wait(0.01):
+            return
+    with Onlooker(cairn) as crowd.onlooker:
+        crowd.over.wait()
+
+
+def test_twenty_processes_one_killed_now_and_then(tmp_path):
+    cairn = make(tmp_path / "c", WORK, "inputs: {n: {type: string}}\n")
+    crowd = Crowd(cairn, 20, 60 if LONG else 6)
+    killer = threading.Thread(target=crowd.kill_some, args=[chance("crowd")])
+    killer.start()  # there is no store yet: the first to come makes it
+    looker = threading.Thread(target=look_on, args=[cairn, crowd])
+    looker.start()
+    try:
+        parallel(crowd.work, range(20), 20)
+    finally:
+        crowd.over.set()
+        killer.join()
+        looker.join()
+    keys = {f"{worker}-{count}" for worker in range(20) for count in range(crowd.each)}
+    rows = query(cairn.store, "SELECT key, status, result FROM executions_now WHERE key IS NOT NULL")
+    assert {row[0] for row in rows} == keys and len(rows) == len(keys)
+    for key, status, result in rows:
+        assert (status, result) == ("completed", f'[2,3,4,"{key}"]')
+    notes = (cairn.folder / "notes").read_text().splitlines()
+    assert set(notes) == keys
+    assert len(notes) <= len(keys) + crowd.kills
+    assert crowd.kills > 2
+    assert not crowd.onlooker.failures, crowd.onlooker.failures
+    assert crowd.onlooker.looks > 10
+    assert not [text for text in crowd.said if "locked" in text or "another process" in text]
+    assert cairn("db", "check", "--all").status == 0
