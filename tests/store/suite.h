@@ -90,6 +90,7 @@ int run_sqlite_files(void);
 int run_sqlite_processes(void);
 int run_sqlite_damage(void);
 int run_sqlite_views(void);
+int run_sqlite_modes(void);
 int run_sqlite_torture(void);
 
 #endif
