@@ -3,6 +3,29 @@
  */
 #include "rig.h"
 
+/* The memory of an execution is thrown away while attempts run, so its effects are told again. */
+static void failure_mode_03_what_is_under_way_is_not_begun_again(void **state) {
+    (void)state;
+    for (const char *script = "ab"; *script; script++) {
+        char one[2] = {*script, '\0'};
+        rig_setup(NULL);
+        struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}, b: {type: work}, c: {type: "
+                                "work, needs: [b]}, k: {type: kid, workflow: {nodes: {x: {type: "
+                                "work}}}}}}");
+        rig.commits = one;
+        rig.commit_count = 0;
+        rig_done("b", NULL);
+        assert_int_equal(rig_starts_of("a"), 1);
+        assert_int_equal(rig_starts_of("x"), 1);
+        assert_int_equal(rig_starts_of("c"), 1);
+        assert_false(rig_find("a")->cancelled || rig_find("x")->cancelled);
+        rig_done_all();
+        assert_string_equal(rig_status(r), "completed");
+        assert_int_equal(rig_starts_of("a") + rig_starts_of("x"), 2);
+        rig_teardown(NULL);
+    }
+}
+
 /* The epoch grows behind the owner's back, as when another host has taken over. */
 static void replace_owner(struct run *r) {
     struct error e;
@@ -88,6 +111,7 @@ static void failure_mode_16_a_retry_keeps_its_time_over_restarts(void **state) {
 
 int run_mode_tests(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failure_mode_03_what_is_under_way_is_not_begun_again),
         T(failure_mode_04_what_was_taken_is_fenced_alone),
         T(failure_mode_05_a_slot_is_not_kept_over_a_restart),
         T(failure_mode_16_a_retry_keeps_its_time_over_restarts),
