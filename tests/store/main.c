@@ -15,6 +15,7 @@ int main(void) {
     failed += run_agree();
     failed += run_sqlite_files();
     failed += run_sqlite_views();
+    failed += run_sqlite_modes();
     failed += run_sqlite_damage();
     failed += run_sqlite_torture();
     failed += run_sqlite_processes();

@@ -91,6 +91,7 @@ int run_sqlite_processes(void);
 int run_sqlite_turns(void);
 int run_sqlite_damage(void);
 int run_sqlite_views(void);
+int run_sqlite_modes(void);
 int run_sqlite_torture(void);
 
 #endif

@@ -23,5 +23,6 @@ int run_secret_tests(void);
 int run_claim_tests(void);
 int run_retry_tests(void);
 int run_inbox_tests(void);
+int run_mode_tests(void);
 
 #endif

@@ -21,5 +21,6 @@ int main(void) {
     failed += run_claim_tests();
     failed += run_retry_tests();
     failed += run_inbox_tests();
+    failed += run_mode_tests();
     return failed != 0;
 }

@@ -1,0 +1,398 @@
+"""How durable engines have failed, by the numbers of the table in docs/guarantees.md: each such
+failure is provoked here, on the real binary, and must not happen. Where it takes an order of events
+that only a fake clock and a fake store can bring about, a unit test has the number in its name.
+"""
+
+import os
+import signal
+import sqlite3
+import threading
+import time
+
+import pytest
+from conftest import ID, PATIENCE
+from test_background import background, rows, until  # noqa: F401 (a fixture)
+from test_control import holding, release
+from test_http import Server, server  # noqa: F401 (a fixture)
+
+# A step that notes each of its starts, with the key it was given, and stays until it is told to end.
+NOTED = "echo $CAIRN_IDEMPOTENCY_KEY >> {0}.starts; echo busy >&2; cat {0}.pipe"
+
+
+def noted(name, more=""):
+    return f"  {name}: {{type: code, language: sh, code: '{NOTED.format(name)}'{more}}}\n"
+
+
+def starts(cairn, name):
+    path = cairn.folder / f"{name}.starts"
+    return path.read_text().split() if path.exists() else []
+
+
+def begun(cairn, name, count=1):
+    return until(lambda: len(starts(cairn, name)) == count)
+
+
+def killed(run):
+    run.send(signal.SIGKILL)
+    run.finish()
+
+
+def journal(cairn, id):
+    return rows(cairn, "SELECT k.name, e.step FROM events e JOIN event_kinds k ON k.id = e.kind JOIN "
+                f"executions x ON x.num = e.execution WHERE x.id = '{id}' ORDER BY e.seq")
+
+
+# ---- 1: the process dies between an effect and the record of it ----
+
+
+class Shop:
+    """It does what it is asked once for each key; its first answer never comes back."""
+
+    def __init__(self, server):
+        self.server, self.done, self.keys = server, [], []
+        self.asked, self.gone = threading.Event(), threading.Event()
+        server.routes["/charge"] = self.charge
+
+    def charge(self, asked):
+        key = asked.headers["Idempotency-Key"]
+        self.keys.append(key)
+        if key not in self.done:
+            self.done.append(key)
+        if len(self.keys) == 1:
+            self.asked.set()
+            self.gone.wait(PATIENCE)
+        return 200, {}, {"charged": len(self.done)}
+
+
+def run_and_kill_while_it_charges(cairn, shop, more=""):
+    cairn.flow(f"nodes:\n  pay: {{type: http, method: POST, url: '{shop.server.url}/charge'{more}}}\n"
+               "outputs: {got: pay}\n")
+    run = cairn.start("run", "flow.yaml")
+    assert shop.asked.wait(PATIENCE)
+    run.wait_for("step pay started")
+    killed(run)
+    shop.gone.set()
+    return run.id
+
+
+def test_failure_mode_01_an_effect_that_was_not_recorded_has_the_same_key_again(cairn, server):
+    shop = Shop(server)
+    id = run_and_kill_while_it_charges(cairn, shop)
+    done = cairn("resume", id, "--json").json
+    assert (done["status"], done["outputs"]) == ("completed", {"got": {"charged": 1}})
+    assert shop.keys == [f"{id}/pay"] * 2 and shop.done == [f"{id}/pay"]
+
+
+def test_failure_mode_01_at_most_once_is_in_doubt_and_not_done_again(cairn, server):
+    shop = Shop(server)
+    id = run_and_kill_while_it_charges(cairn, shop, ", delivery: at_most_once")
+    done = cairn("resume", id, "--json").json
+    assert (done["status"], done["error"]["type"]) == ("failed", "in_doubt")
+    assert shop.keys == [f"{id}/pay"]
+
+
+# ---- 2: what still runs is begun a second time by a recovery ----
+
+
+def test_failure_mode_02_what_lives_is_not_recovered(cairn):
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a"))
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    assert cairn("resume", run.id).status == 2
+    assert cairn("resume", "--all").status == 0
+    run.send(signal.SIGSTOP)  # it cannot even say that it lives
+    assert cairn("resume", "--all").status == 0
+    assert rows(cairn, "SELECT epoch, effective_status FROM executions_now") == [(1, "running")]
+    run.send(signal.SIGCONT)
+    release(pipe)
+    assert run.finish().status == 0
+    assert len(starts(cairn, "a")) == 1
+
+
+def test_failure_mode_02_many_recover_at_once_and_one_does(cairn):
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a"))
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    killed(run)
+    many = [cairn.start("resume", "--all", "--quiet") for _ in range(4)]
+    many += [cairn.start("resume", run.id) for _ in range(2)]
+    begun(cairn, "a", 2)
+    losers = until(lambda: len([m for m in many if m.child.poll() is not None]) == 5)
+    assert losers and rows(cairn, "SELECT epoch FROM executions") == [(2,)]
+    release(pipe)
+    for one in many:
+        one.finish()
+    assert len(starts(cairn, "a")) == 2
+    assert rows(cairn, "SELECT status FROM executions") == [("completed",)]
+
+
+# ---- 3: a step is handed out again while it is being performed, as something else woke the run ----
+
+
+def test_failure_mode_03_nothing_that_wakes_an_execution_starts_a_step_again(cairn):
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a") + "  t: {type: wait, for: 30ms, foreach: '[1, 2, 3]'}\n"
+               "  q: {type: ask, prompt: '?'}\n  e: {type: end, needs: [a, t, q], value: a + q}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    run.wait_for("step t completed")
+    assert cairn("pause", run.id).status == 0
+    run.wait_for(" paused")
+    assert cairn("resume", run.id).status == 0
+    run.wait_for(" goes on")
+    assert cairn("answer", run.id, "q", "yes").status == 0
+    run.wait_for("step q completed")
+    release(pipe, "done ")
+    assert run.finish().out == "done yes\n"
+    assert len(starts(cairn, "a")) == 1
+    assert [e for e in journal(cairn, run.id) if e[1] == "a"].count(("step_scheduled", "a")) == 1
+
+
+# ---- 4: an owner that was replaced goes on writing ----
+
+
+def test_failure_mode_04_who_was_replaced_records_and_starts_nothing_more(cairn):
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a") + "  b: {type: code, language: sh, needs: [a], "
+               "code: 'echo $CAIRN_IDEMPOTENCY_KEY >> b.starts'}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    run.send(signal.SIGSTOP)
+    with sqlite3.connect(cairn.store) as db:  # as by an owner on a machine that sees no lock of ours
+        db.execute("UPDATE executions SET epoch = epoch + 1, host = 0")
+    db.close()
+    other = cairn.start("resume", run.id)
+    begun(cairn, "a", 2)
+    release(pipe)
+    assert other.finish().status == 0
+    before = journal(cairn, run.id)
+    run.send(signal.SIGCONT)
+    zombie = run.finish()
+    assert zombie.status == 4 and f"taken execution {run.id} over" in zombie.err
+    assert journal(cairn, run.id) == before
+    assert len(starts(cairn, "b")) == 1
+    assert cairn("results", run.id, "--json").json["status"] == "completed"
+
+
+# ---- 5: what was recovered keeps a place that it does not use ----
+
+
+def test_failure_mode_05_what_was_recovered_runs_on_with_one_slot(cairn):
+    pipe = cairn.pipe("page.pipe")
+    cairn.flow("concurrency: 1\nnodes:\n" + noted("page", ", foreach: '[1, 2, 3]'") +
+               noted("last", ", needs: [page]").replace("; cat last.pipe", ""))
+    for count in (1, 2):  # killed over the first item, and over it again
+        run = cairn.start(*(("run", "flow.yaml") if count == 1 else ("resume", "@last")))
+        begun(cairn, "page", count)
+        assert rows(cairn, "SELECT effective_status FROM executions_now") == [("running",)]
+        killed(run)
+    again = cairn.start("resume", "@last")
+    for count in (3, 4, 5):
+        begun(cairn, "page", count)
+        assert rows(cairn, "SELECT effective_status FROM executions_now") == [("running",)]
+        release(pipe)
+    assert again.finish().status == 0
+    keys = [key.rsplit("/", 1)[1] for key in starts(cairn, "page")]
+    assert keys == ["page[0]", "page[0]", "page[0]", "page[1]", "page[2]"]
+    assert len(starts(cairn, "last")) == 1
+
+
+# ---- 6: the wake-up is lost ----
+
+
+def test_failure_mode_06_an_answer_in_the_moment_when_its_process_leaves(cairn):
+    cairn.flow("  q: {type: ask, prompt: '?'}\n  e: {type: end, needs: [q], value: q}\n")
+    for number in range(12):
+        run = cairn.start("run", "flow.yaml", "--key", f"k{number}")
+        waits = "SELECT id FROM executions WHERE status = 'waiting' AND key = 'k%d'" % number
+        until(lambda: os.path.exists(cairn.store) and rows_or_none(cairn, waits))
+        answer = cairn("answer", rows(cairn, waits)[0][0], f"a{number}")
+        left = run.finish()
+        assert (left.status, answer.status) in ((3, 0), (0, 0)), left.err + answer.err
+        id = ID.search(left.err).group()
+        done = cairn("results", id, "--json").json
+        assert (done["status"], done["finalResult"]) == ("completed", f"a{number}")
+
+
+def rows_or_none(cairn, statement):
+    try:
+        return rows(cairn, statement)
+    except sqlite3.Error:
+        return None  # the store is being made
+
+
+def test_failure_mode_06_an_answer_before_anybody_waits_is_refused_and_not_swallowed(cairn):
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a") + "  q: {type: ask, prompt: '?', needs: [a]}\n"
+               "  e: {type: end, needs: [q], value: q}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    early = cairn("answer", run.id, "q", "early")
+    assert early.status == 2 and 'step "q" does not wait for an answer' in early.err
+    release(pipe)
+    assert run.finish().status == 3
+    assert cairn("answer", run.id, "q", "late").out == "late\n"
+
+
+# ---- 9: a cancel that leaves something running, or is undone by a late result ----
+
+
+def test_failure_mode_09_a_cancel_is_final_for_the_whole_tree(cairn):
+    pipe = cairn.pipe("deaf.pipe")
+    deaf = "trap '' TERM; echo busy >&2; echo x >> deaf.starts; cat deaf.pipe; echo late"
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n"
+                f'  deaf: {{type: code, language: sh, code: "{deaf}"}}\n'
+                "  after: {type: code, language: sh, needs: [deaf], code: 'echo x >> after'}\n")
+    cairn.flow("  sub: {type: workflow, workflow: child.yaml}\n"
+               "  again: {type: code, language: sh, code: exit 1, retry: {attempts: 9, backoff: 1h}}\n"
+               "  q: {type: ask, prompt: '?'}\n  late: {type: wait, for: 1h}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    run.wait_for("step again")
+    begun(cairn, "deaf")
+    cancels = [cairn.start("cancel", run.id) for _ in range(2)]
+    try:
+        end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        os.close(end)  # a late result, if the order to stop has not reached it yet
+    except OSError:
+        pass
+    assert sorted(c.finish().status for c in cancels)[0] == 0
+    assert run.finish().status == 1
+    assert set(rows(cairn, "SELECT status, host FROM executions")) == {("cancelled", 0)}
+    assert not rows(cairn, "SELECT id FROM steps WHERE status NOT IN "
+                    "('cancelled', 'completed', 'skipped', 'failed')")
+    refused = cairn("resume", run.id)
+    assert refused.status == 2 and "has ended (cancelled)" in refused.err
+    assert not (cairn.folder / "after").exists()
+
+
+# ---- 10: a join that fires too early, twice or never; results in the wrong place ----
+
+
+def test_failure_mode_10_what_comes_together_is_complete_in_order_and_once(cairn):
+    items = list(range(40))
+    cairn.flow(
+        "nodes:\n"
+        f"  left: {{type: code, language: sh, foreach: {{items: '{items}', concurrency: 3}},\n"
+        "         env: {N: '{{ item }}'}, code: 'echo $N >> left; sleep 0.0$(( $$ % 4 )); echo L$N'}\n"
+        f"  right: {{type: code, language: sh, foreach: {{items: '{items}', concurrency: 7}},\n"
+        "         env: {N: '{{ item }}'}, code: 'echo $N >> right; sleep 0.0$(( $$ % 4 )); echo R$N'}\n"
+        "  any: {type: code, language: sh, needs: [left, right], join: any, code: 'echo x >> any'}\n"
+        "  all: {type: code, language: sh, needs: [left, right], code: 'echo x >> all'}\n"
+        "outputs: {left: left, right: right}\n")
+    run = cairn.start("run", "flow.yaml", "--json", "--quiet")
+    for count in (5, 20):
+        until(lambda: len(read(cairn, "left").split()) >= count)
+        run.send(signal.SIGKILL)
+        run.child.communicate()
+        run = cairn.start("resume", "@last", "--json", "--quiet")
+    done = run.finish()
+    assert done.status == 0, done.err
+    outputs = done.json["outputs"]
+    assert outputs["left"] == [f"L{n}" for n in items]
+    assert outputs["right"] == [f"R{n}" for n in items]
+    assert (read(cairn, "any"), read(cairn, "all")) == ("x\n", "x\n")
+
+
+def read(cairn, name):
+    path = cairn.folder / name
+    return path.read_text() if path.exists() else ""
+
+
+# ---- 11: a submission key that two who come at once both find free ----
+
+
+def test_failure_mode_11_one_key_is_one_execution_however_many_submit_it(cairn):
+    cairn.flow("inputs: {n: {type: integer, default: 1}}\nnodes:\n"
+               "  a: {type: code, language: sh, code: 'echo x >> done; echo 7'}\n"
+               "  e: {type: end, needs: [a], value: a}\n")
+    many = [cairn.start("run", "flow.yaml", "--key", "one") for _ in range(6)]
+    done = [one.finish() for one in many]
+    ids = rows(cairn, "SELECT id FROM executions")
+    assert len(ids) == 1 and all(ids[0][0] in d.err for d in done), [d.err for d in done]
+    assert read(cairn, "done") == "x\n"
+    later = cairn("run", "flow.yaml", "--key", "one", "--json")
+    assert later.status == 0 and later.json["id"] == ids[0][0]
+    other = cairn("run", "flow.yaml", "--key", "one", "-i", "n=2")
+    assert other.status == 2 and "key" in other.err, other.err
+    assert read(cairn, "done") == "x\n" and rows(cairn, "SELECT id FROM executions") == ids
+
+
+# ---- 14: the way on which one is woken is dead, and nobody looks ----
+
+
+@pytest.mark.parametrize("broken", ["deleted", "it cannot be made"])
+def test_failure_mode_14_requests_are_found_without_the_file_that_wakes(cairn, broken):
+    path = f"{cairn.store}-inbox"
+    if broken == "it cannot be made":
+        os.makedirs(path)
+    run, pipe = holding(cairn)
+    if broken == "deleted":
+        os.unlink(path)
+    assert cairn("pause", run.id).status == 0
+    run.wait_for(" paused\n")
+    assert cairn("resume", run.id).status == 0
+    run.wait_for(" goes on\n")
+    release(pipe)
+    assert run.finish().status == 0
+    assert os.path.isfile(path) == (broken == "deleted")
+
+
+# ---- 15: SQLite, shared by several processes ----
+
+
+def test_failure_mode_15_kills_of_many_writers_lose_nothing_that_was_acknowledged(cairn):
+    cairn.flow(f"  a: {{type: transform, foreach: '{list(range(200))}', value: item}}\n"
+               "  e: {type: end, needs: [a], value: size(a)}\n")
+    seen = set()
+    for _ in range(6):
+        runs = [cairn.start("run", "flow.yaml", "--quiet") for _ in range(3)]
+        runs[0].send(signal.SIGKILL)
+        for run in runs[1:]:
+            assert run.finish().out == "200\n"
+        runs[0].child.communicate()
+        ended = {r[0] for r in rows(cairn, "SELECT id FROM executions WHERE status = 'completed'")}
+        assert seen < ended
+        seen = ended
+    assert cairn("db", "check", "--all").status == 0
+    db = sqlite3.connect(cairn.store)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()
+
+
+# ---- 16: recoveries and retries that multiply ----
+
+
+def test_failure_mode_16_restarts_neither_hurry_nor_multiply_a_retry(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: 'date +%s.%N >> tries; exit 1',\n"
+               "      retry: {attempts: 3, backoff: 1200ms, jitter: 0}}\n")
+    run = cairn.start("run", "flow.yaml")
+    for _ in range(4):
+        run.wait_for("step a")
+        until(lambda: rows(cairn, "SELECT 1 FROM events e JOIN event_kinds k ON k.id = e.kind "
+                           "WHERE k.name = 'step_retrying'"))
+        killed(run)
+        run = cairn.start("resume", "@last")
+    assert run.finish().status == 1
+    tries = [float(line) for line in read(cairn, "tries").split()]
+    assert len(tries) == 3
+    assert tries[1] - tries[0] >= 1.2 and tries[2] - tries[1] >= 1.2
+
+
+def test_failure_mode_16_all_are_recovered_once_by_however_many(cairn):
+    cairn.flow("  a: {type: code, language: sh, "
+               "code: 'echo $CAIRN_IDEMPOTENCY_KEY >> a.starts; test -e go || cat pipe'}\n")
+    cairn.pipe("pipe")
+    runs = [cairn.start("run", "flow.yaml") for _ in range(5)]
+    begun(cairn, "a", 5)
+    for run in runs:
+        killed(run)
+    cairn.write("go", "")
+    many = [cairn.start("resume", "--all", "--quiet") for _ in range(4)]
+    assert [one.finish().status for one in many] == [0] * 4
+    keys = starts(cairn, "a")
+    assert len(keys) == 10 and all(keys.count(key) == 2 for key in keys)
+    assert rows(cairn, "SELECT DISTINCT status, epoch FROM executions") == [("completed", 2)]
