@@ -254,6 +254,9 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
         r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
         enum err err = r->change ? put_blobs(r, &why) : OK;
         err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
+        if (!err && h->scratch.starved) { /* some text of a row may be missing */
+            err = error_nomem(&why);
+        }
         if (err) {
             *at = r->batch_next;
             run_failed(r, &why);
