@@ -85,6 +85,7 @@ SUP_SRC   := $(sort $(wildcard tests/support/*.c))
 UNITS     := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 STORE_SRC := $(sort $(wildcard tests/store/*.c))
 SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
+FAIL_SRC  := $(sort $(wildcard tests/fail/*.c))
 CASES_SRC := $(sort $(wildcard tests/engine-cases/*.c))
 # Sources with planted bugs (base/mutant.h), and what shows that the simulator finds them.
 MUT_SRC   := $(shell grep -ls 'include "base/mutant.h"' $(SRC)) $(sort $(wildcard tests/mutants/*.c))
@@ -93,6 +94,8 @@ BENCHSUP  := $(sort $(wildcard bench/support/*.c))
 FUZZ_SRC  := $(sort $(wildcard fuzz/*.c))
 FUZZSUP   := $(sort $(wildcard fuzz/support/*.c))
 
+# A comma inside an argument of a function.
+, := ,
 objs = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 LIB  := $(OUT)/libcairn.a
 SUP  := $(if $(SUP_SRC),$(OUT)/tests/libsupport.a)
@@ -101,11 +104,12 @@ UNIT_BIN  := $(UNITS:%=$(OUT)/tests/unit-%)
 STORE_BIN := $(if $(STORE_SRC),$(OUT)/tests/store-suite)
 SIM_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim)
 MUT_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim-mutants)
+FAIL_BIN  := $(if $(FAIL_SRC),$(OUT)/tests/fail)
 CASES_BIN := $(if $(CASES_SRC),$(OUT)/cairn-engine-cases)
 BENCH_BIN := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
 FUZZ_BIN  := $(FUZZ_SRC:fuzz/%.c=$(OUT)/fuzz/%)
 CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
-TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(CASES_BIN)
+TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
 .PHONY: fresh-check clean help libs-present force
@@ -180,12 +184,15 @@ MUT_OBJ := $(MUT_SRC:%.c=$(OUT)/mutants/%.o) $(call objs,$(filter-out %/main.c,$
 $(MUT_BIN): $(MUT_OBJ) $(LIB) $(OUT)/flags
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $(filter %.o,$^) $(LIB) $(PKG_LIBS)
+# Its allocations are failed: see tests/fail/alloc.c.
+WRAPPED := malloc calloc realloc free strdup
+$(if $(FAIL_BIN),$(eval $(call program,$(FAIL_BIN),$(FAIL_SRC),$(LIB),$(WRAPPED:%=-Wl$(,)--wrap=%))))
 $(if $(CASES_BIN),$(eval $(call program,$(CASES_BIN),$(CASES_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
 $(foreach b,$(BENCH_SRC),$(eval $(call program,$(OUT)/bench/$(b:bench/%.c=%),$(b) $(BENCHSUP),$(LIB),)))
 $(foreach f,$(FUZZ_SRC),$(eval $(call program,$(OUT)/fuzz/$(f:fuzz/%.c=%),$(f) $(FUZZSUP),$(LIB),\
     -fsanitize=fuzzer,address,undefined)))
 
--include $(patsubst %.o,%.d,$(call objs,$(SRC) $(SUP_SRC) $(STORE_SRC) $(SIM_SRC) $(CASES_SRC) \
+-include $(patsubst %.o,%.d,$(call objs,$(SRC) $(SUP_SRC) $(STORE_SRC) $(SIM_SRC) $(FAIL_SRC) $(CASES_SRC) \
     $(BENCH_SRC) $(BENCHSUP) $(FUZZ_SRC) $(FUZZSUP) $(wildcard tests/unit/*/*.c)) \
     $(MUT_SRC:%.c=$(OUT)/mutants/%.o))
 

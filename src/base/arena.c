@@ -65,6 +65,7 @@ void arena_fini(struct arena *a) {
     free_blocks(a->head);
     a->head = NULL;
     a->used_bytes = 0;
+    a->starved = false;
     a->next_block_bytes = FIRST_BLOCK_BYTES;
 }
 
@@ -89,12 +90,14 @@ void arena_reset(struct arena *a) {
         POISON(keep->data, keep->bytes);
     }
     a->used_bytes = 0;
+    a->starved = false;
 }
 
 /* A block of its own for a large object; calloc's fresh pages need no second clearing. */
 static void *alloc_large(struct arena *a, size_t rounded) {
     struct arena_block *b = calloc(1, sizeof *b + rounded);
     if (!b) {
+        a->starved = true;
         return NULL;
     }
     b->bytes = rounded;
@@ -117,6 +120,7 @@ static bool add_block(struct arena *a, size_t rounded) {
     }
     struct arena_block *b = malloc(sizeof *b + bytes);
     if (!b) {
+        a->starved = true;
         return false;
     }
     b->bytes = bytes;

@@ -14,6 +14,7 @@ struct arena {
     size_t used_bytes;        /* handed out in all blocks */
     size_t cap_bytes;         /* limit of used_bytes */
     size_t next_block_bytes;
+    bool starved; /* since it was empty the system refused memory, which is no matter of the cap */
 };
 
 /* Empty arena; no allocation yet. cap_bytes 0 means 1 GiB. */
@@ -24,7 +25,8 @@ void arena_fini(struct arena *a);
 void arena_wipe(struct arena *a);
 /* Forgets all objects, keeps one block for reuse. */
 void arena_reset(struct arena *a);
-/* Zeroed memory aligned to 16 bytes, or NULL when the cap or the system's memory is exhausted. */
+/* Zeroed memory aligned to 16 bytes, or NULL when the cap or the system's memory (then
+ * starved is set) is exhausted. */
 void *arena_alloc(struct arena *a, size_t size_bytes);
 /* count * size with overflow check. */
 void *arena_array(struct arena *a, size_t count, size_t size_bytes);

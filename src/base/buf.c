@@ -29,6 +29,7 @@ void buf_fini(struct buf *b) {
 void buf_reset(struct buf *b) {
     b->len = 0;
     b->failed = false;
+    b->starved = false;
 }
 
 /* Memory for `need` bytes in all; one more is kept for the NUL of buf_take. */
@@ -45,6 +46,7 @@ static bool grow(struct buf *b, size_t need) {
     }
     char *p = realloc(b->ptr, cap + 1);
     if (!p) {
+        b->starved = true;
         return false;
     }
     b->ptr = p;

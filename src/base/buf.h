@@ -12,7 +12,8 @@ struct buf {
     size_t len;
     size_t cap;
     size_t max_bytes;
-    bool failed; /* an append did not fit or found no memory */
+    bool failed;  /* an append did not fit or found no memory, */
+    bool starved; /* and it was memory that there was none of */
 };
 
 /* Empty; max_bytes 0 means 1 GiB. */

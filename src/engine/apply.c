@@ -332,7 +332,8 @@ static enum err failure_map(struct engine *g, const struct event *ev, struct hel
     struct track t = {.error_type = ev->error_type,
                       .error_message = ev->message,
                       .attempt = (uint32_t)ev->attempt};
-    enum err err = held_set(out, engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name), e);
+    struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
+    enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
     arena_fini(&a);
     return err;
 }

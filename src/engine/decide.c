@@ -104,7 +104,7 @@ static enum err eval_step(struct engine *g, const struct engine_input *in, struc
     struct error why;
     enum err err = flight_resolve(g, f, NULL, &why);
     if (!err) {
-        err = p->kind->eval(flight_in(f), &result, &why);
+        err = flight_made(f, p->kind->eval(flight_in(f), &result, &why));
     }
     if (err == ERR_NOMEM) {
         return error_nomem(e);
@@ -333,11 +333,13 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
     if (g->seq == seq) {
         g->now = before; /* the state's time is that of its last event */
     }
-    return err;
+    /* Whatever was made without the memory for it must not be recorded. */
+    return !err && (g->scratch.starved || g->arena.starved) ? error_nomem(e) : err;
 }
 
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) {
     ASSERT(!g->out);
     enum err err = engine_catch_up(g, ev, e);
-    return err ? err : engine_apply(g, ev, e);
+    err = err ? err : engine_apply(g, ev, e);
+    return !err && (g->scratch.starved || g->arena.starved) ? error_nomem(e) : err;
 }

@@ -40,6 +40,10 @@ struct arena *flight_arena(struct flight *f) {
     return &f->arena;
 }
 
+enum err flight_made(const struct flight *f, enum err err) {
+    return f->arena.starved ? ERR_NOMEM : err;
+}
+
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures) {
     f->in.attempt = attempt;
     f->in.failures = failures;

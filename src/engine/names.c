@@ -3,6 +3,7 @@
  */
 #include "engine/engine_priv.h"
 
+/* Null when there is no memory, which a tells. */
 struct value engine_error_value(struct arena *a, const struct track *t, struct str node) {
     struct value_builder b;
     value_builder_init(&b, a);

@@ -34,7 +34,7 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     const struct plan_node *p = &g->plan->nodes[step.node];
     struct step_wait wait = {.arena = flight_arena(f)};
     struct error why;
-    enum err err = p->kind->wait(flight_in(f), g->now, &wait, &why);
+    enum err err = flight_made(f, p->kind->wait(flight_in(f), g->now, &wait, &why));
     if (err) { /* an attempt that was never begun: there is nothing to try again */
         struct step_failure failure = failure_of(&why);
         return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
@@ -89,7 +89,8 @@ enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, str
     struct step_result result = {.arena = flight_arena(f)};
     struct step_wake wake = {.answered = false};
     struct error why;
-    enum err err = g->plan->nodes[in->step.node].kind->woken(flight_in(f), &wake, &result, &why);
+    const struct node_kind *kind = g->plan->nodes[in->step.node].kind;
+    enum err err = flight_made(f, kind->woken(flight_in(f), &wake, &result, &why));
     if (err) {
         struct step_failure failure = failure_of(&why);
         return err == ERR_NOMEM ? error_nomem(e)
@@ -229,7 +230,8 @@ static enum err take_answer(struct engine *g, const struct engine_input *in, str
     struct step_result result = {.arena = flight_arena(f)};
     struct step_wake wake = {.answered = true, .answer = in->value, .by = in->by};
     struct error why;
-    enum err err = g->plan->nodes[step.node].kind->woken(flight_in(f), &wake, &result, &why);
+    const struct node_kind *kind = g->plan->nodes[step.node].kind;
+    enum err err = flight_made(f, kind->woken(flight_in(f), &wake, &result, &why));
     if (err == ERR_NOMEM) {
         return error_nomem(e);
     }

@@ -82,7 +82,7 @@ void text_start(struct run *r, struct buf *b) {
 enum err text_done(struct run *r, struct buf *b, struct value *out) {
     enum err err = OK;
     if (!buf_ok(b)) {
-        err = run_memory_exceeded(r);
+        err = b->starved ? error_nomem(r->e) : run_memory_exceeded(r);
     } else {
         err = run_charge_bytes(r, b->len);
         err = err ? err : run_text(r, buf_str(b), out);

@@ -114,6 +114,7 @@ enum err fn_matches(struct run *r, const struct value *args, uint32_t count, str
         struct arena scratch; /* given back at once: a loop may search many texts */
         arena_init(&scratch, 0);
         err = regex_search(r->regex, s, &scratch, &found, &why);
+        r->arena->starved = r->arena->starved || scratch.starved;
         arena_fini(&scratch);
     }
     *out = value_bool(found);

@@ -139,6 +139,9 @@ enum err run_steps_exceeded(struct run *r) {
 }
 
 enum err run_memory_exceeded(struct run *r) {
+    if (r->arena->starved) {
+        return error_nomem(r->e);
+    }
     return run_limit(r, "the expression needs more than the %zu bytes of memory it may use",
                      r->max_bytes);
 }

@@ -96,7 +96,7 @@ static enum err render_block(struct render *d, const struct block *b) {
         err = run_charge(&d->run, 1);
         err = err ? err : render_piece(d, &b->pieces[i]);
         if (!err && !buf_ok(&d->out)) {
-            err = run_memory_exceeded(&d->run);
+            err = d->out.starved ? error_nomem(d->run.e) : run_memory_exceeded(&d->run);
         }
     }
     return err;

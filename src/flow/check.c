@@ -289,6 +289,8 @@ void check_error(struct node_check *c, const char *field, const char *code, cons
     diag_error(c->u->s->diag, check_mark(c, field), code, "%s", message);
 }
 
+void check_no_memory(struct node_check *c) { c->u->s->nomem = true; }
+
 void check_agent_error(struct node_check *c, int index, const char *code, const char *fmt, ...) {
     char message[ERROR_MESSAGE_BYTES];
     const struct plan_agent *a = check_agent_get(c, index);

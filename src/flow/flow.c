@@ -88,7 +88,10 @@ static enum err compile_entry(struct session *s, struct unit *u, struct error *e
         return err;
     }
     bool done = flow_unit_compile(u, (struct mark){u->file, 0, 0});
-    if (!keep_marks(d, items) || s->nomem) {
+    /* Kinds and their parts do not note each lack of memory: what they made then is not to be
+     * believed, findings included. */
+    if (!keep_marks(d, items) || s->nomem || s->keep->starved || s->scratch.starved ||
+        d->arena->starved) {
         return error_nomem(e);
     }
     diag_sort(d);

@@ -51,6 +51,8 @@ void check_child(struct node_check *c, const char *field);
 /* Reports a finding at a field. */
 void check_error(struct node_check *c, const char *field, const char *code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* There was no memory for something else than the plan's arena: nothing is reported. */
+void check_no_memory(struct node_check *c);
 /* Reports a finding at an agent (index from check_agent), once however many nodes find it. */
 void check_agent_error(struct node_check *c, int index, const char *code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);

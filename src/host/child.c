@@ -10,11 +10,19 @@ static void fail_port(struct port *p, enum failure_class class, const char *type
     p->port.ops->fail(&p->port, &f);
 }
 
-static struct value child_meta(struct arena *a, const struct run *child) {
+static bool child_meta(struct arena *a, const struct run *child, struct value *out) {
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("execution"), value_text(str_from(child->id)));
-    return value_map_done(&b);
+    *out = value_map_done(&b);
+    return b.ok;
+}
+
+/* The child's end cannot be told: whoever takes the parent over finds it in the store. */
+static void end_untold(struct port *p) {
+    run_starved(p->run);
+    p->state = PORT_CANCELLING; /* so that it is only ended */
+    fail_port(p, FAILURE_PERMANENT, err_name(ERR_NOMEM), "");
 }
 
 static void tell_failed(struct port *p, const struct run *child, struct value meta) {
@@ -39,11 +47,14 @@ static void tell_failed(struct port *p, const struct run *child, struct value me
 void child_ended(struct run *child) {
     struct port *p = child->parent;
     struct arena a;
+    struct value meta;
     enum exec_status status = engine_status(child->engine);
     child->parent = NULL;
+    p->child = NULL;
     arena_init(&a, 0);
-    struct value meta = child_meta(&a, child);
-    if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
+    if (!child_meta(&a, child, &meta)) {
+        end_untold(p);
+    } else if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
         struct step_result result = {.body = engine_result(child->engine), .meta = meta};
         p->port.ops->done(&p->port, &result);
     } else {
@@ -55,6 +66,7 @@ void child_ended(struct run *child) {
 void child_quarantined(struct run *child, const struct error *why) {
     struct port *p = child->parent;
     child->parent = NULL;
+    p->child = NULL;
     fail_port(p, FAILURE_PERMANENT, "quarantined", why->message);
 }
 
@@ -218,13 +230,30 @@ void child_begin(struct step_port *sp, struct value inputs) {
     arena_fini(&a);
 }
 
+/* That there was no memory, or a store that fails, says nothing about the step: were it to fail of
+ * that, the child that an earlier owner may have begun would be left alone. */
+static void end_unbegun(struct port *p) {
+    struct run *r = p->run;
+    struct error why = p->child_error;
+    if (why.code == ERR_INVALID || why.code == ERR_QUARANTINED) {
+        fail_port(p, FAILURE_PERMANENT, err_name(why.code), why.message);
+        return;
+    }
+    bool begun = p->child != NULL; /* its port goes with it */
+    if (!begun) {
+        p->state = PORT_CANCELLING;
+    }
+    run_give_up(r, &why);
+    if (!begun) {
+        fail_port(p, FAILURE_PERMANENT, err_name(why.code), why.message); /* it is only ended */
+    }
+}
+
 /* Start has returned: what was known inside it may be told now. True: the port is gone. */
 bool child_after_start(struct port *p) {
     struct run *child = p->child;
     if (p->child_failed) {
-        bool store = p->child_error.code == ERR_STORE || p->child_error.code == ERR_STORE_BUSY;
-        fail_port(p, store ? FAILURE_TRANSIENT : FAILURE_PERMANENT, err_name(p->child_error.code),
-                  p->child_error.message);
+        end_unbegun(p);
         return true;
     }
     if (!child || !exec_status_final(child->status) || child->ended) {

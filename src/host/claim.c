@@ -2,7 +2,7 @@
  * execution up, ended as quarantined when every claim of it ended a process.
  *
  * A claim is recorded before the journal is folded, so who dies over the fold leaves a trace: three
- * claims with nothing behind them are the end of it. None of this looks at a state of the engine.
+ * claims whose owners died are the end of it. None of this looks at a state of the engine.
  * Invariant: nothing is written but at the head that was read, under the epoch that was read.
  */
 #include "base/mutant.h"
@@ -119,22 +119,25 @@ enum err claim_quarantine(struct host *h, const struct store_execution *x, struc
     return err;
 }
 
-/* Whether the newest events are nothing but claims. */
-static enum err is_poison(struct host *h, const struct store_execution *x, struct arena *a,
-                          bool *out, struct error *e) {
-    struct store_event *events;
+/* How many owners in a row ended over it: recorded nothing and did not let go of it either. Who was
+ * short of memory, or had a store that failed, let go, and another may well fare better. */
+static enum err count_dead(struct host *h, const struct store_execution *x, struct arena *a,
+                           uint64_t *out, struct error *e) {
+    struct store_event *last;
+    struct event_fetch fetch = host_fetch(h->options.store);
+    struct event ev = {.kind = EVENT_EXECUTION_CLAIMED};
     uint32_t count = 0;
-    *out = false;
-    if (x->last_seq < CLAIMS_MOST) {
+    *out = 0;
+    if (!x->host || !x->last_seq) {
         return OK;
     }
-    struct store_range newest = {x->num, x->last_seq - CLAIMS_MOST, x->last_seq};
-    enum err err = store_read_events(h->options.store, newest, a, &events, &count, e);
-    bool all = !err && count == CLAIMS_MOST;
-    for (uint32_t i = 0; i < count && all; i++) {
-        all = events[i].kind == EVENT_EXECUTION_CLAIMED;
+    struct store_range newest = {x->num, x->last_seq - 1, x->last_seq};
+    enum err err = store_read_events(h->options.store, newest, a, &last, &count, e);
+    if (err || !count || last->kind != EVENT_EXECUTION_CLAIMED) {
+        return err;
     }
-    *out = all;
+    err = event_decode(last->body, &fetch, a, &ev, e);
+    *out = ev.count + 1;
     return err;
 }
 
@@ -153,15 +156,16 @@ static enum err quarantine_poison(struct host *h, const struct store_execution *
 enum err claim_take(struct host *h, struct store_execution *x, struct error *e) {
     struct arena a;
     struct store_event event;
-    bool poison;
+    uint64_t dead;
     arena_init(&a, 0);
-    enum err err = is_poison(h, x, &a, &poison, e);
-    if (err || poison) {
+    enum err err = count_dead(h, x, &a, &dead, e);
+    if (err || dead >= CLAIMS_MOST) {
         arena_fini(&a);
         return err ? err : quarantine_poison(h, x, e);
     }
     wall_us now = later(host_now(h), x->row.updated);
-    struct event ev = {.kind = EVENT_EXECUTION_CLAIMED, .host = h->host_id, .epoch = x->epoch + 1};
+    struct event ev = {
+        .kind = EVENT_EXECUTION_CLAIMED, .host = h->host_id, .epoch = x->epoch + 1, .count = dead};
     struct store_change c = {.new_epoch = x->epoch + 1,
                              .host = h->host_id,
                              .dead_host = x->host == h->host_id ? 0 : x->host,
@@ -176,7 +180,10 @@ enum err claim_take(struct host *h, struct store_execution *x, struct error *e) 
     if (!err && after.epoch != x->epoch + 1) {
         err = fenced(x, e);
     }
-    if (!err) {
+    if (err) { /* it may have been recorded */
+        struct error ignored;
+        (void)!claim_drop(h, x->num, x->epoch + 1, &ignored);
+    } else {
         x->epoch = after.epoch;
         x->host = h->host_id;
         x->last_seq = after.last_seq;

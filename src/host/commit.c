@@ -290,6 +290,9 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
             *e = why;
             return err;
         }
+        if (!err && h->scratch.starved) { /* some text of a row may be missing */
+            err = error_nomem(&why);
+        }
         if (err) {
             *at = r->batch_next;
             run_failed(r, &why);

@@ -74,6 +74,7 @@ struct run {
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
+    bool starved; /* there was no memory for what happened: given up before the next decision */
     bool untold;  /* its last recorded event, a claim: watchers learn of it with the next */
     bool to_drop; /* lost, and in the store still owned by this host */
     struct run *batch_next;
@@ -161,11 +162,16 @@ wall_us host_now(struct host *h);
 /* ---- queue.c ---- */
 struct happened *happened_new(enum input_type type);
 void happened_free(struct happened *x);
+/* Copies a text into a; false when there is no memory. */
+bool text_keep(struct arena *a, struct str *s);
 void queue_put(struct queue *q, struct happened *x);
 struct happened *queue_take(struct queue *q);
 /* Hands it to the run; it will be decided on in the next turn. */
 void run_happens(struct run *r, struct happened *x);
 void run_make_ready(struct run *r);
+/* There was no memory for something that happened. Given up with the next turn and not at once: the
+ * kind that has just told of it must not be told to stop in the middle of that. */
+void run_starved(struct run *r);
 
 /* ---- run.c ---- */
 enum err run_new(struct host *h, const struct plan *p, struct run **out, struct error *e) MUST_USE;

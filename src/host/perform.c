@@ -82,24 +82,25 @@ static struct happened *answer(struct port *p, enum input_type type) {
     return x;
 }
 
-static bool copy_text(struct arena *a, struct str *s) {
-    if (s->len) {
-        *s = arena_str(a, *s);
-    }
-    return s->ptr || !s->len;
-}
-
 /* Without memory for the answer nothing can be recorded; another owner goes on with the run. */
-static void no_memory(struct port *p) {
-    struct error why;
-    error_nomem(&why);
-    run_give_up(p->run, &why);
-}
+static void no_memory(struct port *p) { run_starved(p->run); }
 
 /* It ends by itself: nobody needs to tell it to stop. */
 static void end_without_memory(struct port *p) {
     p->state = PORT_CANCELLING;
     no_memory(p);
+}
+
+/* The system had no memory for what the attempt tells, or for something that it is made of. */
+static bool is_starved(const struct port *p, const struct happened *x) {
+    return !x || x->arena.starved || p->port.in->arena->starved;
+}
+
+static void drop_starved(struct port *p, struct happened *x) {
+    happened_free(x);
+    if (p->state != PORT_CANCELLING) {
+        end_without_memory(p);
+    }
 }
 
 static void tell_chunk(struct port *p, struct str text) {
@@ -141,13 +142,16 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
         x->in.result = &x->result;
     }
     /* The handle is a name in the workflow's file: not redacted, it would lead nowhere then. */
-    if (!x || !secrets_copy(p, &x->arena, result->body, &x->result.body) ||
-        !secrets_copy(p, &x->arena, result->meta, &x->result.meta) ||
-        !copy_text(&x->arena, &x->result.handle)) {
+    bool whole = x && secrets_copy(p, &x->arena, result->body, &x->result.body) &&
+                 secrets_copy(p, &x->arena, result->meta, &x->result.meta) &&
+                 text_keep(&x->arena, &x->result.handle);
+    if (is_starved(p, x)) {
+        drop_starved(p, x);
+    } else if (whole) {
+        run_happens(p->run, x);
+    } else {
         happened_free(x);
         fail_too_large(p);
-    } else {
-        run_happens(p->run, x);
     }
     port_free(p);
 }
@@ -156,20 +160,19 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
     end_output(p);
+    bool whole = false;
     struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
     if (x) {
         x->failure = *failure;
         x->in.failure = &x->failure;
-        if (!secrets_copy(p, &x->arena, failure->meta, &x->failure.meta) ||
-            !secrets_copy_message(p, &x->arena, &x->failure.type) ||
-            !secrets_copy_message(p, &x->arena, &x->failure.message)) {
-            happened_free(x);
-            end_without_memory(p);
-        } else {
-            run_happens(p->run, x);
-        }
-    } else if (p->state != PORT_CANCELLING) {
-        end_without_memory(p);
+        whole = secrets_copy(p, &x->arena, failure->meta, &x->failure.meta) &&
+                secrets_copy_message(p, &x->arena, &x->failure.type) &&
+                secrets_copy_message(p, &x->arena, &x->failure.message);
+    }
+    if (!whole || is_starved(p, x)) {
+        drop_starved(p, x);
+    } else {
+        run_happens(p->run, x);
     }
     port_free(p);
 }

@@ -22,6 +22,11 @@ void happened_free(struct happened *x) {
     }
 }
 
+bool text_keep(struct arena *a, struct str *s) {
+    *s = s->len ? arena_str(a, *s) : STR("");
+    return s->ptr != NULL;
+}
+
 void queue_put(struct queue *q, struct happened *x) {
     x->next = NULL;
     if (q->last) {
@@ -54,6 +59,11 @@ void run_make_ready(struct run *r) {
         h->ready_first = r;
     }
     h->ready_last = r;
+}
+
+void run_starved(struct run *r) {
+    r->starved = true;
+    run_make_ready(r);
 }
 
 /* Of an execution that has ended only what a step cost still matters. */

@@ -7,7 +7,9 @@ struct str json_text(struct arena *a, struct value v) {
     struct buf b;
     buf_init(&b, 0);
     value_print_json(v, 0, &b);
-    struct str text = buf_ok(&b) ? arena_str(a, buf_str(&b)) : (struct str){0};
+    a->starved = a->starved || b.starved;
+    /* starved: what v was made of may be missing in it */
+    struct str text = buf_ok(&b) && !a->starved ? arena_str(a, buf_str(&b)) : (struct str){0};
     buf_fini(&b);
     return text;
 }
@@ -58,8 +60,8 @@ static enum err row_of(const struct engine *g, struct arena *a, struct store_row
     if (status == EXEC_COMPLETED || status == EXEC_PARTIAL) {
         out->result = json_text(a, engine_result(g));
     }
-    return (x && !out->error.ptr) || (status == EXEC_COMPLETED && !out->result.ptr) ? error_nomem(e)
-                                                                                    : OK;
+    bool whole = (!x || out->error.ptr) && (status != EXEC_COMPLETED || out->result.ptr);
+    return whole && out->usage.ptr ? OK : error_nomem(e);
 }
 
 static struct str step_error(struct arena *a, const struct track *t, struct str node) {

@@ -259,11 +259,6 @@ void run_failed(struct run *r, const struct error *why) {
 
 /* ---- beginnings ---- */
 
-static bool keep(struct run *r, struct str *s) {
-    *s = s->len ? arena_str(&r->memory, *s) : STR("");
-    return s->ptr != NULL;
-}
-
 static enum err keep_fixed(struct run *r, const struct host_submission *s, struct error *e) {
     struct store_new *f = &r->fixed;
     *f = (struct store_new){.id = str_from(r->id),
@@ -278,7 +273,8 @@ static enum err keep_fixed(struct run *r, const struct host_submission *s, struc
     r->folder = s->folder;
     f->inputs = json_text(&r->memory, s->inputs);
     f->labels = s->labels.type == VALUE_MAP ? json_text(&r->memory, s->labels) : STR("{}");
-    bool ok = keep(r, &f->key) && keep(r, &f->parent_step) && keep(r, &r->folder);
+    bool ok = text_keep(&r->memory, &f->key) && text_keep(&r->memory, &f->parent_step) &&
+              text_keep(&r->memory, &r->folder);
     return ok && f->inputs.ptr && f->labels.ptr ? OK : error_nomem(e);
 }
 
@@ -399,7 +395,7 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
     }
     r->status = engine_status(r->engine);
     r->folder = engine_folder(r->engine);
-    return keep(r, &r->folder) ? OK : error_nomem(e);
+    return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
 }
 
 static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {

@@ -232,10 +232,7 @@ bool secrets_copy_message(const struct port *p, struct arena *a, struct str *s) 
     if (r) {
         return redact_message(r, a, *s, s);
     }
-    if (s->len) {
-        *s = arena_str(a, *s);
-    }
-    return s->ptr || !s->len;
+    return text_keep(a, s);
 }
 
 static int stream_find(const char *name) {

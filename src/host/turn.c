@@ -127,7 +127,10 @@ void turn_decide(struct host *h) {
         h->ready_last = h->ready_first ? h->ready_last : NULL;
         r->is_ready = false;
         struct error why = {0};
-        if (!r->lost && r->engine) {
+        if (r->starved) {
+            error_nomem(&why);
+            run_give_up(r, &why);
+        } else if (!r->lost && r->engine) {
             if (decide_run(r, &why)) {
                 run_failed(r, &why); /* the state is void; nothing of it was recorded */
             }

@@ -17,7 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void copy_environment(struct io_launcher *l) {
+static bool copy_environment(struct io_launcher *l) {
+    bool ok = true;
     static const char *const names[INHERITED] = {"PATH", "HOME", "LANG", "TMPDIR"};
     for (size_t i = 0; i < INHERITED; i++) {
         size_t len = strlen(names[i]);
@@ -25,9 +26,11 @@ static void copy_environment(struct io_launcher *l) {
         for (char **at = environ; at != NULL && *at != NULL; at++) {
             if (l->env[i].value == NULL && strncmp(*at, names[i], len) == 0 && (*at)[len] == '=') {
                 l->env[i].value = strdup(*at + len + 1);
+                ok = ok && l->env[i].value != NULL;
             }
         }
     }
+    return ok;
 }
 
 const char *io_launcher_env(const struct io_launcher *l, const char *name) {
@@ -41,11 +44,16 @@ const char *io_launcher_env(const struct io_launcher *l, const char *name) {
 
 struct io_launcher *io_launcher_open(struct io_loop *loop) {
     struct io_launcher *l = calloc(1, sizeof *l);
-    ASSERT(l != NULL);
+    if (l == NULL) {
+        return NULL;
+    }
     l->loop = loop;
     l->sock = -1;
     io_loop_clock(loop)->random(io_loop_clock(loop)->ctx, &l->nonce, sizeof l->nonce);
-    copy_environment(l);
+    if (!copy_environment(l)) {
+        io_launcher_close(l);
+        return NULL;
+    }
     return l;
 }
 

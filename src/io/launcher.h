@@ -68,7 +68,7 @@ struct io_process_spec {
     void *ctx;
 };
 
-/* Nothing is forked yet. */
+/* Nothing is forked yet. NULL when out of memory. */
 struct io_launcher *io_launcher_open(struct io_loop *l);
 /* A program (argv[0] is a path) that the launcher process executes, with exactly this environment,
  * when this process has died without closing the launcher, and all it started is killed. Both

@@ -30,11 +30,14 @@ static const struct field fields[FIELDS] = {
 static void compile(struct node_check *c, const char *field, struct value source) {
     const struct schema *schema = NULL;
     struct error e = {0};
-    if (schema_compile(check_arena(c), source, &schema, &e)) {
+    enum err err = schema_compile(check_arena(c), source, &schema, &e);
+    if (err == ERR_NOMEM) {
+        check_no_memory(c);
+    } else if (err) {
         check_error(c, field, "schema", "this is no JSON Schema: %s", e.message);
-        return;
+    } else {
+        check_set_data(c, schema);
     }
-    check_set_data(c, schema);
 }
 
 /* JSON is YAML too, so one reader does for both. */

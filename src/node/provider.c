@@ -52,11 +52,15 @@ static const struct schema *read_schema(struct node_check *c, const struct yaml_
     /* A schema borrows from its source, and the tree does not live as long. */
     if (!yaml_to_value(check_arena(c), n, &read) || !value_copy(check_arena(c), read, &source)) {
         check_yaml_error(c, n, "too_large", "this schema is too large");
-    } else if (schema_compile(check_arena(c), source, &schema, &e)) {
-        check_yaml_error(c, n, "schema", "this is no JSON Schema: %s", e.message);
         return NULL;
     }
-    return schema;
+    enum err err = schema_compile(check_arena(c), source, &schema, &e);
+    if (err == ERR_NOMEM) {
+        check_no_memory(c);
+    } else if (err) {
+        check_yaml_error(c, n, "schema", "this is no JSON Schema: %s", e.message);
+    }
+    return err ? NULL : schema;
 }
 
 /* {secret: NAME}: the name is the manifest's, so that no config can ask for another one. */

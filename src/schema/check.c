@@ -102,7 +102,10 @@ const char *schema_describe(struct schema_run *x, struct value v) {
     value_print_short(v, 80, &b);
     struct str s = buf_ok(&b) ? arena_str(&x->scratch, buf_str(&b)) : (struct str){0};
     buf_fini(&b);
-    return s.ptr ? s.ptr : "something else";
+    if (!s.ptr) {
+        schema_stop(x, error_nomem(x->error));
+    }
+    return s.ptr ? s.ptr : "";
 }
 
 bool schema_search(struct schema_run *x, const struct regex *regex, struct str text) {
@@ -117,6 +120,11 @@ bool schema_search(struct schema_run *x, const struct regex *regex, struct str t
 
 /* --- what was evaluated --- */
 
+enum err schema_no_room(struct schema_run *x) {
+    return x->scratch.starved ? error_nomem(x->error)
+                              : error_set(x->error, ERR_LIMIT, "checking takes too much memory");
+}
+
 void schema_mark_seen(struct schema_run *x, const struct schema_frame *f, size_t index) {
     struct schema_seen *s = f->seen;
     if (!s || s->all || index >= s->count) {
@@ -128,7 +136,7 @@ void schema_mark_seen(struct schema_run *x, const struct schema_frame *f, size_t
     if (s->bits) {
         s->bits[index] = 1;
     } else {
-        schema_stop(x, error_set(x->error, ERR_LIMIT, "checking takes too much memory"));
+        schema_stop(x, schema_no_room(x));
     }
 }
 

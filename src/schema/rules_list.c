@@ -124,7 +124,7 @@ static bool has_twins(run *x, struct value list, size_t twins[2]) {
     size_t count = value_count(list);
     struct hashed *h = ARENA_ARRAY(&x->scratch, count, struct hashed);
     if (!h) {
-        schema_stop(x, error_set(x->error, ERR_LIMIT, "checking takes too much memory"));
+        schema_stop(x, schema_no_room(x));
         return false;
     }
     for (size_t i = 0; i < count; i++) {

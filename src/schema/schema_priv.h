@@ -203,6 +203,8 @@ bool schema_search(struct schema_run *x, const struct regex *regex, struct str t
 /* Counts work; false when there was too much. */
 bool schema_step(struct schema_run *x, uint64_t steps);
 bool schema_stop(struct schema_run *x, enum err err);
+/* The error when scratch gives no memory: the system has none, or the check wants too much. */
+enum err schema_no_room(struct schema_run *x);
 void schema_mark_seen(struct schema_run *x, const struct schema_frame *f, size_t index);
 void schema_mark_all(const struct schema_frame *f);
 bool schema_is_seen(const struct schema_frame *f, size_t index);

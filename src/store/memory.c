@@ -93,8 +93,17 @@ static void *reserve(struct arena *a, void *items, uint32_t count, uint32_t more
     return moved;
 }
 
+/* In place; without memory the items stay where they are. */
+static bool reserve_at(struct arena *a, void *items_at, uint32_t count, uint32_t more,
+                       uint32_t *cap, size_t item_bytes) {
+    void **items = items_at;
+    void *moved = reserve(a, *items, count, more, cap, item_bytes);
+    *items = moved ? moved : *items;
+    return moved || !more;
+}
+
 #define RESERVE(a, items, count, more, cap) \
-    ((items) = reserve((a), (items), (count), (more), (cap), sizeof *(items)), (items) || !(more))
+    reserve_at((a), &(items), (count), (more), (cap), sizeof *(items))
 
 /* --- commit --- */
 

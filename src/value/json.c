@@ -1,12 +1,14 @@
 /* JSON to values: jansson reads (RFC 8259, UTF-8, duplicate keys refused), its tree is converted.
  *
  * jansson recurses, so a scan over the text first refuses what is nested deeper than
- * VALUE_MAX_DEPTH; it also counts the bytes of strings and finds the integers of LONG_DIGITS or
- * more digits, which jansson would refuse beyond 64 bits. If there are any, jansson gets a copy
- * with "0" and spaces in their place, and the conversion, which meets numbers in the same order
- * as the scan did, puts the real ones back. The scan decides nothing about validity: it is exact
- * for valid JSON, and jansson still refuses everything else. jansson is used in no other file.
- * One thing RFC 8259 allows is refused, for jansson cannot hold it: \u0000 in a key.
+ * VALUE_MAX_DEPTH. It also counts the bytes of strings and finds the numbers of LONG_BYTES or more:
+ * jansson refuses integers beyond 64 bits, and out of memory it leaves bytes out of long strings
+ * and numbers without a word (2.14). If there are any such numbers, jansson gets a copy with "0"
+ * and spaces in their place, and the conversion, which meets numbers in the same order as the scan
+ * did, puts the real ones back; the count of bytes is compared. The scan decides nothing about
+ * validity: it is exact for valid JSON, and jansson still refuses everything else. jansson is used
+ * in no other file. One thing RFC 8259 allows is refused, for jansson cannot hold it: \u0000 in a
+ * key.
  */
 #include "value/value.h"
 
@@ -16,29 +18,31 @@
 
 #include "value/value_priv.h"
 
-#define LONG_DIGITS 19u
+#define LONG_BYTES 15u
 #define DOUBLE_MAX_DIGITS 309u /* an integer with more digits is beyond every double */
 
-/* An integer that jansson does not get to see. */
-struct long_int {
+/* A number that jansson does not get to see. */
+struct long_number {
     size_t ordinal; /* how many numbers stand before it */
     size_t pos;
     size_t len;
+    bool real; /* has a fraction or an exponent */
 };
 
 struct scan {
     struct str in;
     size_t numbers;
-    size_t text_bytes; /* inside quotes: at least what all strings take */
+    size_t text_bytes; /* that all strings take */
     size_t depth;
-    char *copy;             /* second pass: what jansson reads */
-    struct long_int *longs; /* second pass: filled */
+    char *copy;                /* second pass: what jansson reads */
+    struct long_number *longs; /* second pass: filled */
     size_t longs_count;
 };
 
 struct converter {
     struct arena *arena;
-    char *text; /* room for what is left of all strings */
+    char *text; /* room for what is left of all strings, */
+    const char *text_end;
     const struct scan *scan;
     size_t numbers; /* met so far */
     size_t next_long;
@@ -61,12 +65,28 @@ static struct mark mark_of(struct str in, size_t pos) {
 
 /* --- scan ----------------------------------------------------------------------------------- */
 
+/* The bytes that \uXXXX takes: of the two halves of a pair each counts 2. */
+static size_t unicode_bytes(struct str in, size_t pos) {
+    unsigned code = 0;
+    for (size_t i = pos; i < pos + 4 && i < in.len; i++) {
+        unsigned c = (unsigned char)in.ptr[i];
+        code = code * 16 + (c <= '9' ? c - '0' : (c | 0x20u) - 'a' + 10);
+    }
+    return code < 0x80 ? 1 : code < 0x800 || (code >= 0xD800 && code < 0xE000) ? 2 : 3;
+}
+
 /* From the opening quote to behind the closing one (or the end). */
-static size_t skip_string(struct str in, size_t pos) {
+static size_t skip_string(struct scan *s, size_t pos) {
+    struct str in = s->in;
     for (pos++; pos < in.len && in.ptr[pos] != '"'; pos++) {
-        if (in.ptr[pos] == '\\') {
-            pos++;
+        if (in.ptr[pos] != '\\') {
+            s->text_bytes++;
+            continue;
         }
+        pos++;
+        bool coded = pos < in.len && in.ptr[pos] == 'u';
+        s->text_bytes += coded ? unicode_bytes(in, pos + 1) : 1;
+        pos += coded ? 4 : 0;
     }
     return pos < in.len ? pos + 1 : in.len;
 }
@@ -80,27 +100,45 @@ static size_t skip_number(struct str in, size_t pos) {
     return pos;
 }
 
-/* -?[1-9][0-9]* with so many digits that it may not fit 64 bits. */
-static bool is_long_int(struct str s) {
-    size_t from = s.ptr[0] == '-';
-    if (s.len - from < LONG_DIGITS || s.ptr[from] == '0') {
+static size_t skip_digits(struct str s, size_t pos) {
+    while (pos < s.len && is_digit(s.ptr[pos])) {
+        pos++;
+    }
+    return pos;
+}
+
+/* A number as RFC 8259 has it, of so many bytes that jansson is not to be trusted with it; one that
+ * is none is left to jansson to refuse. */
+static bool is_long(struct str s, bool *out_real) {
+    size_t pos = s.ptr[0] == '-';
+    *out_real = false;
+    if (s.len < LONG_BYTES || !is_digit(s.ptr[pos])) {
         return false;
     }
-    for (size_t i = from; i < s.len; i++) {
-        if (!is_digit(s.ptr[i])) {
-            return false;
-        }
+    pos = s.ptr[pos] == '0' ? pos + 1 : skip_digits(s, pos);
+    if (pos < s.len && s.ptr[pos] == '.') {
+        size_t end = skip_digits(s, pos + 1);
+        *out_real = end > pos + 1;
+        pos = *out_real ? end : pos;
     }
-    return true;
+    if (pos < s.len && (s.ptr[pos] | 0x20) == 'e') {
+        size_t from = pos + 1;
+        from += from < s.len && (s.ptr[from] == '+' || s.ptr[from] == '-');
+        size_t end = skip_digits(s, from);
+        *out_real = *out_real || end > from;
+        pos = end > from ? end : pos;
+    }
+    return pos == s.len;
 }
 
 static size_t scan_number(struct scan *s, size_t pos) {
     size_t end = skip_number(s->in, pos);
-    if (is_long_int(str_sub(s->in, pos, end))) {
+    bool real;
+    if (is_long(str_sub(s->in, pos, end), &real)) {
         if (s->copy) {
             memset(s->copy + pos, ' ', end - pos);
             s->copy[pos] = '0';
-            s->longs[s->longs_count] = (struct long_int){s->numbers, pos, end - pos};
+            s->longs[s->longs_count] = (struct long_number){s->numbers, pos, end - pos, real};
         }
         s->longs_count++;
     }
@@ -114,9 +152,7 @@ static size_t scan_text(struct scan *s) {
     for (size_t pos = 0; pos < s->in.len;) {
         char c = s->in.ptr[pos];
         if (c == '"') {
-            size_t end = skip_string(s->in, pos);
-            s->text_bytes += end - pos;
-            pos = end;
+            pos = skip_string(s, pos);
         } else if (c == '-' || is_digit(c)) {
             pos = scan_number(s, pos);
         } else {
@@ -132,8 +168,8 @@ static size_t scan_text(struct scan *s) {
     return SIZE_MAX;
 }
 
-/* Second pass, only when there are long integers. */
-static enum err hide_long_ints(struct scan *s, struct error *e) {
+/* Second pass, only when there are long numbers. */
+static enum err hide_longs(struct scan *s, struct error *e) {
     size_t count = s->longs_count;
     s->copy = malloc(s->in.len);
     s->longs = calloc(count, sizeof *s->longs);
@@ -151,6 +187,7 @@ static enum err hide_long_ints(struct scan *s, struct error *e) {
 static enum err convert(struct converter *c, json_t *json, struct value *out);
 
 static struct value take_text(struct converter *c, const char *s, size_t len) {
+    ASSERT(len <= (size_t)(c->text_end - c->text)); /* less may come: see parse */
     if (len) {
         memcpy(c->text, s, len);
     }
@@ -159,8 +196,24 @@ static struct value take_text(struct converter *c, const char *s, size_t len) {
     return v;
 }
 
+static enum err too_large(struct converter *c, const struct long_number *n) {
+    return error_at(c->e, ERR_INVALID, mark_of(c->scan->in, n->pos),
+                    "JSON: a number of %zu digits is too large", n->len);
+}
+
+static enum err parse_real(struct converter *c, struct str literal, const struct long_number *n,
+                           struct value *out) {
+    struct str text = arena_str(c->arena, literal); /* strtod wants an end */
+    if (!text.ptr) {
+        return error_nomem(c->e);
+    }
+    double d = strtod(text.ptr, NULL);
+    *out = value_double(d);
+    return isinf(d) ? too_large(c, n) : OK;
+}
+
 /* An integer beyond 64 bits: the nearest double, marked lossy. */
-static enum err parse_lossy(struct converter *c, const struct long_int *n, struct value *out) {
+static enum err parse_lossy(struct converter *c, const struct long_number *n, struct value *out) {
     char text[DOUBLE_MAX_DIGITS + 2] = "";
     double d = HUGE_VAL;
     if (n->len < sizeof text) {
@@ -168,8 +221,7 @@ static enum err parse_lossy(struct converter *c, const struct long_int *n, struc
         d = strtod(text, NULL);
     }
     if (isinf(d)) {
-        return error_at(c->e, ERR_INVALID, mark_of(c->scan->in, n->pos),
-                        "JSON: a number of %zu digits is too large", n->len);
+        return too_large(c, n);
     }
     *out = value_double(d);
     out->flags = VALUE_LOSSY;
@@ -183,10 +235,13 @@ static enum err convert_integer(struct converter *c, json_t *json, struct value 
         *out = value_int(json_integer_value(json));
         return OK;
     }
-    const struct long_int *n = &s->longs[c->next_long++];
+    const struct long_number *n = &s->longs[c->next_long++];
     struct str literal = str_sub(s->in, n->pos, n->pos + n->len);
     int64_t i;
     uint64_t u;
+    if (n->real) {
+        return parse_real(c, literal, n, out);
+    }
     if (str_to_int64(literal, &i)) {
         *out = value_int(i);
     } else if (str_to_uint64(literal, &u)) {
@@ -269,8 +324,20 @@ static enum err convert(struct converter *c, json_t *json, struct value *out) {
 
 /* --- parsing -------------------------------------------------------------------------------- */
 
-static enum err refuse(const json_error_t *je, struct error *e) {
-    if (json_error_code(je) == json_error_out_of_memory) {
+/* jansson tells a lack of memory as an error without a text, or, when it has none for a string, as
+ * one of the syntax just behind it, where there can be none: a complete string is a valid token. */
+static bool lacks_memory(const json_error_t *je, struct str in) {
+    if (json_error_code(je) == json_error_out_of_memory || !je->text[0]) {
+        return true;
+    }
+    bool syntax = str_starts(str_from(je->text), STR("invalid token")) ||
+                  str_starts(str_from(je->text), STR("string or '}' expected"));
+    size_t behind = je->position > 0 ? (size_t)je->position : 0;
+    return syntax && behind && behind <= in.len && in.ptr[behind - 1] == '"';
+}
+
+static enum err refuse(const json_error_t *je, struct str in, struct error *e) {
+    if (lacks_memory(je, in)) {
         return error_nomem(e);
     }
     struct mark mark = {
@@ -284,11 +351,11 @@ static enum err load_tree(const struct scan *s, json_t **out, struct error *e) {
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_error_t je;
     *out = json_loadb(s->copy ? s->copy : s->in.ptr, s->in.len, flags, &je);
-    return *out ? OK : refuse(&je, e);
+    return *out ? OK : refuse(&je, s->in, e);
 }
 
 static enum err parse(struct arena *a, struct scan *s, struct value *out, struct error *e) {
-    enum err err = s->longs_count ? hide_long_ints(s, e) : OK;
+    enum err err = s->longs_count ? hide_longs(s, e) : OK;
     json_t *tree = NULL;
     if (err == OK) {
         err = load_tree(s, &tree, e);
@@ -298,9 +365,13 @@ static enum err parse(struct arena *a, struct scan *s, struct value *out, struct
     }
     struct converter c = {.arena = a, .scan = s, .e = e};
     struct value v = value_null();
-    c.text = arena_alloc(a, s->text_bytes);
-    err = c.text ? convert(&c, tree, &v) : error_nomem(e);
+    char *text = c.text = arena_alloc(a, s->text_bytes);
+    c.text_end = text ? text + s->text_bytes : NULL;
+    err = text ? convert(&c, tree, &v) : error_nomem(e);
     json_decref(tree);
+    if (err == OK && c.text != c.text_end) {
+        err = error_nomem(e); /* jansson had no memory for some bytes */
+    }
     if (err == OK) {
         *out = v;
     }

@@ -82,6 +82,7 @@ static bool take_out(const struct redactor *r, struct arena *a, struct str text,
     buf_init(&b, VALUE_MAX_TEXT);
     append_covered(r, text, found, &b);
     *out = buf_ok(&b) && !found->failed ? arena_str(a, buf_str(&b)) : (struct str){0};
+    a->starved = a->starved || b.starved || found->failed;
     covers_fini(found);
     buf_fini(&b);
     return out->ptr != NULL;
@@ -131,6 +132,7 @@ static bool redact_number(const struct redactor *r, struct arena *a, struct valu
     buf_init(&b, 0);
     value_print_text(v, &b);
     bool ok = buf_ok(&b) && redact(r, a, buf_str(&b), &text);
+    a->starved = a->starved || b.starved;
     *out = ok && text.ptr != b.ptr ? value_text(text) : v;
     buf_fini(&b);
     return ok;

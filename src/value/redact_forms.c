@@ -94,7 +94,9 @@ static bool insert_json(struct redactor *r, struct str text, uint16_t secret, st
         print_more_escaped(inner, i & 1, i & 2, b);
         ok = buf_ok(b) && redact_insert(r, buf_str(b), secret);
     }
-    explicit_bzero(json.ptr, json.len);
+    if (json.ptr) {
+        explicit_bzero(json.ptr, json.len);
+    }
     buf_fini(&json);
     return ok;
 }

@@ -219,6 +219,7 @@ enum err regex_compile(struct arena *a, struct str pattern, const struct regex *
     struct arena scratch;
     arena_init(&scratch, 0);
     enum err err = compile(a, &scratch, pattern, out, e);
+    a->starved = a->starved || scratch.starved; /* for who asks why there was no memory */
     arena_fini(&scratch);
     return err;
 }
