@@ -234,7 +234,7 @@ enum err flight_resolve(struct engine *g, struct flight *f, const struct event *
 /* What has to be recorded of it: map of evaluated fields and ins, or null; names in scope. */
 enum err flight_recorded(const struct flight *f, struct value *inputs, struct value *scope);
 struct arena *flight_arena(struct flight *f);
-/* What a kind returned; ERR_NOMEM when it made something in the flight without the memory for it. */
+/* What a kind returned; ERR_NOMEM when it made something in the flight without memory for it. */
 enum err flight_made(const struct flight *f, enum err err) MUST_USE;
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 

@@ -96,13 +96,12 @@ struct step_wait {
     wall_us due;          /* it is woken then; 0: never by time */
     struct value request; /* map, recorded and shown: what is asked, of whom */
 };
-
 /* Why it is woken. */
 struct step_wake {
     bool answered;       /* else: the time of step_wait.due came */
     struct value answer; /* as it was given, not checked */
     struct str by;       /* who answered, or empty */
-    int64_t signal;      /* answered by this signal: number of its event; 0 by an answer */
+    int64_t signal;      /* answered by the signal of this event; 0 by an answer */
 };
 
 /* A step's result on success. */
