@@ -11,11 +11,20 @@
 
 #include "store/sqlite_priv.h"
 
-enum { LARGE_LOG_BYTES = 64 << 20 };
+enum { LARGE_LOG_BYTES = 76 << 20 }; /* more than traffic alone makes of it */
+
+enum { READERS_MOST = 32 };
+
+/* Processes that held a snapshot when the checks began. */
+struct readers {
+    long pids[READERS_MOST];
+    uint32_t count;
+};
 
 /* One check while it looks. */
 struct audit {
     struct sqlite_store *s;
+    const struct readers *early;
     struct arena arena;
     enum store_health health;
     struct buf text;
@@ -218,17 +227,39 @@ static void check_rows(struct audit *a) {
 
 /* ---- log, hosts ---- */
 
+/* Readers come and go: one that is there now as it was at the beginning is told. */
+static long who_stays(struct audit *a) {
+    struct readers now;
+    now.count = sqlite_readers(a->s, now.pids, READERS_MOST);
+    for (uint32_t i = 0; i < now.count; i++) {
+        for (uint32_t k = 0; k < a->early->count; k++) {
+            if (now.pids[i] == a->early->pids[k]) {
+                return now.pids[i];
+            }
+        }
+    }
+    return 0;
+}
+
 static void check_log(struct audit *a) {
-    char path[PATH_MAX + 8];
+    char path[PATH_MAX + 8], name[32];
     struct stat st;
     snprintf(path, sizeof path, "%s-wal", a->s->path);
     double bytes = stat(path, &st) == 0 ? (double)st.st_size : 0;
     buf_printf(&a->text, "%.1f MB", bytes / (1 << 20));
-    if (bytes > LARGE_LOG_BYTES) {
-        a->health = STORE_WARNING;
-        buf_append_cstr(&a->text,
-                        ": something has been reading from the store for long, so the log "
-                        "cannot start anew");
+    if (bytes <= LARGE_LOG_BYTES) {
+        return;
+    }
+    long pid = who_stays(a);
+    a->health = STORE_WARNING;
+    if (sqlite_process_name(pid, name, sizeof name)) {
+        buf_printf(&a->text,
+                   ": process %ld (%s) has been reading from the store for long, so the log cannot "
+                   "start anew; end its transaction, or the process",
+                   pid, name);
+    } else {
+        buf_append_cstr(&a->text, ": something has been reading from the store for long, so the "
+                                  "log could not start anew; it is cut back by the next commits");
     }
 }
 
@@ -268,8 +299,10 @@ static const struct {
 void sqlite_check(struct store *base, void (*tell)(void *ctx, const struct store_finding *f),
                   void *ctx) {
     struct sqlite_store *s = sqlite_of(base);
+    struct readers early;
+    early.count = sqlite_readers(s, early.pids, READERS_MOST);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-        struct audit a = {.s = s};
+        struct audit a = {.s = s, .early = &early};
         struct error e = {0};
         arena_init(&a.arena, 0);
         buf_init(&a.text, 0);
