@@ -225,7 +225,7 @@ static void check_rows(struct audit *a) {
     }
 }
 
-/* ---- log, hosts ---- */
+/* ---- log, hosts, inbox ---- */
 
 /* Readers come and go: one that is there now as it was at the beginning is told. */
 static long who_stays(struct audit *a) {
@@ -266,10 +266,12 @@ static void check_log(struct audit *a) {
 static void check_hosts(struct audit *a) {
     struct sqlite_store *s = a->s;
     sqlite3_stmt *st = stmt(a, STMT_HOST_IDS);
-    uint32_t alive = 0, live = 0, gone = 0;
+    uint32_t alive = 0, stale = 0, live = 0, gone = 0;
     char first[64] = "";
     while (next_row(a, st)) {
-        alive += sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 1));
+        bool lives = sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 1));
+        alive += lives;
+        stale += !lives;
     }
     st = stmt(a, STMT_CHECK_LIVE);
     while (next_row(a, st)) {
@@ -283,10 +285,33 @@ static void check_hosts(struct audit *a) {
     }
     buf_printf(&a->text, "%u process%s at work, %u execution%s not ended", alive,
                alive == 1 ? "" : "es", live, live == 1 ? "" : "s");
+    if (stale) { /* each process leaves its row behind: that alone is in order */
+        buf_printf(&a->text, ", %u row%s of ended processes", stale, stale == 1 ? "" : "s");
+    }
     if (gone) {
         a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
-        buf_printf(&a->text, ", %u interrupted, to be resumed: %s%s", gone, first,
-                   gone > 1 ? " ..." : "");
+        buf_printf(&a->text, ", %u interrupted (%s%s): cairn resume --all goes on with %s", gone,
+                   first, gone > 1 ? " ..." : "", gone == 1 ? "it" : "them");
+    }
+}
+
+/* Nobody decides any more on what was asked of an execution that has ended. */
+static void check_inbox(struct audit *a) {
+    sqlite3_stmt *st = stmt(a, STMT_CHECK_INBOX);
+    uint32_t open = 0, late = 0;
+    char first[64] = "";
+    while (next_row(a, st)) {
+        if (sqlite3_column_int(st, 1) && !late++) {
+            snprintf(first, sizeof first, "%s", text_at(st, 0));
+        }
+        open++;
+    }
+    buf_printf(&a->text, "%u request%s not decided on", open, open == 1 ? "" : "s");
+    if (late) {
+        a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
+        buf_printf(&a->text,
+                   ", %u of them came when the execution had ended, and had no effect: %s%s", late,
+                   first, late > 1 ? " ..." : "");
     }
 }
 
@@ -294,7 +319,8 @@ static const struct {
     const char *name;
     void (*look)(struct audit *a);
 } checks[] = {{"pages", check_pages}, {"format", check_format}, {"journals", check_journals},
-              {"rows", check_rows},   {"log", check_log},       {"hosts", check_hosts}};
+              {"rows", check_rows},   {"log", check_log},       {"hosts", check_hosts},
+              {"inbox", check_inbox}};
 
 void sqlite_check(struct store *base, void (*tell)(void *ctx, const struct store_finding *f),
                   void *ctx) {
