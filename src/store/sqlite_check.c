@@ -11,11 +11,20 @@
 
 #include "store/sqlite_priv.h"
 
-enum { LARGE_LOG_BYTES = 64 << 20 };
+enum { LARGE_LOG_BYTES = 76 << 20 }; /* more than traffic alone makes of it */
+
+enum { READERS_MOST = 32 };
+
+/* Processes that held a snapshot when the checks began. */
+struct readers {
+    long pids[READERS_MOST];
+    uint32_t count;
+};
 
 /* One check while it looks. */
 struct audit {
     struct sqlite_store *s;
+    const struct readers *early;
     struct arena arena;
     enum store_health health;
     struct buf text;
@@ -216,29 +225,53 @@ static void check_rows(struct audit *a) {
     }
 }
 
-/* ---- log, hosts ---- */
+/* ---- log, hosts, inbox ---- */
+
+/* Readers come and go: one that is there now as it was at the beginning is told. */
+static long who_stays(struct audit *a) {
+    struct readers now;
+    now.count = sqlite_readers(a->s, now.pids, READERS_MOST);
+    for (uint32_t i = 0; i < now.count; i++) {
+        for (uint32_t k = 0; k < a->early->count; k++) {
+            if (now.pids[i] == a->early->pids[k]) {
+                return now.pids[i];
+            }
+        }
+    }
+    return 0;
+}
 
 static void check_log(struct audit *a) {
-    char path[PATH_MAX + 8];
+    char path[PATH_MAX + 8], name[32];
     struct stat st;
     snprintf(path, sizeof path, "%s-wal", a->s->path);
     double bytes = stat(path, &st) == 0 ? (double)st.st_size : 0;
     buf_printf(&a->text, "%.1f MB", bytes / (1 << 20));
-    if (bytes > LARGE_LOG_BYTES) {
-        a->health = STORE_WARNING;
-        buf_append_cstr(&a->text,
-                        ": something has been reading from the store for long, so the log "
-                        "cannot start anew");
+    if (bytes <= LARGE_LOG_BYTES) {
+        return;
+    }
+    long pid = who_stays(a);
+    a->health = STORE_WARNING;
+    if (sqlite_process_name(pid, name, sizeof name)) {
+        buf_printf(&a->text,
+                   ": process %ld (%s) has been reading from the store for long, so the log cannot "
+                   "start anew; end its transaction, or the process",
+                   pid, name);
+    } else {
+        buf_append_cstr(&a->text, ": something has been reading from the store for long, so the "
+                                  "log could not start anew; it is cut back by the next commits");
     }
 }
 
 static void check_hosts(struct audit *a) {
     struct sqlite_store *s = a->s;
     sqlite3_stmt *st = stmt(a, STMT_HOST_IDS);
-    uint32_t alive = 0, live = 0, gone = 0;
+    uint32_t alive = 0, stale = 0, live = 0, gone = 0;
     char first[64] = "";
     while (next_row(a, st)) {
-        alive += sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 1));
+        bool lives = sqlite_host_alive(s, sqlite3_column_int64(st, 0), column_time(st, 1));
+        alive += lives;
+        stale += !lives;
     }
     st = stmt(a, STMT_CHECK_LIVE);
     while (next_row(a, st)) {
@@ -252,10 +285,33 @@ static void check_hosts(struct audit *a) {
     }
     buf_printf(&a->text, "%u process%s at work, %u execution%s not ended", alive,
                alive == 1 ? "" : "es", live, live == 1 ? "" : "s");
+    if (stale) { /* each process leaves its row behind: that alone is in order */
+        buf_printf(&a->text, ", %u row%s of ended processes", stale, stale == 1 ? "" : "s");
+    }
     if (gone) {
         a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
-        buf_printf(&a->text, ", %u interrupted, to be resumed: %s%s", gone, first,
-                   gone > 1 ? " ..." : "");
+        buf_printf(&a->text, ", %u interrupted (%s%s): cairn resume --all goes on with %s", gone,
+                   first, gone > 1 ? " ..." : "", gone == 1 ? "it" : "them");
+    }
+}
+
+/* Nobody decides any more on what was asked of an execution that has ended. */
+static void check_inbox(struct audit *a) {
+    sqlite3_stmt *st = stmt(a, STMT_CHECK_INBOX);
+    uint32_t open = 0, late = 0;
+    char first[64] = "";
+    while (next_row(a, st)) {
+        if (sqlite3_column_int(st, 1) && !late++) {
+            snprintf(first, sizeof first, "%s", text_at(st, 0));
+        }
+        open++;
+    }
+    buf_printf(&a->text, "%u request%s not decided on", open, open == 1 ? "" : "s");
+    if (late) {
+        a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
+        buf_printf(&a->text,
+                   ", %u of them came when the execution had ended, and had no effect: %s%s", late,
+                   first, late > 1 ? " ..." : "");
     }
 }
 
@@ -263,13 +319,16 @@ static const struct {
     const char *name;
     void (*look)(struct audit *a);
 } checks[] = {{"pages", check_pages}, {"format", check_format}, {"journals", check_journals},
-              {"rows", check_rows},   {"log", check_log},       {"hosts", check_hosts}};
+              {"rows", check_rows},   {"log", check_log},       {"hosts", check_hosts},
+              {"inbox", check_inbox}};
 
 void sqlite_check(struct store *base, void (*tell)(void *ctx, const struct store_finding *f),
                   void *ctx) {
     struct sqlite_store *s = sqlite_of(base);
+    struct readers early;
+    early.count = sqlite_readers(s, early.pids, READERS_MOST);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-        struct audit a = {.s = s};
+        struct audit a = {.s = s, .early = &early};
         struct error e = {0};
         arena_init(&a.arena, 0);
         buf_init(&a.text, 0);

@@ -12,10 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { BYTE_WRITE = 0, BYTE_DOOR = 9, BYTE_HOST = 1000, SHM_WRITE_LOCK = 120 };
+enum { BYTE_WRITE = 0, BYTE_DOOR = 9, BYTE_HOST = 1000 };
 #define BYTE_QUEUE (INT64_C(1) << 40)
 
 static void side_path(const struct sqlite_store *s, const char *suffix, char out[PATH_MAX]) {
@@ -99,69 +98,11 @@ bool sqlite_host_alive(struct sqlite_store *s, int64_t host, wall_us until) {
     return io_lock_held(&s->side, BYTE_HOST + host);
 }
 
-/* --- for whom we wait --- */
-
-static size_t read_small(const char *path, char *out, size_t out_bytes) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t len = 0;
-    ssize_t got = 0;
-    while (fd >= 0 && len + 1 < out_bytes && (got = read(fd, out + len, out_bytes - 1 - len)) > 0) {
-        len += (size_t)got;
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    out[len] = '\0';
-    return len;
-}
-
-/* A program that is not cairn has locked the database: SQLite's write lock in /proc/locks. */
-static long foreign_pid(const struct sqlite_store *s) {
-    char path[PATH_MAX], text[16384];
-    struct stat st;
-    side_path(s, "-shm", path);
-    if (stat(path, &st) != 0 || !read_small("/proc/locks", text, sizeof text)) {
-        return 0;
-    }
-    char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        long pid;
-        unsigned major_no, minor_no;
-        unsigned long inode, from;
-        if (sscanf(line, "%*s POSIX %*s WRITE %ld %x:%x:%lu %lu", &pid, &major_no, &minor_no,
-                   &inode, &from) == 5 &&
-            inode == st.st_ino && minor_no == minor(st.st_dev) && from <= SHM_WRITE_LOCK) {
-            return pid;
-        }
-    }
-    return 0;
-}
-
-static long noted_pid(struct sqlite_store *s) {
+/* Who holds byte 0, by the note in the file; 0: nobody, or not known. */
+long sqlite_noted_pid(struct sqlite_store *s) {
     char text[24] = "";
     if (s->side.fd < 0 || !io_lock_held(&s->side, BYTE_WRITE)) {
         return 0;
     }
     return pread(s->side.fd, text, sizeof text - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
-}
-
-enum err sqlite_error_busy(struct sqlite_store *s, struct error *e) {
-    long pid = foreign_pid(s); /* for which the holder of our byte may be waiting itself */
-    if (!pid) {
-        pid = noted_pid(s);
-    }
-    char path[40], name[32] = "";
-    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
-    if (pid && read_small(path, name, sizeof name)) {
-        name[strcspn(name, "\n")] = '\0';
-    }
-    if (!*name) {
-        return error_set(e, ERR_STORE_BUSY,
-                         "another process is writing to the store %s, waited %d s: try again",
-                         s->path, s->wait_ms / 1000);
-    }
-    return error_set(e, ERR_STORE_BUSY,
-                     "process %ld (%s) is writing to the store %s, waited %d s: try again, or end "
-                     "that process",
-                     pid, name, s->path, s->wait_ms / 1000);
 }

@@ -14,7 +14,7 @@
 /* synchronous FULL: an acknowledged commit survives power loss; secure_delete is on in Debian. */
 static const char settings[] = "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;"
                                "PRAGMA secure_delete = OFF; PRAGMA foreign_keys = OFF;"
-                               "PRAGMA mmap_size = 0; PRAGMA journal_size_limit = -1";
+                               "PRAGMA mmap_size = 0";
 
 /* An integer PRAGMA. */
 static enum err read_number(struct sqlite_store *s, sqlite3 *db, const char *sql, int64_t *out,
@@ -91,6 +91,13 @@ static void tame(sqlite3 *db) {
     sqlite3_busy_timeout(db, SQLITE_WAIT_MS);
 }
 
+/* Without it the log would stay as long as it ever was. */
+static int limit_log(sqlite3 *db) {
+    char sql[60];
+    snprintf(sql, sizeof sql, "PRAGMA journal_size_limit = %d", SQLITE_LOG_BYTES);
+    return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
 static enum err set_up(struct sqlite_store *s, sqlite3 *db, bool write, struct error *e) {
     if (write && sqlite3_db_readonly(db, "main") == 1)
         return sqlite_error_path(s->path, EACCES, e);
@@ -100,6 +107,8 @@ static enum err set_up(struct sqlite_store *s, sqlite3 *db, bool write, struct e
     int rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
     if (rc == SQLITE_OK && write)
         rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && write)
+        rc = limit_log(db);
     if (rc != SQLITE_OK)
         return sqlite_error(s, db, rc, e);
     if (write)

@@ -17,7 +17,10 @@
 enum {
     SQLITE_WAIT_MS = 5000,           /* for others, unless told otherwise */
     SQLITE_CHECKPOINT_FRAMES = 8000, /* the WAL starts anew after so many pages */
-    SQLITE_EVENT_BLOCK = 32,         /* rows of one INSERT of EVENT_MANY */
+    SQLITE_FRAME_BYTES = 4096 + 24,  /* a page in the WAL */
+    /* The usual size of the WAL: a longer one is cut back when it starts anew. */
+    SQLITE_LOG_BYTES = (SQLITE_CHECKPOINT_FRAMES + 256) * SQLITE_FRAME_BYTES,
+    SQLITE_EVENT_BLOCK = 32, /* rows of one INSERT of EVENT_MANY */
 };
 
 enum stmt_id {
@@ -50,6 +53,7 @@ struct sqlite_store {
     int wait_ms;          /* of writes, for others */
     int frames;           /* pages in the WAL after our last commit */
     int checkpoint_at;    /* frames at which to try the next checkpoint */
+    int insist_at;        /* frames at which to wait for readers with it */
     char *inbox_path;     /* of the file beside it that is watched; NULL: not needed yet */
     int64_t data_version; /* when somebody asked for news last; 0: never */
     struct sqlite_outcome *outcomes;
@@ -105,7 +109,14 @@ void sqlite_lock_release(struct sqlite_store *s);
 enum err sqlite_host_hold(struct sqlite_store *s, int64_t host, struct error *e);
 /* Whether a host that has a row with this lease lives. */
 bool sqlite_host_alive(struct sqlite_store *s, int64_t host, wall_us until);
+long sqlite_noted_pid(struct sqlite_store *s);
+
+/* --- sqlite_holders.c --- */
+
 enum err sqlite_error_busy(struct sqlite_store *s, struct error *e);
+/* Other processes that hold a snapshot at this moment; a process may come twice. */
+uint32_t sqlite_readers(const struct sqlite_store *s, long *out_pids, uint32_t room);
+bool sqlite_process_name(long pid, char *out, size_t out_bytes);
 
 /* --- sqlite_error.c --- */
 

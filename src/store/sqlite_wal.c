@@ -9,13 +9,16 @@
 #include "store/sqlite_priv.h"
 
 enum {
-    PAGE_BYTES = 4096,
-    FRAME_BYTES = PAGE_BYTES + 24,
+    FRAME_BYTES = SQLITE_FRAME_BYTES,
     AHEAD_BYTES = 16 * FRAME_BYTES, /* zeros left at which more are made */
     STEP_LEAST = 64 * 1024,
     STEP_MOST = 1024 * 1024,
-    FILL_MOST = (SQLITE_CHECKPOINT_FRAMES + 256) * FRAME_BYTES,
-    RETRY_FRAMES = 1000, /* after a checkpoint that a reader held up */
+    FILL_MOST = SQLITE_LOG_BYTES,
+    RETRY_FRAMES = 1000,                          /* after a checkpoint that a reader held up */
+    INSIST_FRAMES = 2 * SQLITE_CHECKPOINT_FRAMES, /* readers that come and go all the time hold up
+                                                     every checkpoint that does not wait */
+    INSIST_MS =
+        100, /* longer than any read of ours that is repeated; others may hold on for ever */
     IDLE_FRAMES = 1000,  /* worth a checkpoint when nothing else is to do */
     SETTLE_FRAMES = 256, /* what the next opener may have to recover, 1 MB */
 };
@@ -57,11 +60,22 @@ static void checkpoint(struct sqlite_store *s, int mode) {
         rc == SQLITE_OK && frames == copied ? SQLITE_CHECKPOINT_FRAMES : s->frames + RETRY_FRAMES;
 }
 
+/* Waits until nobody reads from the log, so that the next writer starts it anew. A reader that does
+ * not let go costs INSIST_MS each time: the tries become rarer as the log grows. */
+static void insist(struct sqlite_store *s) {
+    sqlite3_busy_timeout(s->writer.db, INSIST_MS);
+    checkpoint(s, SQLITE_CHECKPOINT_RESTART);
+    s->insist_at = s->frames + s->frames / 4;
+}
+
 void sqlite_wal_after_commit(struct sqlite_store *s) {
     if (s->frames < SQLITE_CHECKPOINT_FRAMES) {
         s->checkpoint_at = SQLITE_CHECKPOINT_FRAMES;
+        s->insist_at = INSIST_FRAMES;
     }
-    if (s->frames >= s->checkpoint_at) {
+    if (s->frames >= s->insist_at) {
+        insist(s);
+    } else if (s->frames >= s->checkpoint_at) {
         checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
     } else {
         fill_ahead(s);

@@ -14,7 +14,7 @@ FLOW = """
   b: {type: code, language: sh, needs: [a], code: "echo 2"}
   c: {type: end, needs: [b], value: b}
 """
-CHECKS = ["pages", "format", "journals", "rows", "log", "hosts", "read model"]
+CHECKS = ["pages", "format", "journals", "rows", "log", "hosts", "inbox", "read model"]
 
 
 @pytest.fixture
@@ -89,8 +89,28 @@ def test_an_interrupted_execution_is_a_warning(cairn):
     states, texts, done = check(cairn)
     assert done.status == 0
     assert states["hosts"] == "warning"
-    assert "1 execution not ended, 1 interrupted, to be resumed: exec_" in texts["hosts"]
+    assert texts["hosts"] == (
+        "0 processes at work, 1 execution not ended, 1 row of ended processes, 1 interrupted "
+        f"({started.id}): cairn resume --all goes on with it"
+    )
     assert states["read model"] == "ok"
+
+
+def test_a_request_that_came_too_late_is_a_warning(filled):
+    states, texts, _ = check(filled)
+    assert (states["inbox"], texts["inbox"]) == ("ok", "0 requests not decided on")
+    put = (
+        "INSERT INTO inbox(execution, kind, step, payload, at_us)"
+        " SELECT num, 'pause', '', '', 1 FROM executions ORDER BY num LIMIT 2"
+    )
+    damage(filled, put)
+    states, texts, done = check(filled)
+    assert (states["inbox"], done.status) == ("warning", 0)
+    first = filled("list", "--json").json["items"][-1]["id"]
+    assert texts["inbox"] == (
+        "2 requests not decided on, 2 of them came when the execution had ended, and had no "
+        f"effect: {first} ..."
+    )
 
 
 def test_one_that_waits_or_is_paused_is_sound(cairn):
@@ -98,7 +118,9 @@ def test_one_that_waits_or_is_paused_is_sound(cairn):
     assert cairn("run", "-q", "flow.yaml").status == 3
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out
-    assert texts["hosts"] == "0 processes at work, 1 execution not ended"
+    assert texts["hosts"] == (
+        "0 processes at work, 1 execution not ended, 1 row of ended processes"
+    )
     cairn("cancel", "@last")
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out

@@ -20,5 +20,6 @@ int main(void) {
     failed += run_sqlite_torture();
     failed += run_sqlite_processes();
     failed += run_sqlite_turns();
+    failed += run_sqlite_log();
     return failed != 0;
 }

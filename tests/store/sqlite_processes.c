@@ -385,25 +385,6 @@ static void test_log_is_bounded(void **state) {
     assert_int_equal(get_num(f, a.num).last_seq, a.last_seq + a.event_count);
 }
 
-/* A reader that does not let go makes the log grow, but stops nobody; when it has gone, the log
- * is used from its start again. */
-static void test_long_readers_stop_nobody(void **state) {
-    struct fixture *f = fixture_of(state);
-    open_here(f);
-    struct store_change a = make_execution(f, "a");
-    sqlite3 *db = NULL;
-    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT * FROM executions", NULL, NULL, NULL), 0);
-    off_t most = write_pages(f, &a, 12000);
-    assert_true(most > LOG_MOST);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    (void)write_pages(f, &a, 3000); /* a checkpoint gets through */
-    most = log_size(f);
-    assert_true(write_pages(f, &a, 7000) <= most);
-    assert_int_equal(get_num(f, a.num).last_seq, a.last_seq + a.event_count);
-}
-
 /* Nobody but us makes checkpoints, also not SQLite when a connection is closed. */
 static void test_idle_checkpoints(void **state) {
     struct fixture *f = fixture_of(state);
@@ -425,10 +406,13 @@ static void test_idle_checkpoints(void **state) {
 
 int run_sqlite_processes(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_two_writers_take_turns),        TEST(test_many_make_one_store),
-        TEST(test_killed_writers_lose_nothing),   TEST(test_busy_says_for_whom),
-        TEST(test_killed_hosts_are_dead_at_once), TEST(test_log_is_bounded),
-        TEST(test_long_readers_stop_nobody),      TEST(test_idle_checkpoints),
+        TEST(test_two_writers_take_turns),
+        TEST(test_many_make_one_store),
+        TEST(test_killed_writers_lose_nothing),
+        TEST(test_busy_says_for_whom),
+        TEST(test_killed_hosts_are_dead_at_once),
+        TEST(test_log_is_bounded),
+        TEST(test_idle_checkpoints),
     };
     return cmocka_run_group_tests_name("sqlite processes", tests, NULL, NULL);
 }

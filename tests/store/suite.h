@@ -89,6 +89,7 @@ int run_agree(void);
 int run_sqlite_files(void);
 int run_sqlite_processes(void);
 int run_sqlite_turns(void);
+int run_sqlite_log(void);
 int run_sqlite_damage(void);
 int run_sqlite_views(void);
 int run_sqlite_modes(void);
