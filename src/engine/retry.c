@@ -67,9 +67,9 @@ static void spread(const struct engine *g, uint8_t *fates) {
 }
 
 static enum err names_of(const struct engine *g, const uint8_t *fates, uint8_t which,
-                         struct value *out, struct error *e) {
+                         struct arena *a, struct value *out, struct error *e) {
     struct value_builder b;
-    value_builder_init(&b, &((struct engine *)(uintptr_t)g)->scratch);
+    value_builder_init(&b, a);
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         if (fates[i] == which) {
             value_list_add(&b, value_text(g->plan->nodes[i].name));
@@ -95,9 +95,10 @@ enum err engine_may_retry(const struct engine *g, struct str from, struct error 
     return OK;
 }
 
-static enum err emit_retried(struct engine *g, const struct engine_input *in, struct error *e) {
-    arena_reset(&g->scratch);
-    uint8_t *fates = ARENA_ARRAY(&g->scratch, (size_t)g->plan->node_count + 1, uint8_t);
+/* In an arena of its own: the fold of the event uses the engine's. */
+static enum err emit_retried(struct engine *g, const struct engine_input *in, struct arena *a,
+                             struct error *e) {
+    uint8_t *fates = ARENA_ARRAY(a, (size_t)g->plan->node_count + 1, uint8_t);
     struct event ev = {.kind = EVENT_EXECUTION_RETRIED, .reason = in->by};
     if (!fates) {
         return error_nomem(e);
@@ -114,8 +115,8 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
         fates[named] = WHOLE; /* the header of a loop that hit its limit */
     }
     spread(g, fates);
-    enum err err = names_of(g, fates, WHOLE, &ev.nodes, e);
-    err = err ? err : names_of(g, fates, ITEMS, &ev.keeping, e);
+    enum err err = names_of(g, fates, WHOLE, a, &ev.nodes, e);
+    err = err ? err : names_of(g, fates, ITEMS, a, &ev.keeping, e);
     return err ? err : engine_emit(g, &ev, e);
 }
 
@@ -126,7 +127,10 @@ enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct
         return engine_verdict(g, in, why.message, e);
     }
     enum err err = engine_verdict(g, in, NULL, e);
-    err = err ? err : emit_retried(g, in, e);
+    struct arena a;
+    arena_init(&a, 0);
+    err = err ? err : emit_retried(g, in, &a, e);
+    arena_fini(&a);
     err = err ? err : engine_emit(g, &ev, e);
     wall_us due = engine_deadline(g);
     struct engine_effect fx = {.type = OUT_TIMER, .timer = INPUT_EXEC_TIMEOUT, .due = due};

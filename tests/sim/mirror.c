@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+enum { CLAIMS_MOST = 3 };
+
 /* ---- finding ---- */
 
 struct seen_execution *mirror_find(struct world *w, struct str id) {
@@ -98,6 +100,10 @@ static void claimed(struct world *w, struct seen_execution *x, const struct even
         world_fail(w, "process %u takes %s from process %u, which lives", w->acting->number, x->id,
                    owner->number);
     }
+    if (x->claims >= CLAIMS_MOST) {
+        world_fail(w, "%s is taken over after %u claims with nothing behind them", x->id,
+                   x->claims);
+    }
     if (ev->epoch != x->epoch + 1) {
         world_fail(w, "%s is claimed as epoch %llu after %llu", x->id,
                    (unsigned long long)ev->epoch, (unsigned long long)x->epoch);
@@ -117,7 +123,7 @@ static void check_writer(struct world *w, struct seen_execution *x, const struct
     } else if (ev->kind == EVENT_EXECUTION_CLAIMED) {
         claimed(w, x, ev);
         return;
-    } else if (poison && x->claims < 3) {
+    } else if (poison && x->claims < CLAIMS_MOST) {
         world_fail(w, "%s is quarantined: %.*s", x->id, STR_ARG(ev->message));
     } else if (poison) {
         x->quarantined = w->quarantined = true;

@@ -21,7 +21,7 @@ const char *fault_name(enum fault f) {
 
 /* Some execution would be quarantined if its owner ended now. */
 static bool near_quarantine(const struct world *w) {
-    for (const struct seen_execution *x = w->executions; x; x = x->next) {
+    for (const struct seen_execution *x = w->executions; x && !w->weather.poison; x = x->next) {
         if ((!x->final || w->may_retry) && x->claims >= MOST_CLAIMS) {
             return true;
         }

@@ -36,6 +36,7 @@ static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
                         .processes = rng_below(&r, 2) ? 1 : 2 + rng_below(&r, 2),
                         .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
     w.retries = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 2) : 0;
+    w.poison = rng_below(&r, 10) == 0;
     bool has_kids = str_find(recipe->document, STR("\"kid\""), 0) != SIZE_MAX;
     w.far = w.processes > 1 && rng_below(&r, 2);
     w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;

@@ -100,6 +100,7 @@ struct weather {
     uint64_t seed;      /* of what happens */
     uint32_t processes; /* competing hosts, 0: one */
     uint32_t roots;     /* executions that are submitted, 0: one */
+    bool poison;        /* processes may end right after a takeover, however often */
     bool far;           /* the hosts are of several machines: a lease tells whether one lives */
     uint32_t at_commit; /* this one (from 1) gets fault, 0: none */
     bool every;         /* and the twice, three times ... as manieth, too */
