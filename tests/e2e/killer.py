@@ -294,3 +294,83 @@ class Victim:
         counts = self.log.counts()
         again = {k: (n, counts.get(k, 0)) for k, n in self.seen.items() if counts.get(k, 0) != n}
         assert not again, f"completed steps ran again: {again}"
+
+
+# ---- others who look on ----
+
+ORDER = {"pending": 0, "running": 1, "waiting": 1, "completed": 2, "failed": 2, "cancelled": 2}
+
+
+class Onlooker:
+    """Looks on in other processes all the while; what it sees never goes back and never fails."""
+
+    def __init__(self, cairn):
+        self.cairn, self.seen, self.over = cairn, {}, threading.Event()
+        self.looks, self.failures = 0, []
+        self.threads = [threading.Thread(target=self.watch, args=[look])
+                        for look in (self.by_list, self.by_results, self.by_sqlite)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def watch(self, look):
+        seen = {}
+        while not self.over.is_set():
+            try:
+                for id, now in look():
+                    self.compare(id, seen.get(id), now)
+                    seen[id] = now
+                self.looks += 1
+            except BaseException as failure:  # noqa: B902 - told by the test's own thread
+                self.failures.append(f"{look.__name__}: {failure!r}")
+                return
+
+    def compare(self, id, before, now):
+        """(status, so many of this, of that ..., {what is completed}), each later than before."""
+        if before:
+            assert ORDER[before[0]] <= ORDER[now[0]], (id, before, now)
+            assert before[0] == now[0] or ORDER[before[0]] < 2, (id, before, now)
+            assert all(x <= y for x, y in zip(before[1:], now[1:])), (id, before, now)
+
+    def by_list(self):
+        done = self.cairn("list", "--json", "--limit", "1000")
+        assert done.status == 0 and not done.err, done.err
+        return [(x["id"], (x["status"], x["completedTasks"])) for x in done.json["items"]]
+
+    def ids(self):
+        return [row[0] for row in query(self.cairn.store, "SELECT id FROM executions ORDER BY num "
+                                        "DESC LIMIT 3")]
+
+    def by_results(self):
+        """What it shows as completed is in the journal, and all that was there before is shown."""
+        for id in self.ids():
+            before = self.journal(id)
+            done = self.cairn("results", id, "--json")
+            assert done.status == 0, done.err
+            shown = {s["id"] for s in done.json["subSteps"] if s["status"] == "completed"}
+            assert before <= shown | {"work"} and shown - {"work"} <= self.journal(id)
+            yield id, (done.json["status"], done.json["completedTasks"], shown)
+
+    def journal(self, id):
+        return {step for event, step in events(self.cairn.store, id) if event == "step_completed"}
+
+    def by_sqlite(self):
+        """As another program does. It needs a little patience (.timeout on SQLite's command line): the
+        first that opens a store that nobody else has open locks out all others for a moment."""
+        db = sqlite3.connect(f"file:{self.cairn.store}?mode=ro", uri=True, timeout=GRACE)
+        try:
+            rows = db.execute("SELECT id, status, last_seq, completed_tasks, epoch, (SELECT count(*) "
+                              "FROM journal j WHERE j.execution = x.id) FROM executions_now x "
+                              "ORDER BY num DESC LIMIT 20").fetchall()
+        finally:
+            db.close()
+        for id, status, last_seq, completed, epoch, count in rows:
+            assert count == last_seq
+            yield id, (status, last_seq, completed, epoch)

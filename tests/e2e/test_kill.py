@@ -3,11 +3,8 @@
 The seed is printed; CAIRN_SEED=N runs the same once more, CAIRN_LONG=1 runs ten times as many.
 """
 
-import json
-
-import pytest
 from conftest import Cairn
-from killer import LONG, Victim, chance, parallel
+from killer import LONG, Onlooker, Victim, chance, parallel
 
 RUN = 'echo "$CAIRN_IDEMPOTENCY_KEY" >> log'
 
@@ -77,24 +74,40 @@ FLOWS = {
 }
 
 
-def kill_often(folder, name, kills):
-    """Executions of one workflow, one after the other, until so many kills have struck."""
+def place(folder, name):
     folder.mkdir()
     cairn = Cairn(folder)
-    text, expected = FLOWS[name]
     cairn.write("child.yaml", CHILD)
-    cairn.flow(text)
+    cairn.flow(FLOWS[name][0])
+    return cairn
+
+
+def kill_often(cairn, name, kills):
+    """Executions of one workflow, one after the other, until so many kills have struck."""
     dice = chance("kill", name)
-    struck = 0
+    struck = noted = 0
     while struck < kills:
         victim = Victim(cairn, dice, ["flow.yaml"], f"{name}-{struck}")
         done = victim.live(dice.uniform(0, 0.12) for _ in range(kills - struck))
-        assert (done["status"], done["finalResult"]) == ("completed", expected), (name, done)
+        assert (done["status"], done["finalResult"]) == ("completed", FLOWS[name][1]), (name, done)
         victim.check_log()
-        struck += victim.kills
+        struck, noted = struck + victim.kills, noted + len(victim.seen)
+    assert noted > kills / 4  # else the moments were none at which there was something to lose
     assert cairn("db", "check", "--all").status == 0
 
 
 def test_killed_at_200_random_moments(tmp_path):
     kills = 400 if LONG else 40
-    parallel(lambda name: kill_often(tmp_path / name, name, kills), FLOWS)
+    parallel(lambda name: kill_often(place(tmp_path / name, name), name, kills), FLOWS)
+
+
+def test_killed_while_others_look_on(tmp_path):
+    """The first that opens a store after its only process was killed has to mend its log; the others
+    wait for that and are told nothing of it."""
+    cairn = place(tmp_path / "waits", "waits")
+    assert cairn("run", "flow.yaml", "-q").status == 0
+    kills = 200 if LONG else 15
+    with Onlooker(cairn) as onlooker:
+        kill_often(cairn, "waits", kills)
+    assert not onlooker.failures, onlooker.failures
+    assert onlooker.looks > kills

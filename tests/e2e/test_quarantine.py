@@ -15,15 +15,16 @@ def left_behind(cairn):
     return run.id
 
 
-def claim(cairn, id):
-    """What a process leaves that dies between its claim and its fold."""
+def claim(cairn, id, before):
+    """What a process leaves that dies between its claim and its fold, as so many did before it."""
+    count = bytes([28, before]) if before else b""
     db = sqlite3.connect(cairn.store, timeout=10)
     num, seq, last, epoch = db.execute(
         "SELECT num, last_seq, last_event, epoch FROM executions WHERE id = ?", (id,)).fetchone()
     event = db.execute(
         "INSERT INTO events(execution, seq, at_us, kind, step, prev, body)"
-        " VALUES(?, ?, (SELECT max(at_us) FROM events), 27, '', ?, x'')",
-        (num, seq + 1, last)).lastrowid
+        " VALUES(?, ?, (SELECT max(at_us) FROM events), 27, '', ?, ?)",
+        (num, seq + 1, last, count)).lastrowid
     db.execute("UPDATE executions SET last_seq = ?, last_event = ?, epoch = ? WHERE num = ?",
                (seq + 1, event, epoch + 1, num))
     db.commit()
@@ -32,8 +33,8 @@ def claim(cairn, id):
 
 def test_three_deaths_over_the_fold_are_the_end(cairn):
     id = left_behind(cairn)
-    for _ in range(3):
-        claim(cairn, id)
+    for before in range(3):
+        claim(cairn, id, before)
     resumed = cairn("resume", id)
     assert resumed.status == 4
     assert "has failed as quarantined" in resumed.err
@@ -51,8 +52,8 @@ def test_three_deaths_over_the_fold_are_the_end(cairn):
 
 def test_two_deaths_are_not(cairn):
     id = left_behind(cairn)
-    for _ in range(2):
-        claim(cairn, id)
+    for before in range(2):
+        claim(cairn, id, before)
     resumed = cairn.start("resume", id)
     resumed.wait_for("stderr: busy")
     release(str(cairn.folder / "pipe"))
