@@ -11,7 +11,6 @@
 #include "store/sqlite_priv.h"
 #include "store/suite.h"
 
-
 static const char *pragma(struct fixture *f, sqlite3 *db, const char *name) {
     char sql[80];
     sqlite3_stmt *st = NULL;
@@ -90,7 +89,7 @@ static void failure_mode_15_a_checkpoint_waits_its_turn(void **state) {
     assert_str(sql_rows(f, "PRAGMA integrity_check"), "ok");
 }
 
-#define TEST(f)                                                                                    \
+#define TEST(f) \
     { #f, f, suite_setup, suite_teardown, (void *)(uintptr_t) "sqlite" }
 
 int run_sqlite_modes(void) {
