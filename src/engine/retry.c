@@ -248,7 +248,7 @@ static void go_on(struct engine *g, const struct event *ev) {
 }
 
 enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) {
-    arena_reset(&g->scratch);
+    /* Not reset: an event that was just decided on lies in it. */
     uint8_t *fates = ARENA_ARRAY(&g->scratch, (size_t)g->plan->node_count + 1, uint8_t);
     if (!fates || !exec_status_final(g->status)) {
         return fates ? error_set(e, ERR_CORRUPT, "a retry of what has not ended") : error_nomem(e);

@@ -41,7 +41,8 @@ def test_each_promise_names_tests_and_nothing_else(heading, cells):
 
 
 def is_test(path, name):
-    """A function of pytest, a test that its group runs, or an invariant that the simulator calls."""
+    """A function of pytest, or one in C that is called or listed: a test of a group, an invariant of
+    the simulator, a loop over what fails."""
     text = read(path)
     if path.endswith(".py"):
         return re.search(rf"^def {name}\(", text, re.M) and name.startswith("test_")
