@@ -165,8 +165,7 @@ static int late(struct asking *k) {
     sink_printf(&k->x.c->err,
                 "the request is recorded (number %lld); the process that runs %.*s (%lld) has not "
                 "taken it yet\n",
-                (long long)k->row, STR_ARG(k->target.fixed.id),
-                (long long)k->pid);
+                (long long)k->row, STR_ARG(k->target.fixed.id), (long long)k->pid);
     return EXIT_WAITING;
 }
 
