@@ -105,6 +105,7 @@ STORE_BIN := $(if $(STORE_SRC),$(OUT)/tests/store-suite)
 SIM_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim)
 MUT_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim-mutants)
 FAIL_BIN  := $(if $(FAIL_SRC),$(OUT)/tests/fail)
+SHIM      := $(if $(FAIL_SRC),$(OUT)/tests/fail-shim.so)
 CASES_BIN := $(if $(CASES_SRC),$(OUT)/cairn-engine-cases)
 BENCH_BIN := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
 FUZZ_BIN  := $(FUZZ_SRC:fuzz/%.c=$(OUT)/fuzz/%)
@@ -120,7 +121,7 @@ else
 all: binary $(if $(TEST_LIBS),$(CASES_BIN))
 endif
 binary: $(LIB) $(CLI_BIN)
-tests: binary $(TEST_BIN)
+tests: binary $(TEST_BIN) $(SHIM)
 benches: binary $(BENCH_BIN)
 fuzzers: $(FUZZ_BIN)
 
@@ -186,6 +187,10 @@ $(MUT_BIN): $(MUT_OBJ) $(LIB) $(OUT)/flags
 	$(call say,LD,$@)$(LINK) -o $@ $(filter %.o,$^) $(LIB) $(PKG_LIBS)
 # Its allocations are failed: see tests/fail/alloc.c.
 WRAPPED := malloc calloc realloc free strdup
+# Preloaded into the real binary, so no sanitizer is in it.
+$(SHIM): tests/fail/shim/shim.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=gnu17 -O1 -g -fPIC -shared -Wall -Wextra -o $@ $< -ldl
 $(if $(FAIL_BIN),$(eval $(call program,$(FAIL_BIN),$(FAIL_SRC),$(LIB),$(WRAPPED:%=-Wl$(,)--wrap=%))))
 $(if $(CASES_BIN),$(eval $(call program,$(CASES_BIN),$(CASES_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
 $(foreach b,$(BENCH_SRC),$(eval $(call program,$(OUT)/bench/$(b:bench/%.c=%),$(b) $(BENCHSUP),$(LIB),)))

@@ -50,8 +50,9 @@ struct request {
 };
 
 static void send_wire(int sock, const void *message, size_t size) {
-    while (send(sock, message, size, MSG_NOSIGNAL) < 0 && errno == EINTR) {
-        continue;
+    while (send(sock, message, size, MSG_NOSIGNAL) < 0 &&
+           (errno == EINTR || errno == ENOBUFS || errno == ENOMEM)) {
+        poll(NULL, 0, 10); /* the host waits for it: until the kernel has room again */
     }
 }
 

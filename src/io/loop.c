@@ -9,15 +9,22 @@
  */
 #include "io/loop.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "io/io_priv.h"
+
+enum { SPARE_DESCRIPTORS = 64, POOL_THREADS = 4 /* libuv's number */ };
 
 struct io_loop {
     uv_loop_t uv;
     const struct io_clock *clock;
     size_t open_count;
+    bool pool; /* its threads are there */
 };
 
 struct io_timer {
@@ -64,10 +71,53 @@ struct work {
     void *ctx;
 };
 
+/* Where libuv finds no descriptor for its own pipes, or no thread for its pool, it ends the process:
+ * so they are tried out first. */
+static bool descriptors_left(void) {
+    int fds[SPARE_DESCRIPTORS], count = 0;
+    fds[0] = epoll_create1(EPOLL_CLOEXEC);
+    while (fds[count] >= 0 && ++count < SPARE_DESCRIPTORS) {
+        fds[count] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+    }
+    for (int i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    return count == SPARE_DESCRIPTORS;
+}
+
+static void *wait_at(void *barrier) {
+    pthread_mutex_lock(barrier);
+    pthread_mutex_unlock(barrier);
+    return NULL;
+}
+
+static bool threads_left(void) {
+    pthread_t threads[POOL_THREADS];
+    pthread_mutex_t all = PTHREAD_MUTEX_INITIALIZER;
+    int count = 0;
+    pthread_mutex_lock(&all); /* none ends before all are there */
+    while (count < POOL_THREADS && pthread_create(&threads[count], NULL, wait_at, &all) == 0) {
+        count++;
+    }
+    pthread_mutex_unlock(&all);
+    for (int i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_mutex_destroy(&all);
+    return count == POOL_THREADS;
+}
+
 enum err io_loop_open(const struct io_clock *clock, struct io_loop **out, struct error *e) {
     struct io_loop *l = calloc(1, sizeof *l);
     if (l == NULL) {
         return error_nomem(e);
+    }
+    if (!descriptors_left()) {
+        free(l);
+        return error_set(e, ERR_IO,
+                         "too few file descriptors are left: at least %d more are needed; raise "
+                         "the limit (ulimit -n)",
+                         SPARE_DESCRIPTORS);
     }
     int status = uv_loop_init(&l->uv);
     if (status != 0) {
@@ -276,7 +326,8 @@ static void on_job_done(uv_work_t *uv, int status) {
 }
 
 bool io_work_start(struct io_loop *l, void (*job)(void *ctx), void (*done)(void *ctx), void *ctx) {
-    struct work *w = calloc(1, sizeof *w);
+    l->pool = l->pool || threads_left();
+    struct work *w = l->pool ? calloc(1, sizeof *w) : NULL;
     if (w == NULL) {
         return false;
     }

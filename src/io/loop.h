@@ -56,7 +56,7 @@ void io_signal_close(struct io_signal *s);
 
 /* Runs job(ctx) on a thread of the pool, which must touch nothing else of the caller's, then
  * done(ctx) on the loop's thread, never from inside this call. Counted as open until done. False
- * when there is no memory: neither is called. */
+ * when there is no memory, or no thread to be had: neither is called. */
 bool io_work_start(struct io_loop *l, void (*job)(void *ctx), void (*done)(void *ctx), void *ctx);
 
 /* Wake-up from any thread; calls may be merged. Does not keep the loop alive by itself. */

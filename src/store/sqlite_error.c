@@ -74,6 +74,9 @@ enum err sqlite_error(struct sqlite_store *s, sqlite3 *db, int rc, struct error 
                          "is: name another with --store",
                          s->path);
     case SQLITE_CORRUPT:
+        if (no == EIO || no == ENXIO) { /* what could not be read is no damage in the file */
+            return io_trouble(s->path, no, e);
+        }
         return error_set(e, ERR_CORRUPT,
                          "the store %s is damaged (%s): copy it and its -wal file away, then "
                          "restore a backup or try \"sqlite3 FILE .recover\"",
