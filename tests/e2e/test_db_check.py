@@ -124,7 +124,9 @@ def test_one_that_waits_or_is_paused_is_sound(cairn):
     cairn("cancel", "@last")
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out
-    assert texts["hosts"] == "0 processes at work, 0 executions not ended"
+    assert texts["hosts"] == (
+        "0 processes at work, 0 executions not ended, 1 row of ended processes"
+    )
 
 
 def test_a_paused_one_is_sound(cairn):
