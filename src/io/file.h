@@ -45,8 +45,9 @@ enum err io_lock_take(struct io_lock *l, int64_t at, int wait_ms, struct error *
 void io_lock_release(struct io_lock *l, int64_t at);
 /* Takes byte `at` in the order of arrival among all who ask in this way: who has to wait holds a
  * byte of its own from `queue` on, behind the last of those that wait, and nobody takes `at` past
- * it (unless it does not take what is free: its process was stopped). `door` is held for the moment in which such a byte is chosen. The bytes fall when their
- * process dies, so a dead one holds up nobody. Waits at most wait_ms (0: try). ERR_STORE_BUSY. */
+ * it (unless it does not take what is free: its process was stopped). `door` is held for the moment
+ * in which such a byte is chosen. The bytes fall when their process dies, so a dead one holds up
+ * nobody. Waits at most wait_ms (0: try). ERR_STORE_BUSY. */
 struct io_turnstile {
     int64_t at, door, queue;
 };

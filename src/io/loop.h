@@ -40,8 +40,8 @@ struct io_poll *io_poll_open(struct io_loop *l, int fd, int events,
 void io_poll_change(struct io_poll *p, int events);
 void io_poll_close(struct io_poll *p);
 
-/* Watches a file: changed(ctx, gone) when somebody wrote to it; gone when it was removed, renamed or
- * replaced: then this watch sees nothing any more. Hints only: some may be merged, some come for
+/* Watches a file: changed(ctx, gone) when somebody wrote to it; gone when it was removed, renamed
+ * or replaced: then this watch sees nothing any more. Hints only: some may be merged, some come for
  * nothing, and on some filesystems none come, so whoever watches polls as well, seldom. NULL when
  * it cannot be watched (not there, not allowed, too many watches). Does not keep the loop alive by
  * itself. */

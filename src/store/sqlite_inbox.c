@@ -1,6 +1,6 @@
-/* What is put into the inbox, and how others learn of it: the side file <database>-inbox gets a byte
- * after each commit that added a row or gave one its verdict, and whoever waits for either watches
- * that file. It carries nothing: it may be deleted, unreadable, or lie where files cannot be
+/* What is put into the inbox, and how others learn of it: the side file <database>-inbox gets a
+ * byte after each commit that added a row or gave one its verdict, and whoever waits for either
+ * watches that file. It carries nothing: it may be deleted, unreadable, or lie where files can't be
  * watched; then only the polls are left.
  *
  * Invariant: the file is written to after the commit, never before, so who looks when it changes

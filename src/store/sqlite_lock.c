@@ -1,5 +1,5 @@
-/* The side file <database>-lock: byte 0 is held around every write and taken in turn (io_turnstile:
- * byte 9 is the door, 2^40 and on the queue), byte 1000 + id is held by host id as long as it lives.
+/* The side file <database>-lock: byte 0 is held around every write and taken in turn (byte 9 is the
+ * door of io_turnstile, 2^40 and on its queue), byte 1000 + id is held by host id while it lives.
  * The file's text is the pid of the last writer, for messages only.
  *
  * Invariant: a handle that holds byte 0 holds it on the file that bears the name now: should

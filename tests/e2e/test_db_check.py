@@ -89,9 +89,10 @@ def test_an_interrupted_execution_is_a_warning(cairn):
     states, texts, done = check(cairn)
     assert done.status == 0
     assert states["hosts"] == "warning"
-    assert texts["hosts"] == (
-        "0 processes at work, 1 execution not ended, 1 row of ended processes, 1 interrupted "
-        f"({started.id}): cairn resume --all goes on with it"
+    text = texts["hosts"].replace(", 1 row of ended processes", "")  # unless swept by then
+    assert text == (
+        f"0 processes at work, 1 execution not ended, 1 interrupted ({started.id}): "
+        "cairn resume --all goes on with it"
     )
     assert states["read model"] == "ok"
 
@@ -124,7 +125,9 @@ def test_one_that_waits_or_is_paused_is_sound(cairn):
     cairn("cancel", "@last")
     states, texts, done = check(cairn)
     assert set(states.values()) == {"ok"}, done.out
-    assert texts["hosts"] == "0 processes at work, 0 executions not ended"
+    assert texts["hosts"] == (
+        "0 processes at work, 0 executions not ended, 1 row of ended processes"
+    )
 
 
 def test_a_paused_one_is_sound(cairn):

@@ -1,5 +1,5 @@
-/* The size of the log under the two things that keep it from starting anew: readers that come and go
- * all the time, and one that does not let go.
+/* The size of the log under the two things that keep it from starting anew: readers that come and
+ * go all the time, and one that does not let go.
  */
 #include <signal.h>
 #include <sqlite3.h>

@@ -1,6 +1,6 @@
-/* Many writers on one database take turns: nobody is passed by more than a few times, nobody is told
- * that the store is busy while others merely write, and a process that is stopped in the queue holds
- * up nobody for long.
+/* Many writers on one database take turns: nobody is passed by more than a few times, nobody is
+ * told that the store is busy while others merely write, and a process that is stopped in the queue
+ * holds up nobody for long.
  */
 #include <sched.h>
 #include <signal.h>
@@ -85,8 +85,8 @@ static bool write_in_turn(struct fixture *f, void *arg) {
     return true;
 }
 
-/* A writer that comes to the queue is passed by nobody but those that were there before; between the
- * count and the queue it may lose the processor for some time slices, in which others commit. */
+/* A writer that comes to the queue is passed by nobody but those that were there before; between
+ * the count and the queue it may lose the processor for some time, in which others commit. */
 static void many_write(struct fixture *f, int writers, int commits) {
     int pids[WRITERS_MOST], names[WRITERS_MOST];
     bool good = true;

@@ -1,5 +1,5 @@
-/* A host on a real file, with the real loop, beside another handle: how it learns that something was
- * put into the inbox, at the worst moment; and what it does while others hold the store.
+/* A host on a real file, with the real loop, beside another handle: how it learns that something
+ * was put into the inbox, at the worst moment; and what it does while others hold the store.
  *
  * Failure mode 6, the lost wake-up: a request comes after the host has looked and before it waits.
  * A poll an hour away would hang each of these tests; a guard timer ends the wait and fails it.
