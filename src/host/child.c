@@ -1,7 +1,6 @@
 /* Sub-workflows: an execution of its own, submitted under the parent step's idempotency key, so a
  * step that runs again after a crash finds the child it had.
  */
-#include "base/mutant.h"
 #include "host/host_priv.h"
 
 static void fail_port(struct port *p, enum failure_class class, const char *type,
@@ -143,21 +142,10 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     return OK;
 }
 
-/* Who owns an execution owns what is below it, whoever may still think to: the claim fences that
- * one off. */
-static enum err attach_below(struct run *r, const struct plan *plan,
-                             const struct store_execution *found, struct run **out,
-                             struct error *e) {
-    struct store_execution x = *found;
-    x.owner_alive = MUTANT(leave_the_child) && x.owner_alive;
-    x.host = x.owner_alive ? x.host : 0;
-    return run_attach(r->host, plan, &x, out, e);
-}
-
 /* The child that an earlier attempt of this step made: gone on with, or its end is taken. */
 static enum err find_child(struct port *p, const struct store_execution *found, struct error *e) {
     const struct plan *plan = p->run->plan->nodes[p->step.node].child;
-    enum err err = attach_below(p->run, plan, found, &p->child, e);
+    enum err err = run_attach(p->run->host, plan, found, &p->child, e);
     if (!err) {
         const struct host_observer *o = &p->run->host->options.observer;
         p->child->parent = p;
@@ -186,14 +174,14 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
     struct arena a;
     struct store_execution found;
     *out = plan ? child_in_memory(r, fx) : NULL;
-    if (*out || !plan || !fx->flight || fx->attempt == 1) {
+    if (*out || !plan || !fx->flight) {
         return OK;
     }
     arena_init(&a, 0);
     enum err err =
         store_execution_by_key(r->host->options.store, child_key(fx->flight, &a), &a, &found, e);
     if (!err && !found.row.completed.us) {
-        err = attach_below(r, plan, &found, out, e);
+        err = run_attach(r->host, plan, &found, out, e);
     }
     if (*out) {
         (*out)->is_child = true;

@@ -164,11 +164,12 @@ enum err claim_take(struct host *h, struct store_execution *x, struct error *e) 
         return err ? err : quarantine_poison(h, x, e);
     }
     wall_us now = later(host_now(h), x->row.updated);
+    bool ours = x->host == h->host_id || run_is_below_ours(h, x);
     struct event ev = {
         .kind = EVENT_EXECUTION_CLAIMED, .host = h->host_id, .epoch = x->epoch + 1, .count = dead};
     struct store_change c = {.new_epoch = x->epoch + 1,
                              .host = h->host_id,
-                             .dead_host = x->host == h->host_id ? 0 : x->host,
+                             .dead_host = ours ? 0 : x->host,
                              .events = &event,
                              .event_count = 1,
                              .row = x->row};

@@ -191,6 +191,8 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
 /* What has ended goes on. */
 enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
                    const struct host_retry *q, struct run **out, struct error *e) MUST_USE;
+/* x is below an execution that runs here: who owns that owns x, whoever may still think to. */
+bool run_is_below_ours(const struct host *h, const struct store_execution *x);
 /* Left as it was last recorded, its parent too; nobody is told without a reason why. */
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */

@@ -450,6 +450,14 @@ static enum err being_stopped(const struct run *r, struct error *e) {
     return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped", r->id);
 }
 
+bool run_is_below_ours(const struct host *h, const struct store_execution *x) {
+    const struct run *r = x->fixed.parent && !MUTANT(leave_the_child) ? h->runs : NULL;
+    while (r && (r->ended || r->lost || r->num != x->fixed.parent)) {
+        r = r->next;
+    }
+    return r != NULL;
+}
+
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) {
     struct run *r = find_here(h, x->fixed.id);
@@ -460,8 +468,8 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
         *out = r;
         return OK;
     }
-    if (x->owner_alive && x->host != h->host_id && !x->row.completed.us &&
-        !MUTANT(take_from_the_living)) {
+    bool alive = x->owner_alive && x->host != h->host_id && !MUTANT(take_from_the_living);
+    if (alive && !x->row.completed.us && !run_is_below_ours(h, x)) {
         return owned(x, e);
     }
     enum err err = run_new(h, p, &r, e);

@@ -161,8 +161,14 @@ static bool key_taken(const struct prepared *all, const struct prepared *p) {
     return false;
 }
 
+static bool parent_was_taken(struct memory_data *d, int64_t parent, uint64_t epoch) {
+    const struct memory_execution *x = find_num(d, parent);
+    return x && epoch && x->x.epoch != epoch;
+}
+
 static enum err prepare_new(struct memory_data *d, const struct prepared *all, struct prepared *p,
-                            const struct store_new *n) {
+                            const struct store_change *c) {
+    const struct store_new *n = c->new;
     bool full = false;
     p->id = place_of(&d->ids, memory_str(&d->arena, n->id, &full), &full);
     p->key =
@@ -170,6 +176,9 @@ static enum err prepare_new(struct memory_data *d, const struct prepared *all, s
     struct memory_execution *x = ARENA_NEW(&d->arena, struct memory_execution);
     if (full || !x) {
         return ERR_NOMEM;
+    }
+    if (parent_was_taken(d, n->parent, c->parent_epoch)) {
+        return OK;
     }
     p->key_taken = p->key != NO_ENTRY && (d->keys.entries[p->key].num || key_taken(all, p));
     if (p->key_taken || d->ids.entries[p->id].num || id_taken(all, p)) {
@@ -202,7 +211,7 @@ static enum err prepare(struct memory_data *d, const struct prepared *all, struc
     if (c->num && fence_holds(d, x, c)) {
         p->x = x;
     }
-    if (!c->num && prepare_new(d, all, p, c->new) != OK) {
+    if (!c->num && prepare_new(d, all, p, c) != OK) {
         return ERR_NOMEM;
     }
     x = p->x;

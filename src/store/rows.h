@@ -60,13 +60,15 @@ struct store_message { /* a row of the messages table: conversation and logs wor
 };
 
 struct store_change {
-    int64_t num;                      /* the execution; 0: new, filled by the commit */
-    const struct store_new *new;      /* when num is 0 */
-    uint64_t epoch;                   /* must be the stored one (new: 1) */
-    uint64_t new_epoch;               /* stored with it when not 0: taking over */
-    int64_t host;                     /* owner to store: hosts.id, 0 none, -1 leave as it is */
-    int64_t dead_host;                /* taking over from this one, found dead; a store whose hosts
-                                       * can come back fences the change if it has, 0: no matter */
+    int64_t num;                 /* the execution; 0: new, filled by the commit */
+    const struct store_new *new; /* when num is 0 */
+    uint64_t epoch;              /* must be the stored one (new: 1) */
+    uint64_t new_epoch;          /* stored with it when not 0: taking over */
+    int64_t host;                /* owner to store: hosts.id, 0 none, -1 leave as it is */
+    /* For a store whose hosts can come back after they were found dead (0: no matter): fenced when
+     * this host, which is taken over from, has; and, new, when its parent has another epoch. */
+    int64_t dead_host;
+    uint64_t parent_epoch;
     uint64_t last_seq;                /* head before this change */
     int64_t last_event;               /* its event id as the last commit or read gave it; updated */
     const struct store_event *events; /* seq last_seq + 1, + 2...; none: only the row changes */

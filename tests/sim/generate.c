@@ -27,7 +27,9 @@ struct generator {
     bool first;     /* no node written in this workflow yet */
     bool risky;     /* expressions may fail */
     bool timeouts;
-    struct buf names; /* of w and c nodes of this workflow, for outputs */
+    bool once;              /* some effects are at_most_once */
+    uint32_t wait_permille; /* steps that wait for a person or a time */
+    struct buf names;       /* of w and c nodes of this workflow, for outputs */
 };
 
 static bool chance(struct generator *g, uint32_t permille) { return rng_chance(&g->r, permille); }
@@ -117,6 +119,9 @@ static void decorate(struct generator *g, const struct needs *needs, bool may_re
     if (effect && chance(g, 400)) {
         retry(g);
     }
+    if (effect && g->once && chance(g, 300)) {
+        buf_append_cstr(&g->out, ",\"delivery\":\"at_most_once\"");
+    }
     if (effect && g->timeouts && chance(g, 300)) {
         buf_append_cstr(&g->out, chance(g, 500) ? ",\"timeout\":\"3s\"" : ",\"timeout\":\"5m\"");
     }
@@ -158,7 +163,7 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
                           const char *more, bool error_edge) {
     struct needs out = {0};
     char name[NAME_BYTES];
-    bool effect = chance(g, 650), waits = chance(g, 120);
+    bool effect = chance(g, 650), waits = chance(g, g->wait_permille);
     const char *kind = waits ? (chance(g, 500) ? "nap" : "person") : effect ? "work" : "calc";
     node_begin(g, kind, needs, back, name);
     bool may_read = join(g, needs);
@@ -421,8 +426,13 @@ void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
                            .keeps_going = failure >= 2};
     g.risky = chance(&g, 250);
     g.timeouts = chance(&g, 400);
+    g.once = chance(&g, 60);
+    g.wait_permille = chance(&g, 100) ? 600 : 120;
+    bool limited = chance(&g, 40);
+    out->differs = g.once || limited;
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
-    buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",", on_failure[failure]);
+    buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
+               limited ? "\"timeout\":\"20s\"," : "");
     workflow_body(&g, 2 + (int)rng_below(&g.r, 14));
     buf_append_cstr(&g.out, "}\n");
     out->document = arena_str(a, buf_str(&g.out));

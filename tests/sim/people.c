@@ -65,8 +65,10 @@ static bool answer(struct world *w, const char *value) {
         count++;
     }
     const struct seen_step *s = count ? find_waiter(w, rng_below(&w->rng, count), &x) : NULL;
-    if (s) {
-        put_row(w, str_from(x->id), "answer", s->id, value);
+    if (s) { /* by its id, by its node, or as the only one that waits */
+        uint32_t how = w->weather.calm ? 0 : rng_below(&w->rng, 4);
+        struct str named = how == 3 ? STR("") : how == 2 ? s->node->name : s->id;
+        put_row(w, str_from(x->id), "answer", named, value);
     }
     return s != NULL;
 }

@@ -43,7 +43,7 @@ struct recipe {
     uint32_t flaky_permille;  /* steps whose first attempts fail */
     uint32_t slots;           /* of the host, 0: its own number */
     bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
-    bool differs;             /* crashes may change the outcome (at_most_once) */
+    bool differs;             /* crashes may change the outcome: at_most_once, a time limit */
     struct str example;       /* a workflow of examples/, or empty */
     struct str entry;         /* its file */
     struct kind_table kinds;  /* its kinds; none: sim_kinds */

@@ -162,6 +162,19 @@ static void a_timeout_of_the_step_cancels_the_child(void **state) {
     assert_non_null(strstr(rig_error(r), "timeout"));
 }
 
+/* The new owner cancels the step before it has come to go on with it. */
+static void a_child_that_a_crash_left_is_cancelled_with_its_step(void **state) {
+    (void)state;
+    struct run *r =
+        rig_run("{cairn: 1, on_failure: cancel, nodes: {a: {type: work, delivery: at_most_once}, "
+                "k: {type: kid, " CHILD "}}}");
+    struct str id = arena_str(&rig.arena, run_id(child_of(r)));
+    r = rig_restart(r, 0);
+    rig_turns();
+    assert_string_equal(rig_status(r), "failed");
+    assert_string_equal(rig_stored(id).row.status.ptr, "cancelled");
+}
+
 static void cancelling_the_child_fails_the_step(void **state) {
     (void)state;
     struct error e;
@@ -291,6 +304,7 @@ int run_child_tests(void) {
         T(cancelling_the_parent_cancels_the_child),
         T(the_time_of_a_child_stands_still_in_a_pause),
         T(a_timeout_of_the_step_cancels_the_child),
+        T(a_child_that_a_crash_left_is_cancelled_with_its_step),
         T(cancelling_the_child_fails_the_step),
         T(a_child_is_found_again_after_a_crash),
         T(a_child_that_ended_before_the_crash),
