@@ -115,7 +115,7 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
 
 NAP = """
   first: {type: transform, value: 1}
-  nap: {type: wait, needs: [first], for: 150ms}
+  nap: {type: wait, needs: [first], for: 1s}
   done: {type: end, needs: [nap], value: first + 1}
 """
 
@@ -132,24 +132,26 @@ def leave_busy(cairn):
 
 def leave_interrupted(cairn, count):
     """So many executions whose processes were killed while they waited."""
-    while count > 0:
-        some = min(count, 10)
-        children = [start(cairn, "run", "flow.yaml", "-q") for _ in range(some)]
-        pids = [child.pid for child in children]
-        ask = f"""SELECT count(*) FROM executions_now WHERE status = 'waiting'
-                  AND host_pid IN ({','.join('?' * some)})"""
-        until(lambda: os.path.exists(cairn.store) and waiting(cairn, ask, pids) == some,
-              "they do not wait")
-        for child in children:
-            strike(child)
-        count -= some
+    living = []
+    while count or living:
+        while count and len(living) < 10:
+            living.append(start(cairn, "run", "flow.yaml", "-q"))
+            count -= 1
+        waiting = waiting_pids(cairn.store)
+        for child in [c for c in living if c.pid in waiting or c.poll() is not None]:
+            living.remove(child)
+            ended = child.poll() is not None  # it was too quick for us
+            count += ended
+            finish(child) if ended else strike(child)
+        time.sleep(0.01)
 
 
-def waiting(cairn, ask, pids):
+def waiting_pids(store):
     try:
-        return query(cairn.store, ask, *pids)[0][0]
+        rows = query(store, "SELECT host_pid FROM executions_now WHERE status = 'waiting'")
+        return {row[0] for row in rows}
     except sqlite3.OperationalError:
-        return 0  # the store is being made
+        return set()  # the store is being made
 
 
 CLAIM_AFTER_TWO = bytes([28, 2])  # field `count`: two before it died over the fold, and this one
@@ -173,7 +175,7 @@ def test_of_a_hundred_the_broken_ones_harm_no_other(tmp_path):
     leave_interrupted(cairn, 50)
     deadly = leave_busy(cairn)
     leave_interrupted(cairn, 49)
-    impossible = query(cairn.store, "SELECT id FROM executions ORDER BY num")[30][0]
+    impossible = query(cairn.store, "SELECT id FROM executions WHERE status = 'waiting'")[30][0]
     append_event(cairn.store, impossible, "step_completed", "first", b"")
     append_event(cairn.store, deadly, "execution_claimed", "", CLAIM_AFTER_TWO, 1)
     done = cairn("resume", "--all")
@@ -182,7 +184,7 @@ def test_of_a_hundred_the_broken_ones_harm_no_other(tmp_path):
     assert f"execution {deadly} of busy: " in done.err and "quarantined" in done.err
     found = dict(query(cairn.store, "SELECT id, status FROM executions"))
     assert found.pop(impossible) in ("running", "waiting") and found.pop(deadly) == "failed"
-    assert len(found) == 98 and set(found.values()) == {"completed"}
+    assert len(found) >= 98 and set(found.values()) == {"completed"}
 
 
 # ---- a host that stands still ----

@@ -2,21 +2,12 @@
 what was acknowledged, nobody sees what was not committed.
 """
 
-import json
 import os
 import re
-import shutil
-import signal
-import sqlite3
 import subprocess
-import threading
-import time
 
 from conftest import BIN, ID, PATIENCE, Cairn
-from killer import (
-    LONG, Detached, chance, completed_steps, detach, effective, events, finish, kill, only_claims,
-    parallel, query, start, strike, until,
-)
+from killer import LONG, detach, effective, events, parallel, query, strike, until
 
 RUN = 'echo "$CAIRN_IDEMPOTENCY_KEY" >> log'
 

@@ -4,7 +4,6 @@ the step has ended, whoever was killed.
 """
 
 import itertools
-import os
 
 from conftest import Cairn
 from killer import LONG, finish, parallel, start, strike, until
