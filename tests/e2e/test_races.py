@@ -1,5 +1,5 @@
-"""Many processes at one store and one execution: one wins, the others are told by whom, nobody loses
-what was acknowledged, nobody sees what was not committed.
+"""Many processes that want one execution at the same instant: one wins, the others are told who,
+and what was acknowledged to any of them is so.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Code that does not want to end: it ignores SIGTERM, leaves its session and its parents, and writes
+"""Code that does not want to end: it ignores SIGTERM, leaves its session and its parents and writes
 its pid to a file all the while. There are never two such writers of one step, and none is left when
 the step has ended, whoever was killed.
 """
