@@ -71,7 +71,8 @@ def events(store, id):
 
 def completed_steps(store):
     """The idempotency keys of all steps whose completion is recorded."""
-    rows = query(store, "SELECT execution || '/' || step FROM journal WHERE event = 'step_completed'")
+    rows = query(
+        store, "SELECT execution || '/' || step FROM journal WHERE event = 'step_completed'")
     return {row[0] for row in rows}
 
 
@@ -93,7 +94,7 @@ def only_claims(store, id):
 
 
 def start(cairn, *arguments):
-    """A cairn beside the test. What it says goes to a file, so nobody has to read it for it to go on."""
+    """A cairn beside the test. What it says goes to a file, which nobody has to read."""
     said = tempfile.TemporaryFile()
     child = subprocess.Popen(
         [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdin=subprocess.DEVNULL,
@@ -269,7 +270,7 @@ class Victim:
         return alone and isinstance(child, Detached)
 
     def live(self, delays):
-        """Killed after each of the delays (of its present process) until it ends; what it came to."""
+        """Killed after each of the delays until it ends; what it came to."""
         for delay in delays:
             child = self.go_on()
             if not child:
@@ -322,7 +323,7 @@ class Onlooker:
 
     def watch(self, look):
         seen = {}
-        while not self.over.is_set():
+        while not self.over.wait(0.01):
             try:
                 for id, now in look():
                     self.compare(id, seen.get(id), now)
@@ -362,13 +363,15 @@ class Onlooker:
         return {step for event, step in events(self.cairn.store, id) if event == "step_completed"}
 
     def by_sqlite(self):
-        """As another program does. It needs a little patience (.timeout on SQLite's command line): the
-        first that opens a store that nobody else has open locks out all others for a moment."""
+        """As another program does. It needs a little patience (.timeout on SQLite's command line):
+        the first that opens a store which nobody has open locks out all others for a moment."""
         db = sqlite3.connect(f"file:{self.cairn.store}?mode=ro", uri=True, timeout=GRACE)
         try:
-            rows = db.execute("SELECT id, status, last_seq, completed_tasks, epoch, (SELECT count(*) "
-                              "FROM journal j WHERE j.execution = x.id) FROM executions_now x "
-                              "ORDER BY num DESC LIMIT 20").fetchall()
+            rows = db.execute(
+                "SELECT id, status, last_seq, completed_tasks, epoch, (SELECT count(*) FROM "
+                "journal j WHERE j.execution = x.id) FROM executions_now x "
+                "ORDER BY num DESC LIMIT 20"
+            ).fetchall()
         finally:
             db.close()
         for id, status, last_seq, completed, epoch, count in rows:

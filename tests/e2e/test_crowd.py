@@ -85,7 +85,7 @@ def look_on(cairn, crowd):
 
 def test_twenty_processes_one_killed_now_and_then(tmp_path):
     cairn = make(tmp_path / "c", WORK, "inputs: {n: {type: string}}\n")
-    crowd = Crowd(cairn, 20, 60 if LONG else 6)
+    crowd = Crowd(cairn, 20, 60 if LONG else 4)
     killer = threading.Thread(target=crowd.kill_some, args=[chance("crowd")])
     killer.start()  # there is no store yet: the first to come makes it
     looker = threading.Thread(target=look_on, args=[cairn, crowd])
@@ -97,7 +97,7 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
         killer.join()
         looker.join()
     keys = {f"{worker}-{count}" for worker in range(20) for count in range(crowd.each)}
-    rows = query(cairn.store, "SELECT key, status, result FROM executions_now WHERE key IS NOT NULL")
+    rows = query(cairn.store, "SELECT key, status, result FROM executions_now")
     assert {row[0] for row in rows} == keys and len(rows) == len(keys)
     for key, status, result in rows:
         assert (status, result) == ("completed", f'[2,3,4,"{key}"]')
@@ -115,7 +115,7 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
 
 NAP = """
   first: {type: transform, value: 1}
-  nap: {type: wait, needs: [first], for: 150ms}
+  nap: {type: wait, needs: [first], for: 1s}
   done: {type: end, needs: [nap], value: first + 1}
 """
 
@@ -132,24 +132,26 @@ def leave_busy(cairn):
 
 def leave_interrupted(cairn, count):
     """So many executions whose processes were killed while they waited."""
-    while count > 0:
-        some = min(count, 10)
-        children = [start(cairn, "run", "flow.yaml", "-q") for _ in range(some)]
-        pids = [child.pid for child in children]
-        ask = f"""SELECT count(*) FROM executions_now WHERE status = 'waiting'
-                  AND host_pid IN ({','.join('?' * some)})"""
-        until(lambda: os.path.exists(cairn.store) and waiting(cairn, ask, pids) == some,
-              "they do not wait")
-        for child in children:
-            strike(child)
-        count -= some
+    living = []
+    while count or living:
+        while count and len(living) < 10:
+            living.append(start(cairn, "run", "flow.yaml", "-q"))
+            count -= 1
+        waiting = waiting_pids(cairn.store)
+        for child in [c for c in living if c.pid in waiting or c.poll() is not None]:
+            living.remove(child)
+            ended = child.poll() is not None  # it was too quick for us
+            count += ended
+            finish(child) if ended else strike(child)
+        time.sleep(0.01)
 
 
-def waiting(cairn, ask, pids):
+def waiting_pids(store):
     try:
-        return query(cairn.store, ask, *pids)[0][0]
+        rows = query(store, "SELECT host_pid FROM executions_now WHERE status = 'waiting'")
+        return {row[0] for row in rows}
     except sqlite3.OperationalError:
-        return 0  # the store is being made
+        return set()  # the store is being made
 
 
 CLAIM_AFTER_TWO = bytes([28, 2])  # field `count`: two before it died over the fold, and this one
@@ -159,9 +161,10 @@ def append_event(store, id, kind, step, body, epochs=0):
     db = sqlite3.connect(store, timeout=GRACE)
     num, seq, last, epoch = db.execute("SELECT num, last_seq, last_event, epoch FROM executions "
                                        "WHERE id = ?", (id,)).fetchone()
-    event = db.execute("INSERT INTO events(execution, seq, at_us, kind, step, prev, body) VALUES(?, ?,"
-                       " (SELECT max(at_us) FROM events), (SELECT id FROM event_kinds WHERE name = ?),"
-                       " ?, ?, ?)", (num, seq + 1, kind, step, last, body)).lastrowid
+    kind = db.execute("SELECT id FROM event_kinds WHERE name = ?", (kind,)).fetchone()[0]
+    event = db.execute("INSERT INTO events(execution, seq, at_us, kind, step, prev, body) "
+                       "VALUES(?, ?, (SELECT max(at_us) FROM events), ?, ?, ?, ?)",
+                       (num, seq + 1, kind, step, last, body)).lastrowid
     db.execute("UPDATE executions SET last_seq = ?, last_event = ?, epoch = ? WHERE num = ?",
                (seq + 1, event, epoch + epochs, num))
     db.commit()
@@ -173,7 +176,7 @@ def test_of_a_hundred_the_broken_ones_harm_no_other(tmp_path):
     leave_interrupted(cairn, 50)
     deadly = leave_busy(cairn)
     leave_interrupted(cairn, 49)
-    impossible = query(cairn.store, "SELECT id FROM executions ORDER BY num")[30][0]
+    impossible = query(cairn.store, "SELECT id FROM executions WHERE status = 'waiting'")[30][0]
     append_event(cairn.store, impossible, "step_completed", "first", b"")
     append_event(cairn.store, deadly, "execution_claimed", "", CLAIM_AFTER_TWO, 1)
     done = cairn("resume", "--all")
@@ -182,7 +185,7 @@ def test_of_a_hundred_the_broken_ones_harm_no_other(tmp_path):
     assert f"execution {deadly} of busy: " in done.err and "quarantined" in done.err
     found = dict(query(cairn.store, "SELECT id, status FROM executions"))
     assert found.pop(impossible) in ("running", "waiting") and found.pop(deadly) == "failed"
-    assert len(found) == 98 and set(found.values()) == {"completed"}
+    assert len(found) >= 98 and set(found.values()) == {"completed"}
 
 
 # ---- a host that stands still ----

@@ -49,7 +49,12 @@ name: child
 inputs: {{n: {{type: integer}}}}
 nodes:
   first: {{type: code, language: sh, in: {{n: inputs.n}}, code: '{RUN}; echo $((n + 1))'}}
-  second: {{type: code, language: sh, needs: [first], in: {{n: first}}, code: '{RUN}; echo $((n * 2))'}}
+  second:
+    type: code
+    needs: [first]
+    language: sh
+    in: {{n: first}}
+    code: '{RUN}; echo $((n * 2))'
 outputs: {{n: second}}
 """
 SUB = """
@@ -102,8 +107,8 @@ def test_killed_at_200_random_moments(tmp_path):
 
 
 def test_killed_while_others_look_on(tmp_path):
-    """The first that opens a store after its only process was killed has to mend its log; the others
-    wait for that and are told nothing of it."""
+    """The first that opens a store after its only process was killed has to mend its log; the
+    others wait for that and are told nothing of it."""
     cairn = place(tmp_path / "waits", "waits")
     assert cairn("run", "flow.yaml", "-q").status == 0
     kills = 200 if LONG else 15

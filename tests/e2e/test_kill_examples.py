@@ -1,5 +1,5 @@
-"""Every example under a killer that strikes every 50 to 500 ms, twenty times: each execution ends as
-test_examples.py expects. Where an example asks, a third process answers, and may be struck as well.
+"""Every example under a killer that strikes every 50 to 500 ms, twenty times: each execution ends
+as test_examples.py expects. Where an example asks, a third process answers, and may be struck too.
 
 What is done at least once may have been done twice: a note is appended, a report is posted, always
 under the same key.

@@ -1,22 +1,13 @@
-"""Many processes at one store and one execution: one wins, the others are told by whom, nobody loses
-what was acknowledged, nobody sees what was not committed.
+"""Many processes that want one execution at the same instant: one wins, the others are told who,
+and what was acknowledged to any of them is so.
 """
 
-import json
 import os
 import re
-import shutil
-import signal
-import sqlite3
 import subprocess
-import threading
-import time
 
 from conftest import BIN, ID, PATIENCE, Cairn
-from killer import (
-    LONG, Detached, chance, completed_steps, detach, effective, events, finish, kill, only_claims,
-    parallel, query, start, strike, until,
-)
+from killer import LONG, detach, effective, events, parallel, query, strike, until
 
 RUN = 'echo "$CAIRN_IDEMPOTENCY_KEY" >> log'
 

@@ -1,10 +1,9 @@
-"""Code that does not want to end: it ignores SIGTERM, leaves its session and its parents, and writes
+"""Code that does not want to end: it ignores SIGTERM, leaves its session and its parents and writes
 its pid to a file all the while. There are never two such writers of one step, and none is left when
 the step has ended, whoever was killed.
 """
 
 import itertools
-import os
 
 from conftest import Cairn
 from killer import LONG, finish, parallel, start, strike, until

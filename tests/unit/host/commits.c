@@ -103,8 +103,8 @@ static void a_long_loop_takes_several_turns(void **state) {
     assert_int_equal(rig_stored(run_id(r)).last_seq, 2 + 5000 * 2 + 4999 + 1 + 1);
 }
 
-/* The caller has something to say about what was recorded, or leaves. Nothing here would end a wait:
- * a turn that waited finds nobody alive and says that nothing is left to do. */
+/* The caller has something to say about what was recorded, or leaves. Nothing here would end a
+ * wait: a turn that waited finds nobody alive and says that nothing is left to do. */
 static void a_turn_that_records_does_not_wait(void **state) {
     struct error e = {0};
     bool busy = false;
