@@ -84,7 +84,10 @@ static void step_over(struct cairn_step *s) {
 static void start(const struct step_in *in, struct step_port *port) {
     const struct embed_kind *k = (const struct embed_kind *)(const void *)in->node->kind;
     struct cairn_step *s = calloc(1, sizeof *s);
-    ASSERT(s); /* a few hundred bytes: there is no way to fail from inside start */
+    if (!s) {
+        port->ops->no_memory(port);
+        return;
+    }
     s->cairn = k->cairn;
     s->live_next = s->cairn->live;
     if (s->live_next) {

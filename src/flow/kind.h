@@ -151,6 +151,10 @@ struct step_in {
 struct step_port_ops {
     void (*done)(struct step_port *p, const struct step_result *result);
     void (*fail)(struct step_port *p, const struct step_failure *failure);
+    /* There is no memory for the few bytes by which it could be told anything later: instead of done
+     * or fail, from start too. Nothing of the port is used afterwards, and cancel does not come. The
+     * execution is left as it is recorded; its next owner begins a new attempt. */
+    void (*no_memory)(struct step_port *p);
     /* A piece of the step's log; stream is "stdout", "stderr" or "note". */
     void (*log)(struct step_port *p, const char *stream, struct str text);
     /* A piece of output shown live, not recorded (tokens of a model). */

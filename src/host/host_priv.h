@@ -55,6 +55,7 @@ struct port {
     uint32_t attempt;
     enum port_state state;
     bool slot;
+    bool over; /* it said no_memory: only to be freed, with the run that is given up */
     bool stop; /* was to be cancelled while it started: it is, after that */
     struct flight *flight;
     struct port_secrets *secrets; /* NULL: it has none and nothing was to be redacted yet */

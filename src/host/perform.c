@@ -169,12 +169,25 @@ static void port_fail(struct step_port *sp, const struct step_failure *failure) 
                 secrets_copy_message(p, &x->arena, &x->failure.type) &&
                 secrets_copy_message(p, &x->arena, &x->failure.message);
     }
-    if (!whole || is_starved(p, x)) {
+    /* A kind that had no memory says so by the type: that is nothing about the step. */
+    if (!whole || is_starved(p, x) || str_is(failure->type, err_name(ERR_NOMEM))) {
         drop_starved(p, x);
     } else {
         run_happens(p->run, x);
     }
     port_free(p);
+}
+
+/* As for what could not be told, the run is given up with the next turn, and the port goes then. */
+static void port_no_memory(struct step_port *sp) {
+    struct port *p = port_of(sp);
+    bool alone = p->run->lost || p->run->ended; /* nobody will come for it */
+    p->over = true;
+    if (p->state != PORT_STARTING && (alone || p->state == PORT_CANCELLING)) {
+        port_free(p);
+    } else if (!alone) {
+        no_memory(p);
+    }
 }
 
 static void port_chunk(struct step_port *sp, struct str text) {
@@ -244,6 +257,7 @@ static enum err port_secret(struct step_port *sp, struct str name, struct str *o
 static const struct step_port_ops port_ops = {
     .done = port_done,
     .fail = port_fail,
+    .no_memory = port_no_memory,
     .log = port_log,
     .chunk = port_chunk,
     .call_begin = port_call_begin,
@@ -307,7 +321,11 @@ static void begin(struct port *p) {
     }
     kind->start(p->port.in, &p->port);
     p->state = PORT_RUNNING;
-    if (p->stop && !p->child_failed) {
+    if (p->over) {
+        if (p->stop || r->lost || r->ended) {
+            port_free(p);
+        }
+    } else if (p->stop && !p->child_failed) {
         port_cancel(p);
     } else if (!child_after_start(p)) {
         set_timeout(p);
@@ -355,7 +373,8 @@ static void give_up_child(struct port *p) {
 }
 
 static void port_cancel(struct port *p) {
-    if (p->state == PORT_QUEUED) {
+    bool only_freed = p->state == PORT_QUEUED || (p->over && p->state != PORT_STARTING);
+    if (only_freed) {
         port_free(p);
         return;
     }

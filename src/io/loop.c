@@ -71,8 +71,8 @@ struct work {
     void *ctx;
 };
 
-/* Where libuv finds no descriptor for its own pipes, or no thread for its pool, it ends the process:
- * so they are tried out first. */
+/* Where libuv finds no descriptor for its own pipes, or no thread for its pool, it ends the
+ * process: so they are tried out first. */
 static bool descriptors_left(void) {
     int fds[SPARE_DESCRIPTORS], count = 0;
     fds[0] = epoll_create1(EPOLL_CLOEXEC);

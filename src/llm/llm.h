@@ -84,7 +84,7 @@ struct llm_service {
                       struct error *e);
     /* Params that only a node gives; NULL: any. ERR_INVALID says what is wrong. */
     enum err (*check_params)(struct value params, struct error *e);
-    /* Never NULL: what goes wrong at once is told by done too. */
+    /* What goes wrong at once is told by done too. NULL: there is no memory even for that. */
     struct llm_call *(*start)(const struct llm_request *r, struct io_loop *loop,
                               const struct llm_listener *l);
     /* Stops it; done still comes, from a later turn of the loop. */

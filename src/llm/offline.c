@@ -311,14 +311,15 @@ static void due(void *ctx) {
     buf_fini(&b);
 }
 
-/* Nothing could be told without these few bytes, so their lack ends the process. */
 static struct llm_call *start(const struct llm_request *r, struct io_loop *loop,
                               const struct llm_listener *l) {
     struct llm_call *call = calloc(1, sizeof *call);
-    ASSERT(call);
-    *call = (struct llm_call){.request = r, .listener = *l};
-    call->timer = io_timer_open(loop, due, call);
-    ASSERT(call->timer);
+    struct io_timer *timer = call ? io_timer_open(loop, due, call) : NULL;
+    if (!timer) {
+        free(call);
+        return NULL;
+    }
+    *call = (struct llm_call){.request = r, .listener = *l, .timer = timer};
     io_timer_start(call->timer, 0);
     return call;
 }

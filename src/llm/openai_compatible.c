@@ -213,13 +213,16 @@ static enum err prepare(struct llm_call *c, struct error *e) {
 
 static void tell(void *ctx) { end(ctx); }
 
-/* Nothing could be told without these few bytes, so their lack ends the process. */
 static struct llm_call *start(const struct llm_request *r, struct io_loop *loop,
                               const struct llm_listener *l) {
     struct llm_call *c = calloc(1, sizeof *c);
     struct net_listener listener = {.ctx = c, .head = on_head, .data = on_data, .done = on_done};
     struct error e = {0};
-    ASSERT(c);
+    struct io_timer *timer = c ? io_timer_open(loop, tell, c) : NULL;
+    if (!timer) {
+        free(c);
+        return NULL;
+    }
     c->request = r;
     c->listener = *l;
     c->loop = loop;
@@ -231,13 +234,13 @@ static struct llm_call *start(const struct llm_request *r, struct io_loop *loop,
     chat_answer_init(&c->answer);
     sse_init(&c->sse, 0, on_event, c);
     if (!prepare(c, &e)) {
+        io_timer_close(timer);
         c->transfer = net_send(r->net, &c->http, &listener);
         return c;
     }
     chat_fail(&c->failure, e.code, err_name(e.code), "%s", e.message);
     c->failed = true;
-    c->timer = io_timer_open(loop, tell, c);
-    ASSERT(c->timer);
+    c->timer = timer;
     io_timer_start(c->timer, 0);
     return c;
 }

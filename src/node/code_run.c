@@ -77,7 +77,10 @@ static void fail(struct run *r, enum failure_class class, const char *type, stru
 
 static void fail_error(struct run *r, const char *type, const struct error *e, struct value meta) {
     fail(r, e->code == ERR_TRANSIENT ? FAILURE_TRANSIENT : FAILURE_PERMANENT,
-         e->code == ERR_LIMIT ? "too_large" : type, str_from(e->message), meta);
+         e->code == ERR_LIMIT   ? "too_large"
+         : e->code == ERR_NOMEM ? err_name(e->code)
+                                : type,
+         str_from(e->message), meta);
 }
 
 static void fail_cancelled(struct run *r) {
@@ -415,7 +418,12 @@ static void on_begin_failed(void *ctx) { settle(ctx); }
 
 void code_run_start(struct step_port *port, const struct code_job *job) {
     struct run *r = calloc(1, sizeof *r);
-    ASSERT(r != NULL);
+    struct io_timer *timer = r ? io_timer_open(port->loop, on_begin_failed, r) : NULL;
+    if (timer == NULL) {
+        free(r);
+        port->ops->no_memory(port);
+        return;
+    }
     r->port = port;
     r->job = *job;
     r->log.port = port;
@@ -426,11 +434,11 @@ void code_run_start(struct step_port *port, const struct code_job *job) {
     buf_init(&r->status, 0);
     struct error e;
     if (begin(r, &e) == OK) {
+        io_timer_close(timer);
         return;
     }
     fail_error(r, "code", &e, value_null());
-    r->timer = io_timer_open(port->loop, on_begin_failed, r);
-    ASSERT(r->timer != NULL);
+    r->timer = timer;
     io_timer_start(r->timer, 0);
 }
 

@@ -38,13 +38,19 @@ static void due(void *ctx) {
 static void open_timer(struct step_port *port, int64_t delay_ms) {
     struct deferred *d = port->kind_data;
     d->timer = io_timer_open(port->loop, due, port);
-    ASSERT(d->timer);
-    io_timer_start(d->timer, delay_ms * 1000000);
+    if (d->timer) {
+        io_timer_start(d->timer, delay_ms * 1000000);
+    } else {
+        port->ops->no_memory(port);
+    }
 }
 
 void node_defer(struct step_port *port, void (*then)(struct step_port *port)) {
     struct deferred *d = ARENA_NEW(port->in->arena, struct deferred);
-    ASSERT(d);
+    if (!d) {
+        port->ops->no_memory(port);
+        return;
+    }
     d->then = then;
     d->pause_ms = 1;
     port->kind_data = d;
@@ -76,5 +82,7 @@ static void tell_failure(struct step_port *port) {
 void node_fail_later(struct step_port *port, const struct error *e) {
     node_defer(port, tell_failure);
     struct deferred *d = port->kind_data;
-    d->failure = *e;
+    if (d) {
+        d->failure = *e;
+    }
 }

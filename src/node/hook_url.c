@@ -188,14 +188,20 @@ static enum err send_request(struct step_port *port, const struct hook_webhook *
 
 void hook_url_start(struct step_port *port, const struct hook_webhook *w) {
     struct sending *s = ARENA_NEW(port->in->arena, struct sending);
-    ASSERT(s != NULL);
+    if (s == NULL) {
+        port->ops->no_memory(port);
+        return;
+    }
     port->kind_data = s;
     if (send_request(port, w, s, &s->failure) == OK) {
         return;
     }
     s->timer = io_timer_open(port->loop, on_failed, port);
-    ASSERT(s->timer != NULL);
-    io_timer_start(s->timer, 0);
+    if (s->timer != NULL) {
+        io_timer_start(s->timer, 0);
+    } else {
+        port->ops->no_memory(port);
+    }
 }
 
 void hook_url_cancel(struct step_port *port) {

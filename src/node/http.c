@@ -215,7 +215,10 @@ static void begin(void *ctx) {
 static void start(const struct step_in *in, struct step_port *port) {
     struct http_run *x = ARENA_NEW(in->arena, struct http_run);
     const struct io_clock *clock = io_loop_clock(port->loop);
-    ASSERT(x); /* as in node_defer: without it no answer could ever be given */
+    if (!x) {
+        port->ops->no_memory(port);
+        return;
+    }
     *x = (struct http_run){.port = port, .data = in->node->data};
     x->started = clock->mono(clock->ctx);
     x->url = STR("");
@@ -224,7 +227,10 @@ static void start(const struct step_in *in, struct step_port *port) {
                                .key = in->key,
                                .max_bytes = in->max_output_bytes};
     x->timer = io_timer_open(port->loop, begin, x);
-    ASSERT(x->timer);
+    if (!x->timer) {
+        port->ops->no_memory(port);
+        return;
+    }
     port->kind_data = x;
     io_timer_start(x->timer, 0);
 }

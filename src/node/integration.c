@@ -56,6 +56,8 @@ static void on_fail(struct step_port *p, const struct step_failure *failure) {
     outer(p)->ops->fail(outer(p), failure);
 }
 
+static void on_no_memory(struct step_port *p) { outer(p)->ops->no_memory(outer(p)); }
+
 static void on_log(struct step_port *p, const char *stream, struct str text) {
     outer(p)->ops->log(outer(p), stream, text);
 }
@@ -78,6 +80,7 @@ static enum err on_secret(struct step_port *p, struct str name, struct str *out,
 static const struct step_port_ops inner_ops = {
     .done = on_done,
     .fail = on_fail,
+    .no_memory = on_no_memory,
     .log = on_log,
     .chunk = on_chunk,
     .call_begin = on_call_begin,
@@ -104,7 +107,10 @@ static void begin(struct step_port *port) {
 static void start(const struct step_in *in, struct step_port *port) {
     const struct provider_call *call = in->node->data;
     struct inner *x = ARENA_NEW(in->arena, struct inner);
-    ASSERT(x); /* as in node_defer: without it no answer could ever be given */
+    if (!x) {
+        port->ops->no_memory(port);
+        return;
+    }
     x->outer = port;
     x->node = *in->node;
     x->node.data = &call->http;

@@ -272,12 +272,14 @@ static void due(void *ctx) {
     take_answer(port, found_text(q, STR("content")));
 }
 
-/* As in node_defer: without a timer no answer could ever be given. */
 static void tell_later(struct step_port *port) {
     struct asking *q = port->kind_data;
     q->timer = io_timer_open(port->loop, due, port);
-    ASSERT(q->timer);
-    io_timer_start(q->timer, 0);
+    if (q->timer) {
+        io_timer_start(q->timer, 0);
+    } else {
+        port->ops->no_memory(port);
+    }
 }
 
 /* ---- asking ---- */
@@ -290,6 +292,9 @@ static void ask(struct step_port *port) {
     q->request.id = arena_printf(a, "%.*s/%u", STR_ARG(port->in->key), q->number);
     if (value_is_null(q->found)) {
         q->call = q->as.service->start(&q->request, port->loop, &listener);
+        if (!q->call) {
+            port->ops->no_memory(port);
+        }
     } else {
         tell_later(port);
     }
@@ -363,7 +368,10 @@ static enum err prepare(struct step_port *port, struct asking *q, struct error *
 void node_question_ask(struct step_port *port, const struct node_model *m,
                        const struct node_question *q, node_answer_fn *then) {
     struct asking *asking = ARENA_NEW(port->in->arena, struct asking);
-    ASSERT(asking); /* as in node_defer: without it no answer could ever be given */
+    if (!asking) {
+        port->ops->no_memory(port);
+        return;
+    }
     *asking = (struct asking){.model = m, .question = *q, .then = then};
     port->kind_data = asking;
     if (prepare(port, asking, &asking->failure)) {

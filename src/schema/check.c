@@ -278,6 +278,9 @@ enum err schema_check(const struct schema *s, struct value v, struct arena *a,
     f.seen = s->tracks ? &seen : NULL;
     result.valid = apply(&x, &f);
     result.count = sink.count < SCHEMA_MAX_ERRORS ? sink.count : SCHEMA_MAX_ERRORS;
+    if (x.err == OK && (x.scratch.starved || a->starved)) { /* some message may be cut */
+        x.err = error_nomem(e);
+    }
     arena_fini(&x.scratch);
     arena_fini(&x.search);
     if (x.err != OK) {

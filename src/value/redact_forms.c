@@ -118,7 +118,9 @@ static bool insert_base64_at(struct redactor *r, struct str text, size_t skip, u
         b->ptr[i] = b->ptr[i] == '+' ? '-' : b->ptr[i] == '/' ? '_' : b->ptr[i];
     }
     ok = ok && redact_insert(r, str_sub(buf_str(b), from, to), secret);
-    explicit_bzero(padded.ptr, padded.len);
+    if (padded.ptr) {
+        explicit_bzero(padded.ptr, padded.len);
+    }
     buf_fini(&padded);
     return ok;
 }

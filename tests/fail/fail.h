@@ -5,7 +5,8 @@
  *
  *   alloc.c    the seam: malloc, calloc, realloc and strdup of cairn's own code, of jansson and of
  *              libyaml. Left out: libuv (it ends the process when it finds no memory for its
- *              tables), libcurl and SQLite, which have tests of their own for that.
+ *              tables), libcurl and SQLite, which have tests of their own for that; and the kinds
+ *              of node that own processes or transfers.
  *   store.c    a store whose n-th call fails, reads too
  *   stories.c  what is run: small workflows that together use what the engine can
  *   world.c    a process that runs one, the next that goes on with it, and what must hold

@@ -131,6 +131,20 @@ const struct story stories[] = {
                  "      {{/each}}\n"
                  "outputs: {report: report}\n",
      .inputs = "{}"},
+    {.name = "agents",
+     .document = "cairn: 1\n"
+                 "inputs: {topic: {type: string, default: rivers}}\n"
+                 "agents:\n"
+                 "  writer: {service: offline, system: 'About {{ inputs.topic }}.',"
+                 " memory: {keep: own, at_most: 5}}\n"
+                 "nodes:\n"
+                 "  first: {type: agent, agent: writer, prompt: Begin.}\n"
+                 "  second: {type: agent, agent: writer, prompt: 'On from {{ first }}',"
+                 " needs: [first], output_schema: {type: object, properties:"
+                 " {n: {type: integer}}}, on_error: {value: \"'none'\"}}\n"
+                 "  third: {type: agent, agent: writer, prompt: More., needs: [first]}\n"
+                 "outputs: {first: first, second: second, third: third}\n",
+     .inputs = "{}"},
     {.name = "large",
      .document = "cairn: 1\n"
                  "nodes:\n"

@@ -111,7 +111,7 @@ static int is_of_libuv(void *caller) {
         return real(__VA_ARGS__);          \
     }
 
-/* A file or what the process was started with. Pipes and the like inside the process do not fail. */
+/* A file, or what the process was started with. Pipes inside the process do not fail. */
 static int may_fail(int fd) {
     struct stat st;
     return fd <= 2 || (syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode));

@@ -190,9 +190,15 @@ static enum err on_history(struct step_port *p, struct str agent, uint32_t at_mo
     return OK;
 }
 
+static void on_no_memory(struct step_port *p) {
+    (void)p;
+    fail_msg("it says that there is no memory");
+}
+
 static const struct step_port_ops ops = {
     .done = on_done,
     .fail = on_fail,
+    .no_memory = on_no_memory,
     .log = on_log,
     .chunk = on_chunk,
     .call_begin = on_call_begin,
