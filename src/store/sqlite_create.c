@@ -91,10 +91,17 @@ static int move_in(const char *from, const char *path) {
     return no;
 }
 
-static void remove_beside(struct sqlite_store *s, const char *suffix) {
+static bool remove_beside(struct sqlite_store *s, const char *suffix) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s%s", s->path, suffix);
-    unlink(path);
+    return unlink(path) == 0;
+}
+
+/* What an earlier database left. It must be gone for good before the new one is there: after a
+ * power loss the new one could have its name and the old log still its own. */
+static int remove_left(struct sqlite_store *s) {
+    (void)remove_beside(s, "-shm");
+    return remove_beside(s, "-wal") ? sync_folder(s->path) : 0;
 }
 
 static enum err create_locked(struct sqlite_store *s, struct error *e) {
@@ -110,9 +117,8 @@ static enum err create_locked(struct sqlite_store *s, struct error *e) {
     close(fd);
     enum err status = build(s, fresh, e);
     if (status == OK) {
-        remove_beside(s, "-wal");
-        remove_beside(s, "-shm");
-        int no = finish_file(fresh);
+        int no = remove_left(s);
+        no = no ? no : finish_file(fresh);
         no = no ? no : move_in(fresh, s->path);
         no = no ? no : sync_folder(s->path);
         status = no ? sqlite_error_path(s->path, no, e) : OK;

@@ -18,6 +18,7 @@ int main(void) {
     failed += run_sqlite_modes();
     failed += run_sqlite_damage();
     failed += run_sqlite_torture();
+    failed += run_sqlite_power();
     failed += run_sqlite_processes();
     failed += run_sqlite_turns();
     failed += run_sqlite_log();

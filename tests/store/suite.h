@@ -94,5 +94,6 @@ int run_sqlite_damage(void);
 int run_sqlite_views(void);
 int run_sqlite_modes(void);
 int run_sqlite_torture(void);
+int run_sqlite_power(void);
 
 #endif
