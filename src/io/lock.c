@@ -88,8 +88,13 @@ enum err io_lock_take(struct io_lock *l, int64_t at, int wait_ms, struct error *
     }
 }
 
+/* What cannot be let go of would hold up all others: better to end, which lets go of it. */
 void io_lock_release(struct io_lock *l, int64_t at) {
-    int status = lock_call(l->fd, F_OFD_SETLK, F_UNLCK, at);
+    enum { TRIES = 3 };
+    int status = -1;
+    for (int i = 0; i < TRIES && status < 0; i++) {
+        status = lock_call(l->fd, F_OFD_SETLK, F_UNLCK, at);
+    }
     ASSERT(status >= 0);
 }
 
