@@ -304,9 +304,11 @@ static bool people_act(struct world *w) {
     return false;
 }
 
+/* While nothing can be recorded time stands still: what is due then would be another story. */
 static bool jump(struct world *w) {
     wall_us due;
-    if (!host_next_due(w->host, &due)) {
+    bool barred = w->store_trouble.told && w->store_trouble.for_good;
+    if (barred || !host_next_due(w->host, &due)) {
         return false;
     }
     w->now.us = due.us > w->now.us ? due.us : w->now.us;
