@@ -1,6 +1,7 @@
 /* Sub-workflows: an execution of its own, submitted under the parent step's idempotency key, so a
  * step that runs again after a crash finds the child it had.
  */
+#include "base/mutant.h"
 #include "host/host_priv.h"
 
 static void fail_port(struct port *p, enum failure_class class, const char *type,
@@ -174,7 +175,7 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
     struct arena a;
     struct store_execution found;
     *out = plan ? child_in_memory(r, fx) : NULL;
-    if (*out || !plan || !fx->flight) {
+    if (*out || !plan || !fx->flight || MUTANT(orphan_the_child)) {
         return OK;
     }
     arena_init(&a, 0);

@@ -105,6 +105,14 @@ bool people_act(struct world *w) {
     }
 }
 
+bool people_cancel(struct world *w) {
+    const struct seen_execution *x = pick_root(w, false);
+    if (x) {
+        put_row(w, str_from(x->id), "cancel", STR(""), "");
+    }
+    return x != NULL;
+}
+
 bool people_help(struct world *w) {
     const struct seen_execution *x = pick_root(w, true);
     look_everywhere(w);

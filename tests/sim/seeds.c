@@ -23,7 +23,7 @@ static bool is_fine(const struct verdict *v, const char *what, const char *when)
 }
 
 /* Each seed has its own weather: one process alone as often as several that compete. */
-static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
+static struct weather weather_of(uint64_t seed) {
     struct rng r = {seed ^ 0x5eed};
     static const uint32_t writes[] = {0, 30, 100, 250};
     static const uint32_t crashes[] = {0, 20, 80};
@@ -38,7 +38,6 @@ static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
                         .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
     w.retries = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 2) : 0;
     w.poison = rng_below(&r, 10) == 0;
-    bool has_kids = str_find(recipe->document, STR("\"kid\""), 0) != SIZE_MAX;
     w.far = w.processes > 1 && rng_below(&r, 2);
     w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;
     w.stop_permille = w.processes > 1 && rng_below(&r, 2) ? 40 : 0;
@@ -46,8 +45,7 @@ static struct weather weather_of(uint64_t seed, const struct recipe *recipe) {
     /* A lease of another machine is as good as the clocks are. */
     w.leap_permille = !w.far && rng_below(&r, 5) == 0 ? 10 : 0;
     w.jump_permille = w.far ? 0 : w.jump_permille;
-    /* A sub-workflow that cannot be begun in so long a time fails its step. */
-    w.storm_permille = !has_kids && rng_below(&r, 5) == 0 ? 15 : 0;
+    w.storm_permille = rng_below(&r, 5) == 0 ? 15 : 0;
     return w;
 }
 
@@ -60,7 +58,7 @@ bool seeds_run(uint64_t seed, bool trace, struct seed_count *c) {
     snprintf(what, sizeof what, "seed %llu", (unsigned long long)seed);
     arena_init(&a, 0);
     recipe_generate(seed, &a, &r);
-    rough = weather_of(seed, &r);
+    rough = weather_of(seed);
     if (trace) {
         printf("undisturbed\n");
     }

@@ -283,6 +283,8 @@ void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c);
 /* ---- people.c ---- */
 /* Somebody does something, sensible or not. False when there was nothing to do. */
 bool people_act(struct world *w);
+/* Somebody asks for the end of a root, whoever owns it. */
+bool people_cancel(struct world *w);
 /* Nothing else can happen: somebody gives what is waited for, or goes on with what is paused. */
 bool people_help(struct world *w);
 /* A step completed with that meta. */

@@ -187,6 +187,10 @@ static bool jump(struct world *w) {
 
 static void cancel_root(struct world *w) {
     struct error e;
+    if (rng_chance(&w->rng, 700)) {
+        w->cancelled_by_us = people_cancel(w) || w->cancelled_by_us;
+        return;
+    }
     for (uint32_t i = 0; i < w->process_count; i++) {
         struct process *p = &w->processes[i];
         for (uint32_t k = 0; k < p->run_count && p->host && !process_stopped(p); k++) {
@@ -217,6 +221,9 @@ static void kill_one(struct world *w) {
     struct process *p = &w->processes[rng_below(&w->rng, w->process_count)];
     if (p->host) {
         process_die(p);
+    }
+    if (w->weather.cancel_permille && !w->cancelled_by_us && rng_chance(&w->rng, 200)) {
+        cancel_root(w); /* before anybody takes over */
     }
 }
 
