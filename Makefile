@@ -229,7 +229,7 @@ check-all:
 	+$(Q)tools/check-all
 
 coverage:
-	+$(Q)$(MAKE) --no-print-directory BUILD=cov test
+	+$(Q)SIM_ARGS="$${SIM_ARGS:---seeds 300}" $(MAKE) --no-print-directory BUILD=cov test
 	$(Q)$(PYTHON) tools/coverage build/cov
 
 fresh-check:
