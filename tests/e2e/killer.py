@@ -170,8 +170,11 @@ def children(pid):
 
 
 def strike(child, with_launcher=False):
-    """Kills it, or it and its launcher; what it had said."""
+    """Kills it, or it and its launcher, which stands still first so that it cannot do anything when
+    its host dies; what it had said."""
     launchers = children(child.pid) if with_launcher else []
+    for launcher in launchers:
+        kill(launcher, signal.SIGSTOP)
     kill(child.pid)
     for launcher in launchers:
         kill(launcher)
