@@ -416,6 +416,25 @@ def test_watch_comes_back_to_it_and_leaves_it_alone(cairn, background):
     assert one.ended()
 
 
+# ---- in front ----
+
+
+def test_a_pure_run_in_front_starts_no_process_and_no_thread(cairn):
+    strace = "/usr/bin/strace"
+    if not os.access(strace, os.X_OK):
+        pytest.skip("no strace")
+    cairn.flow(PURE)
+    done = subprocess.run(
+        [strace, "-f", "-qq", "-o", "calls", "-e", "trace=clone,clone3,fork,vfork,execve",
+         BIN, "run", "-q", "flow.yaml"],
+        cwd=cairn.folder, env=cairn.env, capture_output=True, timeout=PATIENCE, check=False)
+    calls = (cairn.folder / "calls").read_text().splitlines()
+    if done.returncode != 0 and not calls:
+        pytest.skip("processes cannot be traced here")
+    assert (done.returncode, done.stdout) == (0, b"42\n")
+    assert len(calls) == 1 and "execve(" in calls[0]
+
+
 # ---- killed ----
 
 
