@@ -1,7 +1,7 @@
 /* A host on a real file, with the real loop, beside another handle: how it learns that something
  * was put into the inbox, at the worst moment; and what it does while others hold the store.
  *
- * Failure mode 6, the lost wake-up: a request comes after the host has looked and before it waits.
+ * Failure mode 06, the lost wake-up: a request comes after the host has looked and before it waits.
  * A poll an hour away would hang each of these tests; a guard timer ends the wait and fails it.
  */
 #include "rig.h"
@@ -83,7 +83,7 @@ static struct run *submit_and_ask_between(void) {
     return r;
 }
 
-static void mode_6_a_request_between_look_and_wait_wakes_the_host(void **state) {
+static void failure_mode_06_a_request_between_look_and_wait_wakes_the_host(void **state) {
     (void)state;
     poll_every(HOUR_MS);
     struct run *r = submit_and_ask_between();
@@ -94,7 +94,7 @@ static void mode_6_a_request_between_look_and_wait_wakes_the_host(void **state) 
     assert_int_equal(rig_count(run_id(r), "cancel_requested"), 1);
 }
 
-static void mode_6_without_a_watch_it_costs_a_poll(void **state) {
+static void failure_mode_06_without_a_watch_it_costs_a_poll(void **state) {
     (void)state;
     assert_int_equal(mkdir(inbox, 0700), 0); /* nobody can write to it */
     poll_every(SOON_MS);
@@ -103,7 +103,7 @@ static void mode_6_without_a_watch_it_costs_a_poll(void **state) {
 }
 
 /* A file that is deleted is made again and watched, and what came meanwhile is found. */
-static void mode_6_a_deleted_file_is_made_and_watched_again(void **state) {
+static void failure_mode_06_a_deleted_file_is_made_and_watched_again(void **state) {
     (void)state;
     poll_every(HOUR_MS);
     for (int i = 0; i < 3; i++) {
@@ -207,9 +207,9 @@ static void a_cancel_joins_what_waits(void **state) {
 int run_inbox_tests(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(mode_6_a_request_between_look_and_wait_wakes_the_host),
-        T(mode_6_without_a_watch_it_costs_a_poll),
-        T(mode_6_a_deleted_file_is_made_and_watched_again),
+        T(failure_mode_06_a_request_between_look_and_wait_wakes_the_host),
+        T(failure_mode_06_without_a_watch_it_costs_a_poll),
+        T(failure_mode_06_a_deleted_file_is_made_and_watched_again),
         T(a_row_of_nobody_is_found_when_somebody_comes),
         T(a_store_that_others_hold_is_waited_for),
         T(a_cancel_joins_what_waits),
