@@ -330,27 +330,43 @@ static void stale_process_is_killed(void **state) {
     program_fini(&p);
 }
 
+static size_t count_alive(const long *pids, size_t count) {
+    size_t alive = 0;
+    for (size_t i = 0; i < count; i++) {
+        alive += process_lives(pids[i]);
+    }
+    return alive;
+}
+
+static void kill_marked(int number) {
+    char mark[60];
+    int len = snprintf(mark, sizeof mark, "TREE_MARK=%ld-%d/", (long)getpid(), number);
+    io_process_kill_marked((struct str){mark, (size_t)len});
+}
+
 /* A daemon that left its tree, and what it started without the mark. */
 static void marked_processes_are_killed(void **state) {
     (void)state;
     struct program p = {0};
     long pids[MAX_PIDS];
-    shell_start(&p, "export TREE_MARK=exec_1/a; (setsid sh -c 'echo $$; env -i /bin/sh -c \"echo "
-                    "\\$\\$; while :; do sleep 1; done\"; :' &); TREE_MARK=exec_2/a sh "
-                    "-c 'echo $$; " KEEP "'");
+    char script[400], own[60];
+    long me = getpid(); /* no other run of this test is meant */
+    snprintf(script, sizeof script,
+             "export TREE_MARK=%ld-1/a; (setsid sh -c 'echo $$; env -i /bin/sh -c \"echo "
+             "\\$\\$; while :; do sleep 1; done\"; :' &); TREE_MARK=%ld-2/a sh -c 'echo $$; " KEEP
+             "'",
+             me, me);
+    shell_start(&p, script);
     wait_for_lines(&p, 3);
     assert_int_equal(read_pids(&p, pids), 3);
-    io_process_kill_marked(STR("TREE_MARK=exec_3/"));
-    assert_true(process_lives(pids[0]) && process_lives(pids[1]) && process_lives(pids[2]));
-    assert_int_equal(setenv("TREE_MARK", "exec_1/b", 1), 0); /* of this process it is not seen */
-    io_process_kill_marked(STR("TREE_MARK=exec_1/"));
+    kill_marked(3);
+    assert_int_equal(count_alive(pids, 3), 3);
+    snprintf(own, sizeof own, "%ld-1/b", me);
+    assert_int_equal(setenv("TREE_MARK", own, 1), 0);
+    kill_marked(1); /* of this process it is not seen */
     assert_int_equal(unsetenv("TREE_MARK"), 0);
-    size_t alive = 0;
-    for (size_t i = 0; i < 3; i++) {
-        alive += process_lives(pids[i]);
-    }
-    assert_int_equal(alive, 1); /* that of exec_2 */
-    io_process_kill_marked(STR("TREE_MARK=exec_2/"));
+    assert_int_equal(count_alive(pids, 3), 1); /* that of the second mark */
+    kill_marked(2);
     program_wait(&p);
     program_fini(&p);
 }
