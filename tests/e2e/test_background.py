@@ -249,8 +249,10 @@ def test_the_terminal_is_closed_right_after_the_id(cairn):
     id = ID.search(screen.text).group()
     os.close(terminal.master)
     assert terminal.child.wait(PATIENCE) in (0, -signal.SIGHUP)
+    watch = cairn.start("watch", id)
+    watch.wait_for("stderr: busy")  # else nobody would read the pipe
     release(pipe)
-    watched = cairn("watch", id)
+    watched = watch.finish()
     assert watched.status == 0, watched.err
     assert cairn("results", id, "--json").json["finalResult"] == "released"
 
