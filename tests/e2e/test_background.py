@@ -165,7 +165,7 @@ def test_the_one_that_was_started_dies_before_the_id(cairn):
     child = child_of(run.child.pid)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: not lives(child))
+    until(lambda: not lives(child), within=4)  # before it would give up waiting for the store
     db.execute("ROLLBACK")
     assert rows(cairn, "SELECT count(*) FROM executions") == [(1,)]
 
