@@ -165,7 +165,7 @@ def test_the_one_that_was_started_dies_before_the_id(cairn):
     child = child_of(run.child.pid)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: not lives(child))
+    until(lambda: not lives(child), within=4)  # before it would give up waiting for the store
     db.execute("ROLLBACK")
     assert rows(cairn, "SELECT count(*) FROM executions") == [(1,)]
 
@@ -249,8 +249,10 @@ def test_the_terminal_is_closed_right_after_the_id(cairn):
     id = ID.search(screen.text).group()
     os.close(terminal.master)
     assert terminal.child.wait(PATIENCE) in (0, -signal.SIGHUP)
+    watch = cairn.start("watch", id)
+    watch.wait_for("stderr: busy")  # else nobody would read the pipe
     release(pipe)
-    watched = cairn("watch", id)
+    watched = watch.finish()
     assert watched.status == 0, watched.err
     assert cairn("results", id, "--json").json["finalResult"] == "released"
 
