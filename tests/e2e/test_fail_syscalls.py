@@ -77,7 +77,8 @@ MOST = {"pwrite": 4, "pread": 3, "lock": 3, "open": 3}
 
 # A step may fail of what its own process could not be given, with a message that says so.
 OF_THE_STEP = re.compile(r"cannot start|launcher process|Too many open files|out of memory|"
-                         r"Input/output error|No space left|private folder|Permission denied")
+                         r"Input/output error|No space left|private folder|Permission denied|"
+                         r"Interrupted system call")
 
 
 def is_sanitized():
