@@ -146,14 +146,11 @@ struct step_in {
     struct arena *arena; /* lives as long as the attempt */
 };
 
-/* What an effect may call; implemented by the host. All are called on the loop thread; text and
- * values handed over are copied. Calls after the step is over are dropped. */
+/* What an effect may call, on the loop's thread; values are copied, late calls dropped. */
 struct step_port_ops {
     void (*done)(struct step_port *p, const struct step_result *result);
     void (*fail)(struct step_port *p, const struct step_failure *failure);
-    /* There is no memory for the few bytes by which it could be told anything later: instead of done
-     * or fail, from start too. Nothing of the port is used afterwards, and cancel does not come. The
-     * execution is left as it is recorded; its next owner begins a new attempt. */
+    /* Instead, from start too, without memory to tell anything later; no cancel follows. */
     void (*no_memory)(struct step_port *p);
     /* A piece of the step's log; stream is "stdout", "stderr" or "note". */
     void (*log)(struct step_port *p, const char *stream, struct str text);
@@ -170,9 +167,8 @@ struct step_port_ops {
     void (*process)(struct step_port *p, int64_t pid, uint64_t start_time);
     /* Runs the sub-workflow compiled for this node; its end calls done or fail on this port. */
     void (*child)(struct step_port *p, struct value inputs);
-    /* The secret of that name, read now, in in->arena; for what a kind needs by itself (the key of
-     * a service). Never to be put into anything that is told to the port. ERR_NOT_FOUND says how
-     * to set it. */
+    /* The secret of that name, read now, in in->arena; for what a kind needs by itself. Never to be
+     * put into anything that is told to the port. ERR_NOT_FOUND says how to set it. */
     enum err (*secret)(struct step_port *p, struct str name, struct str *out, struct error *e);
     /* Calls of steps that had completed when this one was scheduled: the last at_most (0: all) of
      * agent (empty: all), a list of {request, answer}, oldest first, in in->arena. Or ERR_NOMEM. */

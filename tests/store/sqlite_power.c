@@ -168,8 +168,7 @@ static void look(struct world *w, uint64_t seed) {
     struct state found = {.made = true};
     if (!is_sound(f)) {
         wrong(w, "it is damaged", seed);
-    } else if (!read_executions(f, &found) || !read_blobs(f, &found) ||
-               !read_requests(f, &found)) {
+    } else if (!read_executions(f, &found) || !read_blobs(f, &found) || !read_requests(f, &found)) {
         wrong(w, "it cannot be read", seed);
     } else if (memcmp(&found, &w->acked, sizeof found) != 0 &&
                memcmp(&found, &w->wanted, sizeof found) != 0) {

@@ -228,12 +228,12 @@ uint64_t power_syncs(void) { return disk.syncs; }
 /* --- an image --- */
 
 enum mode {
-    MODE_NOTHING,  /* nothing that was not synced is there */
-    MODE_ALL,      /* all of it is */
-    MODE_PREFIX,   /* what came first, and a part of what was under way */
-    MODE_LAST,     /* the other way round */
-    MODE_SMALL,    /* any sectors of 512 bytes, torn at any byte */
-    MODE_LARGE,    /* any sectors of 4 KiB, torn at 512 bytes */
+    MODE_NOTHING, /* nothing that was not synced is there */
+    MODE_ALL,     /* all of it is */
+    MODE_PREFIX,  /* what came first, and a part of what was under way */
+    MODE_LAST,    /* the other way round */
+    MODE_SMALL,   /* any sectors of 512 bytes, torn at any byte */
+    MODE_LARGE,   /* any sectors of 4 KiB, torn at 512 bytes */
     MODE_COUNT
 };
 
@@ -328,9 +328,7 @@ static bool write_names(const char *to, struct fate *f) {
     bool good = true;
     for (int i = 0; i < count && good; i++) {
         const struct name *old = with_text(disk.names, disk.name_count, now[i].text);
-        const struct name *n = old && old->file == now[i].file ? old
-                               : takes_new(f)                  ? &now[i]
-                                                               : old;
+        const struct name *n = old && old->file == now[i].file ? old : takes_new(f) ? &now[i] : old;
         good = !n || write_file(to, n, f);
     }
     for (int i = 0; i < disk.name_count && good; i++) {
