@@ -1,5 +1,5 @@
-/* Looking at what is stored, whoever owns it: executions folded from their journals, and the bundles
- * that their plans are compiled from. Never writes.
+/* Looking at what is stored, whoever owns it: executions folded from their journals, and the
+ * bundles that their plans are compiled from. Never writes.
  *
  * Part of host/host.h, which includes it.
  */
