@@ -86,7 +86,7 @@ static void on_ended(void *ctx, struct run *r) {
 
 static enum fate fate_of(enum err code) {
     bool store = code == ERR_STORE || code == ERR_STORE_BUSY || code == ERR_STORE_UNKNOWN ||
-                 code == ERR_IO || code == ERR_NOMEM;
+                 code == ERR_STORE_FULL || code == ERR_IO || code == ERR_NOMEM;
     bool elsewhere = code == ERR_CONFLICT || code == ERR_FENCED;
     return elsewhere ? ELSEWHERE : store ? TROUBLE : BROKEN;
 }

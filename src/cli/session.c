@@ -122,6 +122,22 @@ static bool prepare_death(struct session *s, struct host_options *o) {
     return true;
 }
 
+/* CAIRN_WAIT_FOR_SPACE: how long a full disk is waited out. */
+static enum err space_wait(struct cli *c, uint32_t *out_ms) {
+    const char *text = getenv("CAIRN_WAIT_FOR_SPACE");
+    int64_t us = 0;
+    if (!text || !*text) {
+        return OK;
+    }
+    if (!time_parse_duration(str_from(text), &us) || us <= 0 || us / 1000 > UINT32_MAX) {
+        cli_fail(c, ERR_USAGE, "write a duration: 30s, 10m",
+                 "CAIRN_WAIT_FOR_SPACE: \"%.60s\" is no duration of more than 0", text);
+        return ERR_USAGE;
+    }
+    *out_ms = us < 1000 ? 1 : (uint32_t)(us / 1000);
+    return OK;
+}
+
 enum err session_open_host(struct session *s, const struct host_observer *observer) {
     struct error e = {0};
     enum err err = session_open_net(s, &e);
@@ -135,7 +151,7 @@ enum err session_open_host(struct session *s, const struct host_observer *observ
                              .lease_url = s->url.ptr,
                              .inbox_poll_ms = INBOX_POLL_MS,
                              .watched = s->watched};
-    if (!err && allowed_paths(s->cli, &o.allow_paths)) {
+    if (!err && (allowed_paths(s->cli, &o.allow_paths) || space_wait(s->cli, &o.space_wait_ms))) {
         return ERR_USAGE; /* said by then */
     }
     err = err || prepare_death(s, &o) ? err : error_nomem(&e);

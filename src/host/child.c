@@ -130,7 +130,8 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     /* A store that fails for a moment is no failure of the step. */
     for (int tries = 0; tries < HOST_COMMIT_TRIES; tries++) {
         err = run_create(child, &s, e);
-        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY) {
+        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY &&
+            err != ERR_STORE_FULL) {
             break;
         }
     }

@@ -81,7 +81,8 @@ static enum err commit(struct host *h, const struct store_execution *x, struct s
         if (!err) {
             return c->fenced && !MUTANT(claim_despite_fence) ? fenced(x, e) : OK;
         }
-        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY) {
+        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY &&
+            err != ERR_STORE_FULL) {
             return err;
         }
         enum err again = look_again(h, x, c, &done, a, &why);

@@ -261,8 +261,21 @@ static void keep_batch(struct host *h, struct run *batch, const struct error *wh
     }
 }
 
+/* What is waited out: others that write for as long as it takes, no space for some time. */
+static bool is_waited_out(struct host *h, enum err err) {
+    int64_t now_ns = h->clock->mono(h->clock->ctx).ns;
+    uint32_t wait_ms = h->options.space_wait_ms ? h->options.space_wait_ms : HOST_SPACE_WAIT_MS;
+    if (err == ERR_STORE_FULL && !h->is_full) {
+        h->is_full = true;
+        h->full_since_ns = now_ns;
+    }
+    return err == ERR_STORE_BUSY ||
+           (err == ERR_STORE_FULL && now_ns - h->full_since_ns < INT64_C(1000000) * wait_ms);
+}
+
 static void free_again(struct host *h) {
     const struct host_observer *o = &h->options.observer;
+    h->is_full = false;
     if (h->is_busy) {
         h->is_busy = false;
         store_patience(h->options.store, BUSY_FIRST_MS);
@@ -287,7 +300,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
         r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
         enum err err = r->change ? put_blobs(r, &why) : OK;
         err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
-        if (err == ERR_STORE_BUSY) {
+        if (is_waited_out(h, err)) {
             *e = why;
             return err;
         }
@@ -340,7 +353,7 @@ enum err turn_commit(struct host *h, struct error *e) {
         perform_effects(r);
     }
     enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
-    if (err == ERR_STORE_BUSY) {
+    if (is_waited_out(h, err)) {
         keep_batch(h, batch, e);
         return OK;
     }

@@ -40,8 +40,8 @@ struct host_observer {
     /* The store refused for good, or another process has it: this execution is left as it was last
      * recorded. Its sub-workflows and what it is a sub-workflow of are lost with it. */
     void (*lost)(void *ctx, struct run *r, const struct error *e);
-    /* Somebody else keeps the store from being written to: nothing is lost, nothing goes on, the
-     * commit is tried until it succeeds. why NULL: it did. */
+    /* Somebody else keeps the store from being written to, or there is no space for it: nothing is
+     * lost, nothing goes on, the commit is tried again. why NULL: it succeeded. */
     void (*busy)(void *ctx, const struct error *why);
 };
 
@@ -62,6 +62,7 @@ struct host_options {
     /* The store again, for a thread that renews the lease; NULL: the loop does it. Must outlive the
      * host. */
     const char *lease_url;
+    uint32_t space_wait_ms; /* how long no space is waited out, 0: HOST_SPACE_WAIT_MS */
     uint32_t inbox_poll_ms; /* how often to look for what others ask, besides being told of
                                     it by the store; 0: never, and nothing is watched */
     struct value settings;  /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
@@ -81,6 +82,7 @@ struct host_options {
 #define HOST_BATCH_EVENTS 8000u /* per commit */
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
 #define HOST_LEASE_RENEW_US INT64_C(5000000)
+#define HOST_SPACE_WAIT_MS 600000u
 #define HOST_COMMIT_TRIES 5 /* failed commits or decisions in a row, then it is given up */
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;

@@ -142,7 +142,9 @@ struct host {
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
     struct run *batch;
     uint32_t batch_events;
-    bool is_busy; /* the batch waits for others to let go of the store */
+    bool is_busy; /* the batch waits for others to let go of the store, or for space */
+    bool is_full; /* for space: since then by the monotonic clock */
+    int64_t full_since_ns;
     uint32_t slots_used;
     int64_t host_id;
     int64_t last_ms;      /* of execution ids */

@@ -9,6 +9,7 @@
 
 #define LOOK_AGAIN_NS 1000000000
 #define BUSY_PAUSE_NS 100000000 /* between two tries of a commit that others keep from happening */
+#define FULL_PAUSE_NS 500000000 /* or that there is no space for */
 
 static void sift_up(struct timer *heap, uint32_t at) {
     struct timer t = heap[at];
@@ -93,7 +94,9 @@ bool host_next_due(const struct host *h, wall_us *out) {
 void timers_arm(struct host *h) {
     wall_us due;
     if (h->batch) {
-        io_timer_start(h->timer, BUSY_PAUSE_NS); /* a timer that is due joins the batch then */
+        io_timer_start(h->timer,
+                       h->is_full ? FULL_PAUSE_NS
+                                  : BUSY_PAUSE_NS); /* a timer that is due joins the batch then */
         return;
     }
     if (!host_next_due(h, &due)) {

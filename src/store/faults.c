@@ -55,10 +55,14 @@ static enum err commit_unseen(struct store *s, const struct store_batch *b, stru
     return failed_after(STORE_FAULT_AFTER, status, e);
 }
 
+static enum err no_space(struct error *e) {
+    return error_set(e, ERR_STORE_FULL, "no space: nothing was recorded");
+}
+
 static enum err faulty_commit(struct store *s, struct store_batch *b, struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_COMMIT);
-    if (fault == STORE_FAULT_BEFORE) {
-        return failed_before(e);
+    if (fault == STORE_FAULT_BEFORE || fault == STORE_FAULT_FULL) {
+        return fault == STORE_FAULT_FULL ? no_space(e) : failed_before(e);
     }
     enum err status =
         fault == STORE_FAULT_AFTER ? commit_unseen(s, b, e) : store_commit(inner(s), b, e);
@@ -78,8 +82,8 @@ static enum err faulty_workflow_put(struct store *s, struct str hash, struct str
 static enum err faulty_blob_put(struct store *s, struct str hash, struct str bytes,
                                 struct error *e) {
     enum store_fault fault = ask(s, STORE_WRITE_BLOB);
-    if (fault == STORE_FAULT_BEFORE) {
-        return failed_before(e);
+    if (fault == STORE_FAULT_BEFORE || fault == STORE_FAULT_FULL) {
+        return fault == STORE_FAULT_FULL ? no_space(e) : failed_before(e);
     }
     return failed_after(fault, store_blob_put(inner(s), hash, bytes, e), e);
 }

@@ -18,6 +18,7 @@ enum store_write {
 enum store_fault {
     STORE_FAULT_NONE,
     STORE_FAULT_BEFORE, /* nothing is recorded, ERR_STORE is returned */
+    STORE_FAULT_FULL,   /* a commit or a blob finds no space: nothing is recorded */
     STORE_FAULT_AFTER,  /* it is recorded, but ERR_STORE_UNKNOWN is returned */
 };
 

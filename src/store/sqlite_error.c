@@ -51,7 +51,7 @@ enum err sqlite_error_outside(const char *path, enum err status, struct error *e
 
 static enum err io_trouble(const char *path, int no, struct error *e) {
     if (no == EFBIG || no == EDQUOT || no == ENOSPC) {
-        return error_set(e, ERR_STORE,
+        return error_set(e, ERR_STORE_FULL,
                          "the store %s cannot grow: %s; free some space or raise the "
                          "limit; nothing was recorded",
                          path, errno_text(no));
@@ -78,11 +78,11 @@ enum err sqlite_error(struct sqlite_store *s, sqlite3 *db, int rc, struct error 
             return io_trouble(s->path, no, e);
         }
         return error_set(e, ERR_CORRUPT,
-                         "the store %s is damaged (%s): copy it and its -wal file away, then "
-                         "restore a backup or try \"sqlite3 FILE .recover\"",
+                         "the store %s is damaged (%s): cairn db check tells where; copy it and its "
+                         "-wal file away, then restore a backup or try \"sqlite3 FILE .recover\"",
                          s->path, text);
     case SQLITE_FULL:
-        return error_set(e, ERR_STORE,
+        return error_set(e, ERR_STORE_FULL,
                          "no space left for the store %s: free some; nothing was recorded",
                          s->path);
     case SQLITE_PERM:

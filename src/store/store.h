@@ -30,8 +30,8 @@ void store_close(struct store *s);
 void store_patience(struct store *s, uint32_t ms);
 
 /* Durable when it returns OK. ERR_STORE_UNKNOWN: it may have been recorded or not, fold again.
- * Any other error (ERR_STORE, ERR_STORE_BUSY ...): nothing was recorded. An execution may have
- * one change in a batch. After an error every out field is as it was before the call. */
+ * Any other error (ERR_STORE, ERR_STORE_BUSY, ERR_STORE_FULL ...): nothing was recorded. An
+ * execution may have one change in a batch. After an error every out field is as it was before the call. */
 enum err store_commit(struct store *s, struct store_batch *b, struct error *e) MUST_USE;
 /* Events of a range, ascending. */
 enum err store_read_events(struct store *s, struct store_range r, struct arena *a,

@@ -183,7 +183,7 @@ static bool limited(struct fixture *f, void *arg) {
     setrlimit(RLIMIT_FSIZE, &small);
     enum err got;
     uint32_t done = fill_up(f, &c, &got);
-    bool good = done > 10 && got == ERR_STORE && strstr(f->e.message, "cannot grow") &&
+    bool good = done > 10 && got == ERR_STORE_FULL && strstr(f->e.message, "cannot grow") &&
                 strstr(f->e.message, "nothing was recorded");
     if (!good)
         fprintf(stderr, "# after %u commits: %s: %s\n", done, err_name(got), f->e.message);
@@ -215,7 +215,7 @@ static int full_disk(struct fixture *f) {
     child_ok(f, commit_one(f, f->s, &c));
     enum err got;
     uint32_t done = fill_up(f, &c, &got);
-    bool good = done > 10 && got == ERR_STORE && strstr(f->e.message, "no space left");
+    bool good = done > 10 && got == ERR_STORE_FULL && strstr(f->e.message, "no space left");
     if (!good)
         fprintf(stderr, "# after %u commits: %s: %s\n", done, err_name(got), f->e.message);
     good = good && is_intact(f, &c);
@@ -225,7 +225,7 @@ static int full_disk(struct fixture *f) {
     good = good && is_intact(f, &c);
     store_close(f->s);
     snprintf(f->url, sizeof f->url, "%s/second.db", f->dir); /* no room for a new store */
-    good = good && store_open(f->url, true, &io_clock_system, &f->s, &f->e) == ERR_STORE;
+    good = good && store_open(f->url, true, &io_clock_system, &f->s, &f->e) == ERR_STORE_FULL;
     snprintf(f->path, sizeof f->path, "%s/second.db", f->dir);
     return good && access(f->path, F_OK) != 0 ? 0 : 1;
 }

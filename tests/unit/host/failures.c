@@ -381,6 +381,51 @@ static void a_submission_that_cannot_be_stored_leaves_nothing(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+/* Twelve times no space: the batch waits, is said to once, and goes through when there is some. */
+static void a_full_disk_is_waited_out(void **state) {
+    (void)state;
+    struct run *r = rig_submit(rig_plan("{cairn: 1, nodes: {a: {type: work}}}"), NULL);
+    rig_turns();
+    rig.commits = "ffffffffffff";
+    rig_tell_done(rig_find("a"), "1", NULL);
+    for (int i = 0; i < 12; i++) {
+        rig.now.us += 1000000;
+        rig_turn();
+        assert_string_equal(rig_status(r), "running");
+        assert_int_equal(rig.busy, 1);
+    }
+    rig_turns();
+    assert_int_equal(rig.free_again, 1);
+    assert_string_equal(rig_status(r), "completed");
+    assert_int_equal(rig.lost, 0);
+    assert_int_equal(rig_starts_of("a"), 1);
+}
+
+static void a_disk_that_stays_full_is_given_up(void **state) {
+    (void)state;
+    rig.options.space_wait_ms = 3000;
+    rig_reopen();
+    struct run *r = rig_submit(rig_plan("{cairn: 1, nodes: {a: {type: work}}}"), NULL);
+    rig_turns();
+    rig.commits = "ffffffffffffffffffff";
+    rig_tell_done(rig_find("a"), "1", NULL);
+    for (int i = 0; i < 3; i++) {
+        rig_turn();
+        rig.now.us += 1000000;
+        assert_int_equal(rig.lost, 0);
+    }
+    for (int i = 0; i < HOST_COMMIT_TRIES; i++) {
+        rig_turn();
+    }
+    assert_int_equal(rig.lost, 1);
+    assert_non_null(strstr(rig.why_lost, "no space"));
+    rig.commits = NULL;
+    struct run *again = rig_restart(r, 0);
+    rig_turns();
+    rig_done("a", "1");
+    assert_string_equal(rig_status(again), "completed");
+}
+
 int run_failure_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -388,6 +433,8 @@ int run_failure_tests(void) {
         cmocka_unit_test(a_failed_commit_is_made_again),
         cmocka_unit_test(a_commit_of_unknown_outcome_is_found_out),
         T(four_failures_in_a_row_are_survived),
+        T(a_full_disk_is_waited_out),
+        T(a_disk_that_stays_full_is_given_up),
         T(the_fifth_failure_gives_it_up),
         T(what_is_given_up_stops_its_effects),
         T(executions_of_a_failed_batch_all_go_on),

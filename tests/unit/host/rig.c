@@ -35,7 +35,10 @@ void rig_wait_ms(int64_t ms) {
 
 static enum store_fault next_fault(const char **script) {
     char what = *script && **script ? *(*script)++ : '.';
-    return what == 'b' ? STORE_FAULT_BEFORE : what == 'a' ? STORE_FAULT_AFTER : STORE_FAULT_NONE;
+    return what == 'b'   ? STORE_FAULT_BEFORE
+           : what == 'a' ? STORE_FAULT_AFTER
+           : what == 'f' ? STORE_FAULT_FULL
+                         : STORE_FAULT_NONE;
 }
 
 static enum store_fault ask(void *ctx, enum store_write what) {
@@ -97,7 +100,7 @@ static void told_lost(void *ctx, struct run *r, const struct error *e) {
 
 static void told_busy(void *ctx, const struct error *why) {
     struct rig *g = ctx;
-    assert_true(!why || why->code == ERR_STORE_BUSY);
+    assert_true(!why || why->code == ERR_STORE_BUSY || why->code == ERR_STORE_FULL);
     g->busy += why != NULL;
     g->free_again += why == NULL;
 }

@@ -36,8 +36,8 @@ struct rig {
     struct plan *plans[64];
     uint32_t plan_count;
 
-    /* What happens to the writes to come: '.' goes well, 'b' fails before, 'a' after recording;
-     * past the end all go well. */
+    /* What happens to the writes to come: '.' goes well, 'b' fails before, 'a' after recording,
+     * 'f' finds no space; past the end all go well. */
     const char *commits, *blobs, *workflows;
     uint32_t commit_count; /* asked for */
 
