@@ -9,8 +9,6 @@
 
 #include "host/host_priv.h"
 
-wall_us host_now(struct host *h) { return h->clock->wall(h->clock->ctx); }
-
 /* The loop has to turn once more; what is due is looked for in host_turn. */
 static void woken(void *ctx) { (void)ctx; }
 

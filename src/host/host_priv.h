@@ -10,6 +10,7 @@
 /* Something that happened, waiting to be decided on; kept until its commit. */
 struct happened {
     struct happened *next;
+    wall_us not_before; /* of a timer: when it was due; its decision has at least this time */
     struct engine_input in;
     struct step_result result;
     struct step_failure failure;
@@ -117,7 +118,8 @@ struct run {
 };
 
 struct timer {
-    wall_us due;
+    wall_us recorded; /* when it is due, as recorded */
+    wall_us due;      /* the same on the host's own time */
     struct run *run;
     struct step_id step;
     uint32_t attempt;
@@ -149,6 +151,9 @@ struct host {
     int64_t host_id;
     int64_t last_ms;      /* of execution ids */
     struct timer *timers; /* min-heap by due */
+    wall_us last_wall;    /* when the clocks were looked at last */
+    mono_ns last_mono;
+    int64_t jumped_us; /* all jumps of the wall clock since the host began */
     uint32_t timer_count, timer_cap;
     struct plan **plans; /* compiled for resumed executions */
     uint32_t plan_count, plan_cap;
@@ -160,6 +165,8 @@ struct host {
     struct arena scratch;
 };
 
+/* ---- timers.c ---- */
+/* The host's own time: the wall clock, but while the host lives it is never set back. */
 wall_us host_now(struct host *h);
 
 /* ---- queue.c ---- */

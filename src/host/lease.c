@@ -39,7 +39,7 @@ static void renew(struct lease *l, struct store *s) {
     struct host *h = l->host;
     struct error ignored;
     int64_t began = mono_ns_of(h);
-    wall_us until = {host_now(h).us + STORE_LEASE_US};
+    wall_us until = {h->clock->wall(h->clock->ctx).us + STORE_LEASE_US}; /* as others see it */
     enum err err = store_host_renew(s, h->host_id, until, &ignored);
     if (!err) {
         if (began >= atomic_load(&l->until_ns) && !MUTANT(trust_old_lease)) {

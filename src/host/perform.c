@@ -271,7 +271,9 @@ static const struct step_port_ops port_ops = {
 /* An attempt's time runs from its start: waiting for a slot is not counted. */
 static void set_timeout(struct port *p) {
     int64_t timeout_us = p->run->plan->nodes[p->step.node].timeout_us;
-    struct timer t = {.due = {p->started.us + timeout_us},
+    wall_us due = {p->started.us + timeout_us};
+    struct timer t = {.recorded = due,
+                      .due = due,
                       .run = p->run,
                       .step = p->step,
                       .attempt = p->attempt,
@@ -415,8 +417,14 @@ static void cancel_step(struct run *r, const struct engine_effect *fx) {
 }
 
 static void set_timer(struct run *r, const struct engine_effect *fx) {
-    struct timer t = {
-        .due = fx->due, .run = r, .step = fx->step, .attempt = fx->attempt, .type = fx->timer};
+    /* A journal that is ahead of this clock was written by another: what is left counts. */
+    int64_t ahead_us = engine_times(r->engine).last.us - host_now(r->host).us;
+    struct timer t = {.recorded = fx->due,
+                      .due = {fx->due.us - (ahead_us > 0 ? ahead_us : 0)},
+                      .run = r,
+                      .step = fx->step,
+                      .attempt = fx->attempt,
+                      .type = fx->timer};
     struct error why;
     if (timer_add(r->host, &t, &why)) {
         run_give_up(r, &why);

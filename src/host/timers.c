@@ -1,6 +1,11 @@
-/* Timers of executions: a min-heap by due time of the wall clock, since due times are recorded.
- * The loop's own timer is armed for the first one, at most a second ahead, so that a clock that
- * jumps is noticed.
+/* Timers of executions, and the clock that they go by. Due times are recorded, so they are of the
+ * wall clock; the loop's own timer is armed for the first one, at most a second ahead, so that a
+ * clock that jumps is noticed.
+ *
+ * A clock set forward makes due what it passes. One set back delays nothing: the host's own time is
+ * the wall clock plus what all its jumps together set it back, so a wait takes as long as it says
+ * and no event is earlier than the one before. Invariant: what a timer leads to is decided at a
+ * time that is not before its due time.
  */
 #include <stdlib.h>
 
@@ -8,8 +13,21 @@
 #include "host/host_priv.h"
 
 #define LOOK_AGAIN_NS 1000000000
+#define JUMP_US 1000000         /* less is a clock that is corrected, or a process that is slow */
 #define BUSY_PAUSE_NS 100000000 /* between two tries of a commit that others keep from happening */
 #define FULL_PAUSE_NS 500000000 /* or that there is no space for */
+
+wall_us host_now(struct host *h) {
+    wall_us wall = h->clock->wall(h->clock->ctx);
+    mono_ns mono = h->clock->mono(h->clock->ctx);
+    if (h->last_mono.ns) {
+        int64_t step_us = wall.us - h->last_wall.us - (mono.ns - h->last_mono.ns) / 1000;
+        h->jumped_us += step_us > JUMP_US || step_us < -JUMP_US ? step_us : 0;
+    }
+    h->last_wall = wall;
+    h->last_mono = mono;
+    return (wall_us){wall.us - (h->jumped_us < 0 ? h->jumped_us : 0)};
+}
 
 static void sift_up(struct timer *heap, uint32_t at) {
     struct timer t = heap[at];
@@ -78,6 +96,7 @@ void timers_due(struct host *h) {
         if (x) {
             x->in.step = t.step;
             x->in.attempt = t.attempt;
+            x->not_before = t.recorded;
             run_happens(t.run, x);
         }
     }
@@ -87,7 +106,7 @@ bool host_next_due(const struct host *h, wall_us *out) {
     if (h->timer_count == 0) {
         return false;
     }
-    *out = h->timers[0].due;
+    out->us = h->timers[0].due.us + (h->jumped_us < 0 ? h->jumped_us : 0);
     return true;
 }
 
@@ -103,7 +122,7 @@ void timers_arm(struct host *h) {
         io_timer_stop(h->timer);
         return;
     }
-    int64_t delay_us = due.us - host_now(h).us;
+    int64_t delay_us = due.us - h->clock->wall(h->clock->ctx).us;
     int64_t delay_ns = delay_us > LOOK_AGAIN_NS / 1000 ? LOOK_AGAIN_NS
                        : delay_us > 0                  ? delay_us * 1000
                                                        : 0;

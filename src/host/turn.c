@@ -35,7 +35,8 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     uint32_t from = r->out.effect_count;
     struct deciding d = {r, &x->in};
     r->told_again = r->told_again || x->in.type == INPUT_REFRESH;
-    x->in.now = host_now(r->host);
+    wall_us now = host_now(r->host);
+    x->in.now = now.us > x->not_before.us ? now : x->not_before;
     enum err err = trap_run(decide, &d, e);
     if (err == ERR_BUG) {
         r->engine = NULL; /* in parts changed: left alone, folded anew */

@@ -77,10 +77,11 @@ enum err sqlite_error(struct sqlite_store *s, sqlite3 *db, int rc, struct error 
         if (no == EIO || no == ENXIO) { /* what could not be read is no damage in the file */
             return io_trouble(s->path, no, e);
         }
-        return error_set(e, ERR_CORRUPT,
-                         "the store %s is damaged (%s): cairn db check tells where; copy it and its "
-                         "-wal file away, then restore a backup or try \"sqlite3 FILE .recover\"",
-                         s->path, text);
+        return error_set(
+            e, ERR_CORRUPT,
+            "the store %s is damaged (%s): cairn db check tells where; copy it and its "
+            "-wal file away, then restore a backup or try \"sqlite3 FILE .recover\"",
+            s->path, text);
     case SQLITE_FULL:
         return error_set(e, ERR_STORE_FULL,
                          "no space left for the store %s: free some; nothing was recorded",

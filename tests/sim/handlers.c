@@ -112,7 +112,7 @@ void world_started(struct world *w, struct step_port *port) {
                           .execution = x,
                           .step = s,
                           .attempt = in->attempt,
-                          .started_us = w->now.us,
+                          .started_us = process_time(p),
                           .hangs =
                               fate_of(w->recipe, in->node, in->step, in->attempt) == FATE_HANG};
     add_port(p, &o);

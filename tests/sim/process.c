@@ -190,6 +190,7 @@ static void be_born(struct process *p) {
     struct world *w = p->world;
     struct error e;
     p->dead = false;
+    p->ahead_us = w->now.us - w->mono_us;
     p->failures = 0;
     p->serial = ++w->serials;
     w->lives++;

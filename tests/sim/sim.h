@@ -183,6 +183,7 @@ struct process {
     bool busy;          /* said by its last turn */
     uint32_t failures;  /* of its store, in this life */
     int64_t stopped_us; /* not turned before this (of mono_us) */
+    int64_t ahead_us;   /* of mono_us: the wall clock when it was born */
     uint32_t failures_in_a_row, storm_left;
 };
 
@@ -240,6 +241,11 @@ bool process_retry(struct process *p);
 bool process_runs(const struct process *p, const struct seen_execution *x);
 static inline bool process_stopped(const struct process *p) {
     return p->stopped_us > p->world->mono_us;
+}
+/* The time that its host goes by: the wall clock, never set back. */
+static inline int64_t process_time(const struct process *p) {
+    int64_t ahead_us = p->world->now.us - p->world->mono_us;
+    return p->world->mono_us + (ahead_us > p->ahead_us ? ahead_us : p->ahead_us);
 }
 
 /* ---- handlers.c ---- */

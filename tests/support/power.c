@@ -88,7 +88,9 @@ static void put(struct bytes *b, size_t at, const char *data, size_t len) {
     if (at + len > b->len) {
         resize(b, at + len);
     }
-    memcpy(b->ptr + at, data, len);
+    if (len) {
+        memcpy(b->ptr + at, data, len);
+    }
 }
 
 static void apply(struct bytes *b, const struct operation *op) {

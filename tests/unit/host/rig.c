@@ -15,7 +15,10 @@ struct rig rig;
 
 static wall_us read_wall(void *ctx) { return ((struct rig *)ctx)->now; }
 
-static mono_ns read_mono(void *ctx) { return (mono_ns){((struct rig *)ctx)->now.us * 1000}; }
+static mono_ns read_mono(void *ctx) {
+    const struct rig *g = ctx;
+    return (mono_ns){(g->now.us + g->mono_ahead_us) * 1000};
+}
 
 static void read_random(void *ctx, void *out, size_t size_bytes) {
     static uint64_t state = 1;
@@ -28,6 +31,12 @@ static void read_random(void *ctx, void *out, size_t size_bytes) {
 
 void rig_wait_ms(int64_t ms) {
     rig.now.us += ms * 1000;
+    rig_turns();
+}
+
+void rig_jump_ms(int64_t ms) {
+    rig.now.us += ms * 1000;
+    rig.mono_ahead_us -= ms * 1000;
     rig_turns();
 }
 

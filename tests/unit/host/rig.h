@@ -27,6 +27,7 @@ struct rig {
     const char *url; /* of the store; NULL: in memory */
     struct arena arena;
     wall_us now;
+    int64_t mono_ahead_us; /* of the monotonic clock, against now */
     struct io_clock clock;
     struct io_loop *loop;
     struct store *disk; /* never fails, outlives hosts */
@@ -80,6 +81,8 @@ bool rig_turn(void);
 /* Turns until there is nothing to decide on. */
 void rig_turns(void);
 void rig_wait_ms(int64_t ms);
+/* The wall clock jumps, time does not. Then turns. */
+void rig_jump_ms(int64_t ms);
 /* Closes the host as a process that ends does, and opens another on the same data. */
 void rig_reopen(void);
 /* Reopens, lets time pass, and takes r over again, without a turn: the new run. */

@@ -192,10 +192,73 @@ static void timers_of_what_is_over_are_forgotten(void **state) {
     assert_false(host_next_due(rig.host, &due));
 }
 
+enum { HOUR_MS = 3600000 };
+
+/* Retries and timeouts take as long as they say, those set before the jump and those after it; the
+ * journal's time does not go back. */
+static void a_clock_set_back_delays_nothing(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, timeout: 60s, nodes: {a: {type: work, "
+                            "retry: {attempts: 9, backoff: 10s, factor: 1, jitter: 0}}}}");
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    rig_wait_ms(4000);
+    for (int i = 0; i < 3; i++) {
+        wall_us before = engine_times(run_engine(r)).last;
+        rig_jump_ms(i == 2 ? HOUR_MS : -HOUR_MS); /* the last: in part back to where it was */
+        rig_wait_ms(i == 0 ? 5999 : 9999);
+        assert_null(rig_find("a"));
+        rig_wait_ms(1);
+        assert_int_equal(rig_find("a")->attempt, i + 2);
+        assert_true(engine_times(run_engine(r)).last.us > before.us);
+        rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    }
+    rig_wait_ms(10000);
+    assert_int_equal(rig_find("a")->attempt, 5); /* 40 s of its 60 are over */
+    rig_wait_ms(19999);
+    assert_string_equal(rig_status(r), "running");
+    rig_wait_ms(1);
+    assert_string_equal(rig_status(r), "failed");
+    assert_non_null(strstr(rig_error(r), "\"type\":\"timeout\""));
+}
+
+static void a_clock_set_forward_makes_due_what_it_passes(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work, "
+                            "retry: {attempts: 4, backoff: 10s, factor: 1, jitter: 0}}}}");
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    rig_jump_ms(HOUR_MS);
+    assert_int_equal(rig_find("a")->attempt, 2);
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    rig_wait_ms(9999);
+    assert_null(rig_find("a"));
+    rig_wait_ms(1);
+    rig_done("a", "1");
+    assert_string_equal(rig_status(r), "completed");
+}
+
+/* A clock that is an hour behind the journal: what is left of a wait is at most all of it. */
+static void a_resume_on_a_clock_behind_the_journal(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work, "
+                            "retry: {attempts: 4, backoff: 10s, factor: 1, jitter: 0}}}}");
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    struct run *again = rig_restart(r, -HOUR_MS);
+    rig_turns();
+    rig_wait_ms(9999);
+    assert_null(rig_find("a"));
+    rig_wait_ms(1);
+    assert_int_equal(rig_find("a")->attempt, 2);
+    rig_done("a", "1");
+    assert_string_equal(rig_status(again), "completed");
+}
+
 int run_time_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
         T(retries_back_off),
+        T(a_clock_set_back_delays_nothing),
+        T(a_clock_set_forward_makes_due_what_it_passes),
+        T(a_resume_on_a_clock_behind_the_journal),
         T(permanent_failures_are_not_retried),
         T(jitter_is_recorded),
         T(a_due_time_passed_while_away),
