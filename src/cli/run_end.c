@@ -65,6 +65,7 @@ static void print_failure(struct running *x, const struct details *d) {
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
+    buf_printf(&b, "    try again: cairn retry %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
     sink_flush(&x->c->err, &b);
     buf_fini(&b);
 }

@@ -31,7 +31,7 @@ void store_patience(struct store *s, uint32_t ms);
 
 /* Durable when it returns OK. ERR_STORE_UNKNOWN: it may have been recorded or not, fold again.
  * Any other error (ERR_STORE, ERR_STORE_BUSY, ERR_STORE_FULL ...): nothing was recorded. An
- * execution may have one change in a batch. After an error every out field is as it was before the call. */
+ * execution may have one change in a batch. After an error every out field is as before. */
 enum err store_commit(struct store *s, struct store_batch *b, struct error *e) MUST_USE;
 /* Events of a range, ascending. */
 enum err store_read_events(struct store *s, struct store_range r, struct arena *a,
