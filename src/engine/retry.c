@@ -132,9 +132,11 @@ enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct
     err = err ? err : emit_retried(g, in, &a, e);
     arena_fini(&a);
     err = err ? err : engine_emit(g, &ev, e);
+    err = err ? err : engine_check_vars(g, e);
     wall_us due = engine_deadline(g);
+    bool timed = !exec_status_final(g->status) && due.us;
     struct engine_effect fx = {.type = OUT_TIMER, .timer = INPUT_EXEC_TIMEOUT, .due = due};
-    return err || !due.us ? err : engine_emit_effect(g, &fx, e);
+    return err || !timed ? err : engine_emit_effect(g, &fx, e);
 }
 
 /* ---- the fold ---- */

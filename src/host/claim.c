@@ -200,7 +200,7 @@ enum err claim_drop(struct host *h, int64_t num, uint64_t epoch, struct error *e
     struct store_execution x;
     arena_init(&a, 0);
     enum err err = store_execution_get(h->options.store, num, STR(""), &a, &x, e);
-    if (!err && x.epoch == epoch && x.host == h->host_id && !x.row.completed.us) {
+    if (!err && x.epoch == epoch && x.host == h->host_id) {
         struct store_change c = {.row = x.row};
         struct store_batch b = {.changes = &c, .count = 1};
         c.num = num;

@@ -153,7 +153,7 @@ struct host {
     struct timer *timers; /* min-heap by due */
     wall_us last_wall;    /* when the clocks were looked at last */
     mono_ns last_mono;
-    int64_t jumped_us; /* all jumps of the wall clock since the host began */
+    int64_t ahead_us; /* of the host's own time, against the wall clock */
     uint32_t timer_count, timer_cap;
     struct plan **plans; /* compiled for resumed executions */
     uint32_t plan_count, plan_cap;

@@ -232,7 +232,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
 }
 
 static enum err refold(struct run *r, struct error *e) {
-    uint64_t known = r->last_seq - r->untold;
+    uint64_t committed = r->last_seq, known = committed - r->untold;
     engine_free(r->engine);
     r->engine = NULL;
     engine_out_reset(&r->out);
@@ -240,7 +240,7 @@ static enum err refold(struct run *r, struct error *e) {
     if (err) {
         return err;
     }
-    r->failures = r->last_seq > known ? 0 : r->failures; /* it was recorded after all */
+    r->failures = r->last_seq > committed ? 0 : r->failures; /* it was recorded after all */
     r->status = engine_status(r->engine);
     r->steps_written = r->row_complete ? engine_track_count(r->engine) : r->steps_written;
     ports_cancel_stale(r);
@@ -420,7 +420,8 @@ static bool has_rows(const struct store_execution *x) {
     return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
 }
 
-/* Claimed first, then folded, and only when all of it is as it was, the time that passed counts. */
+/* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
+ * What was asked of it before a retry is decided on before that, so refused: it had ended. */
 static enum err attach(struct run *r, const struct store_execution *stored,
                        const struct host_retry *retry, struct error *e) {
     struct store_execution x = *stored;
@@ -437,7 +438,8 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */
         r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
-        err = retry ? queue_retry(r, retry, e) : queue_start(r, e);
+        err = !retry ? queue_start(r, e) : inbox_take(r->host, true, e);
+        err = err || !retry ? err : queue_retry(r, retry, e);
     }
     if (err) {
         struct error ignored;

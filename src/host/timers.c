@@ -3,8 +3,8 @@
  * clock that jumps is noticed.
  *
  * A clock set forward makes due what it passes. One set back delays nothing: the host's own time is
- * the wall clock plus what all its jumps together set it back, so a wait takes as long as it says
- * and no event is earlier than the one before. Invariant: what a timer leads to is decided at a
+ * ahead of the wall clock by that much from then on, until that is set forward again, so a wait
+ * takes as long as it says and no event is earlier than the one before. Invariant: what a timer leads to is decided at a
  * time that is not before its due time.
  */
 #include <stdlib.h>
@@ -22,11 +22,12 @@ wall_us host_now(struct host *h) {
     mono_ns mono = h->clock->mono(h->clock->ctx);
     if (h->last_mono.ns) {
         int64_t step_us = wall.us - h->last_wall.us - (mono.ns - h->last_mono.ns) / 1000;
-        h->jumped_us += step_us > JUMP_US || step_us < -JUMP_US ? step_us : 0;
+        h->ahead_us -= step_us > JUMP_US || step_us < -JUMP_US ? step_us : 0;
+        h->ahead_us = h->ahead_us > 0 ? h->ahead_us : 0;
     }
     h->last_wall = wall;
     h->last_mono = mono;
-    return (wall_us){wall.us - (h->jumped_us < 0 ? h->jumped_us : 0)};
+    return (wall_us){wall.us + h->ahead_us};
 }
 
 static void sift_up(struct timer *heap, uint32_t at) {
@@ -106,7 +107,7 @@ bool host_next_due(const struct host *h, wall_us *out) {
     if (h->timer_count == 0) {
         return false;
     }
-    out->us = h->timers[0].due.us + (h->jumped_us < 0 ? h->jumped_us : 0);
+    out->us = h->timers[0].due.us - h->ahead_us;
     return true;
 }
 

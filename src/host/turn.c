@@ -50,7 +50,9 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     return err;
 }
 
+/* What is decided from now on is of a state that is good, also when an earlier one was void. */
 static void join_batch(struct run *r) {
+    r->is_void = false;
     if (!r->in_batch) {
         r->in_batch = true;
         r->batch_next = r->host->batch;

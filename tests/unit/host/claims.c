@@ -1,6 +1,7 @@
 /* Ownership: claims before the fold, quarantine, what a bug costs, what is given up, the lease. */
 #include "rig.h"
 #include "rig_kinds.h"
+#include "store/store_priv.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -194,6 +195,35 @@ static void a_lease_that_is_over_is_renewed(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+static const struct store_ops *real_ops;
+
+/* A store whose next read of an execution fails. */
+static enum err get_nothing(struct store *s, struct store_name name, struct arena *a,
+                            struct store_execution *out, struct error *e) {
+    (void)name, (void)a, (void)out;
+    s->ops = real_ops;
+    return error_set(e, ERR_STORE, "the store failed (injected)");
+}
+
+/* The commit waits for space while the lease ends, and the look whether it is still the owner's
+ * fails: what happened is decided on once more, and that decision is recorded. */
+static void a_look_at_the_owner_that_fails(void **state) {
+    (void)state;
+    struct run *r = rig_run(one_step);
+    struct store_ops ops = *rig.faulty->ops;
+    real_ops = rig.faulty->ops;
+    ops.get = get_nothing;
+    rig.commits = "f";
+    rig_tell_done(rig_find("a"), NULL, NULL);
+    rig_turn();
+    assert_string_equal(rig_status(r), "running");
+    rig.now.us += 40000000;
+    rig.faulty->ops = &ops;
+    rig_turns();
+    assert_ptr_equal(rig.faulty->ops, real_ops);
+    assert_string_equal(rig_status(r), "completed");
+}
+
 int run_claim_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_claim_is_recorded_before_the_fold, rig_setup,
@@ -212,6 +242,7 @@ int run_claim_tests(void) {
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_starts_nothing, rig_setup,
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_is_renewed, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_look_at_the_owner_that_fails, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests_name("claims", tests, NULL, NULL);
 }

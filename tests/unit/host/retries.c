@@ -297,6 +297,73 @@ static void a_retry_of_unknown_outcome(void **state) {
     }
 }
 
+/* The claim is recorded, what follows is not: whoever comes next is not told of a living owner, and
+ * however often that happens, no process ended of it. */
+static void a_retry_that_is_given_up_is_owned_by_nobody(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    rig_fail("a", FAILURE_PERMANENT, "broken");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    struct error e;
+    struct host_retry q = {.by = STR("me")};
+    for (int i = 0; i < 5; i++) {
+        rig_reopen();
+        rig.commits = ".bbbbb";
+        assert_int_equal(host_retry(rig.host, id, &q, &r, &e), OK);
+        rig_turns();
+        rig_turn();
+        assert_int_equal(rig.lost, i + 1);
+        assert_int_equal(rig_stored(id).host, 0);
+        assert_true(str_is(rig_stored(id).row.status, "failed"));
+    }
+    r = retry(r);
+    rig_done("a~1", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
+/* Its variables have no first values now as then. */
+static void without_first_values_of_its_vars_it_fails_again(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, inputs: {n: {}}, vars: {v: '{{ inputs.n.x }}'}, nodes: "
+                            "{a: {type: work}}}");
+    assert_string_equal(rig_status(r), "failed");
+    r = retry(r);
+    assert_string_equal(rig_status(r), "failed");
+    assert_non_null(strstr(rig_error(r), "vars.v: "));
+    assert_int_equal(rig.start_count, 0);
+}
+
+static int64_t put_request(struct run *r, const char *kind, const char *step) {
+    struct store_inbox row = {.execution = rig_stored(run_id(r)).num,
+                              .kind = str_from(kind),
+                              .step = str_from(step),
+                              .payload = STR("{}")};
+    struct error e;
+    int64_t id = 0;
+    assert_int_equal(store_inbox_add(rig.disk, &row, &id, &e), OK);
+    return id;
+}
+
+/* Who asked was told that it has ended: nothing of it comes true later. */
+static void what_was_asked_before_is_refused(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    rig_fail("a", FAILURE_PERMANENT, "broken");
+    const int64_t rows[] = {put_request(r, "cancel", ""), put_request(r, "pause", ""),
+                            put_request(r, "signal", "paid")};
+    r = retry(r);
+    assert_string_equal(rig_status(r), "running");
+    assert_int_equal(rig_count(run_id(r), "signal_received"), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_inbox row;
+        struct error e;
+        assert_int_equal(store_inbox_get(rig.disk, rows[i], &rig.arena, &row, &e), OK);
+        assert_true(str_starts(row.verdict, STR("refused: ")));
+    }
+    rig_done("a~1", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int run_retry_tests(void) {
@@ -315,6 +382,9 @@ int run_retry_tests(void) {
         TEST(its_time_starts_anew),
         TEST(what_is_not_retried),
         TEST(quarantined_only_by_force),
+        TEST(a_retry_that_is_given_up_is_owned_by_nobody),
+        TEST(what_was_asked_before_is_refused),
+        TEST(without_first_values_of_its_vars_it_fails_again),
         cmocka_unit_test(a_retry_of_unknown_outcome),
     };
     return cmocka_run_group_tests_name("retries", tests, NULL, NULL);

@@ -236,6 +236,22 @@ static void a_clock_set_forward_makes_due_what_it_passes(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+/* What was set while the clock was wrong is of the wrong time: the way back must not stretch it. */
+static void a_clock_set_forward_and_back_delays_nothing(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work, "
+                            "retry: {attempts: 4, backoff: 10s, factor: 1, jitter: 0}}}}");
+    rig_jump_ms(HOUR_MS);
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    rig_jump_ms(-HOUR_MS);
+    rig_wait_ms(9999);
+    assert_null(rig_find("a"));
+    rig_wait_ms(1);
+    assert_non_null(rig_find("a"));
+    rig_done("a", "1");
+    assert_string_equal(rig_status(r), "completed");
+}
+
 /* A clock that is an hour behind the journal: what is left of a wait is at most all of it. */
 static void a_resume_on_a_clock_behind_the_journal(void **state) {
     (void)state;
@@ -258,6 +274,7 @@ int run_time_tests(void) {
         T(retries_back_off),
         T(a_clock_set_back_delays_nothing),
         T(a_clock_set_forward_makes_due_what_it_passes),
+        T(a_clock_set_forward_and_back_delays_nothing),
         T(a_resume_on_a_clock_behind_the_journal),
         T(permanent_failures_are_not_retried),
         T(jitter_is_recorded),
