@@ -428,6 +428,8 @@ static enum err attach(struct run *r, const struct store_execution *stored,
     if (x.row.completed.us && !retry) {
         return fold_attached(r, &x, e);
     }
+    r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
+    r->epoch = x.epoch + 1;
     enum err err = claim_take(r->host, &x, e);
     if (err) {
         return err;
