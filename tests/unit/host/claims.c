@@ -253,6 +253,22 @@ static void a_claim_that_cannot_be_let_go_of_at_once(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+/* The claim of before was not recorded; the one since is the one that counts. */
+static void a_claim_after_one_that_failed_is_kept(void **state) {
+    (void)state;
+    struct run *r = rig_run(one_step);
+    struct str id = arena_str(&rig.arena, run_id(r));
+    struct error e;
+    rig_reopen();
+    rig.commits = "bbbbb";
+    assert_int_equal(host_resume(rig.host, id, &r, &e), ERR_STORE);
+    r = rig_resume(id);
+    rig_turns();
+    assert_true(rig_stored(id).host != 0);
+    rig_done("a", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
 int run_claim_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_claim_is_recorded_before_the_fold, rig_setup,
@@ -272,6 +288,8 @@ int run_claim_tests(void) {
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_is_renewed, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_look_at_the_owner_that_fails, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_claim_after_one_that_failed_is_kept, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test_setup_teardown(a_claim_that_cannot_be_let_go_of_at_once, rig_setup,
                                         rig_teardown),
     };
