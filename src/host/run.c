@@ -428,6 +428,8 @@ static enum err attach(struct run *r, const struct store_execution *stored,
     if (x.row.completed.us && !retry) {
         return fold_attached(r, &x, e);
     }
+    r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
+    r->epoch = x.epoch + 1;
     enum err err = claim_take(r->host, &x, e);
     if (err) {
         return err;
@@ -581,10 +583,20 @@ void run_give_up(struct run *r, const struct error *reason) {
     }
 }
 
+/* Taken over once more since: what is owned now is owned by that. */
+static bool is_back(const struct run *lost) {
+    const struct run *r = lost->host->runs;
+    while (r && (r->lost || r->ended || r->num != lost->num)) {
+        r = r->next;
+    }
+    return r != NULL;
+}
+
 void run_drop_lost(struct host *h) {
     for (struct run *r = h->drops ? h->runs : NULL; r; r = r->next) {
         struct error ignored;
-        if (r->to_drop && is_gone(r) && claim_drop(h, r->num, r->epoch, &ignored) == OK) {
+        if (r->to_drop && is_gone(r) &&
+            (is_back(r) || claim_drop(h, r->num, r->epoch, &ignored) == OK)) {
             r->to_drop = false;
             h->drops--;
         }

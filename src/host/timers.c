@@ -4,8 +4,8 @@
  *
  * A clock set forward makes due what it passes. One set back delays nothing: the host's own time is
  * ahead of the wall clock by that much from then on, until that is set forward again, so a wait
- * takes as long as it says and no event is earlier than the one before. Invariant: what a timer leads to is decided at a
- * time that is not before its due time.
+ * takes as long as it says and no event is earlier than the one before. Invariant: what a timer
+ * leads to is decided at a time that is not before its due time.
  */
 #include <stdlib.h>
 

@@ -226,6 +226,14 @@ static void take_value(struct run *r, const struct code_answer *answer) {
     }
 }
 
+/* The type that the program gave its failure. That there was no memory only cairn can say: it would
+ * be no failure of the step then, and the whole execution be left alone. */
+static const char *type_of(struct run *r, struct str told) {
+    bool own = told.len > 0 && !str_is(told, err_name(ERR_NOMEM));
+    const char *type = own ? arena_str(&r->arena, told).ptr : NULL;
+    return type ? type : "code";
+}
+
 static void judge(struct run *r) {
     const struct code_data *d = r->job.data;
     struct code_answer answer;
@@ -239,9 +247,8 @@ static void judge(struct run *r) {
         error_wrap(&e, e.code, "what came on descriptor 3 is no answer of the code");
         fail_error(r, "code", &e, value_null());
     } else if (answer.has_error) {
-        const char *type = answer.type.len > 0 ? arena_str(&r->arena, answer.type).ptr : "code";
-        fail(r, answer.permanent ? FAILURE_PERMANENT : FAILURE_TRANSIENT, type, answer.message,
-             make_meta(r, answer.traceback));
+        fail(r, answer.permanent ? FAILURE_PERMANENT : FAILURE_TRANSIENT, type_of(r, answer.type),
+             answer.message, make_meta(r, answer.traceback));
     } else if (!is_success(d, r->exit.status)) {
         fail_exit(r);
     } else {

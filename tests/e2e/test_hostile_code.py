@@ -103,6 +103,16 @@ def test_a_flood_of_the_log_alone(cairn):
     assert 900_000 < len(log) < 1_100_000
 
 
+def test_it_says_that_cairn_has_no_memory(cairn):
+    error = {"type": "no_memory", "message": "mine", "permanent": True}
+    code = f"import os; os.write(3, {json.dumps({'error': error}).encode()}); os._exit(0)"
+    cairn.flow(f"  bad: {{type: code, language: python, code: {json.dumps(code)}}}\n")
+    done = cairn("run", "flow.yaml", "--json")
+    assert done.status == 1, done.err
+    assert cairn("list", "--json").json["items"][0]["status"] == "failed"
+    assert "mine" in done.err
+
+
 def test_it_closes_all_that_it_has(cairn):
     running = hostile(cairn, "exec 0<&- 1>&- 2>&- 3>&- 4>&- 5>&- 6>&-", "exit 7")
     running.wait_for("bad failed")

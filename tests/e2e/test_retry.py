@@ -93,6 +93,25 @@ def test_a_sub_workflow_is_retried_with_its_parent(cairn):
     assert cairn("retry", parent, "--quiet").out == "onefine\n"
 
 
+def test_one_of_many_sub_workflows_is_retried_with_its_node(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\ninputs: {n: {}}\nnodes:\n"
+                "  a: {type: code, command: [/bin/false]}\n")
+    cairn.flow("""
+  sub: {type: workflow, workflow: child.yaml, inputs: {n: item}, foreach: {items: '[1]'}}
+""", "parent.yaml")
+    assert cairn("run", "parent.yaml").status == 1
+    parent = cairn("list", "--json").json["items"][0]["id"]
+    db = sqlite3.connect(cairn.store)
+    child = db.execute("SELECT id FROM executions WHERE workflow = 'child'").fetchone()[0]
+    db.close()
+    refused = cairn("retry", child)
+    assert refused.status == 2 and f"step sub[0] of {parent}" in refused.err
+    advice = next(line for line in refused.err.splitlines() if "retry that: " in line)
+    again = cairn(*advice.split("retry that: cairn ")[1].split()[:4])
+    assert again.status == 1, again.err
+    assert cairn("list", "--json").json["items"][0]["id"] != child
+
+
 def test_nothing_to_retry(cairn):
     cairn.flow("  a: {type: ask, prompt: 'go?'}\n")
     assert cairn("run", "flow.yaml").status == 3

@@ -196,13 +196,25 @@ static void a_lease_that_is_over_is_renewed(void **state) {
 }
 
 static const struct store_ops *real_ops;
+static struct store_ops failing_ops;
+static int reads_left;
 
-/* A store whose next read of an execution fails. */
-static enum err get_nothing(struct store *s, struct store_name name, struct arena *a,
-                            struct store_execution *out, struct error *e) {
-    (void)name, (void)a, (void)out;
+static enum err read_or_fail(struct store *s, struct store_name name, struct arena *a,
+                             struct store_execution *out, struct error *e) {
+    if (--reads_left >= 0) {
+        return real_ops->get(s, name, a, out, e);
+    }
     s->ops = real_ops;
     return error_set(e, ERR_STORE, "the store failed (injected)");
+}
+
+/* The read of an execution after so many fails. */
+static void fail_a_read_after(int count) {
+    reads_left = count;
+    real_ops = rig.faulty->ops;
+    failing_ops = *real_ops;
+    failing_ops.get = read_or_fail;
+    rig.faulty->ops = &failing_ops;
 }
 
 /* The commit waits for space while the lease ends, and the look whether it is still the owner's
@@ -210,17 +222,50 @@ static enum err get_nothing(struct store *s, struct store_name name, struct aren
 static void a_look_at_the_owner_that_fails(void **state) {
     (void)state;
     struct run *r = rig_run(one_step);
-    struct store_ops ops = *rig.faulty->ops;
-    real_ops = rig.faulty->ops;
-    ops.get = get_nothing;
     rig.commits = "f";
     rig_tell_done(rig_find("a"), NULL, NULL);
     rig_turn();
     assert_string_equal(rig_status(r), "running");
     rig.now.us += 40000000;
-    rig.faulty->ops = &ops;
+    fail_a_read_after(0);
     rig_turns();
     assert_ptr_equal(rig.faulty->ops, real_ops);
+    assert_string_equal(rig_status(r), "completed");
+}
+
+/* Claimed, but what is stored now cannot be read, nor can it be let go of at once. */
+static void a_claim_that_cannot_be_let_go_of_at_once(void **state) {
+    (void)state;
+    struct run *r = rig_run(one_step);
+    struct str id = arena_str(&rig.arena, run_id(r));
+    struct error e;
+    rig_reopen();
+    rig.commits = ".b";
+    fail_a_read_after(1);
+    assert_int_equal(host_resume(rig.host, id, &r, &e), ERR_STORE);
+    assert_true(rig_stored(id).host != 0);
+    rig_turn();
+    assert_int_equal(rig_stored(id).host, 0);
+    map_find(&rig.told, id)->num = 0; /* nobody was told of that claim */
+    r = rig_resume(id);
+    rig_turns();
+    rig_done("a", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
+/* The claim of before was not recorded; the one since is the one that counts. */
+static void a_claim_after_one_that_failed_is_kept(void **state) {
+    (void)state;
+    struct run *r = rig_run(one_step);
+    struct str id = arena_str(&rig.arena, run_id(r));
+    struct error e;
+    rig_reopen();
+    rig.commits = "bbbbb";
+    assert_int_equal(host_resume(rig.host, id, &r, &e), ERR_STORE);
+    r = rig_resume(id);
+    rig_turns();
+    assert_true(rig_stored(id).host != 0);
+    rig_done("a", NULL);
     assert_string_equal(rig_status(r), "completed");
 }
 
@@ -243,6 +288,10 @@ int run_claim_tests(void) {
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_is_renewed, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_look_at_the_owner_that_fails, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_claim_after_one_that_failed_is_kept, rig_setup,
+                                        rig_teardown),
+        cmocka_unit_test_setup_teardown(a_claim_that_cannot_be_let_go_of_at_once, rig_setup,
+                                        rig_teardown),
     };
     return cmocka_run_group_tests_name("claims", tests, NULL, NULL);
 }
