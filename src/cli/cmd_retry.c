@@ -47,6 +47,15 @@ static int refuse(struct running *x, struct str id, const struct error *e) {
     return cli_fail_error(x->c, e, help.len ? help.ptr : NULL);
 }
 
+static enum err check_from(struct cli *c) {
+    const char *from = cli_value(c, "from");
+    if (from && !*from) {
+        cli_fail(c, ERR_USAGE, NULL, "--from: expected the name of a node, got nothing");
+        return ERR_USAGE;
+    }
+    return OK;
+}
+
 static int go_on(struct running *x) {
     struct str id;
     struct error e = {0};
@@ -77,6 +86,7 @@ static int run(struct cli *c) {
     struct running x = {.c = c};
     int status = 0;
     enum err err = running_options_check(c);
+    err = err ? err : check_from(c);
     if (err || !background_begin(&x.background, c, &status)) {
         return err ? err_exit_code(err) : status;
     }
