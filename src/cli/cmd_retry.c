@@ -111,6 +111,9 @@ const struct command command_retry = {
     .name = "retry",
     .arguments = "ID",
     .doc = "goes on with what failed, was cancelled or completed in part",
+    .details =
+        "The workflow is the one that was recorded: what it reads and calls may be mended, a "
+        "changed\nworkflow file is for a new run.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,
