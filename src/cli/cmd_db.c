@@ -30,6 +30,9 @@ static void tell(void *ctx, const struct store_finding *f) {
     text_colour(&b, &c->out, words[f->health].colour, str_from(words[f->health].word));
     text_pad(&b, 9 - (uint32_t)strlen(words[f->health].word));
     text_clean(&b, f->text);
+    if (f->command) {
+        buf_printf(&b, ": cairn %s%.*s", f->command, STR_ARG(session_store_option(k->s)));
+    }
     buf_append_char(&b, '\n');
     sink_flush(&c->out, &b);
     buf_fini(&b);

@@ -6,7 +6,7 @@
 static const struct cli_example exits[] = {
     {"0", "completed; or what was asked for was done"},
     {"1", "failed, partial or cancelled; an expression that failed"},
-    {"2", "wrong usage, or a workflow, inputs or an id with errors"},
+    {"2", "wrong usage, a workflow, inputs or an id with errors, or a request that is refused"},
     {"3", "left waiting or paused"},
     {"4", "trouble with the store or the output"},
     {"130", "left by SIGINT or SIGTERM"},
@@ -15,6 +15,7 @@ static const struct cli_example exits[] = {
 static const struct cli_example variables[] = {
     {"CAIRN_STORE", "where executions are kept, when --store does not say so"},
     {"XDG_STATE_HOME", "the store is cairn/cairn.db there when neither does; else ~/.local/state"},
+    {"CAIRN_WAIT_FOR_SPACE", "how long a full disk is waited out: 30s; else 10 minutes"},
     {"NO_COLOR", "when it is not empty: no colours"},
     {"TERM", "dumb: no colours and no live progress"},
 };
@@ -113,7 +114,9 @@ static int run(struct cli *c) {
     put_rows(&b, exits, ARRAY_LEN(exits));
     buf_append_cstr(&b, ".SH ENVIRONMENT\n");
     put_rows(&b, variables, ARRAY_LEN(variables));
-    buf_append_cstr(&b, ".SH FILES\n.TP\n.I \\(ti/.local/state/cairn/cairn.db\nthe store\n");
+    buf_append_cstr(&b, ".SH FILES\n.TP\n.I \\(ti/.local/state/cairn/cairn.db\nthe store\n"
+                        ".TP\n.I \\(ti/.local/state/cairn/cairn.db-logs/\nwhat was told in the "
+                        "background\n");
     sink_flush(&c->out, &b);
     buf_fini(&b);
     return 0;

@@ -12,7 +12,7 @@ static int run(struct cli *c) {
         return cli_fail(c, ERR_USAGE, NULL, "--all goes on with everything: it takes no ID");
     }
     if (!all && !c->argument_count) {
-        return cli_fail(c, ERR_USAGE, "--all goes on with everything that nobody runs",
+        return cli_fail(c, ERR_USAGE, "--all goes on with all that is interrupted",
                         "`cairn resume` needs ID");
     }
     if (all) {

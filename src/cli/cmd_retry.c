@@ -56,6 +56,15 @@ static int refuse(struct running *x, struct str id, const struct error *e) {
     return cli_fail_error(x->c, e, help.len ? help.ptr : NULL);
 }
 
+static enum err check_from(struct cli *c) {
+    const char *from = cli_value(c, "from");
+    if (from && !*from) {
+        cli_fail(c, ERR_USAGE, NULL, "--from: expected the name of a node, got nothing");
+        return ERR_USAGE;
+    }
+    return OK;
+}
+
 static int go_on(struct running *x) {
     struct str id;
     struct error e = {0};
@@ -86,6 +95,7 @@ static int run(struct cli *c) {
     struct running x = {.c = c};
     int status = 0;
     enum err err = running_options_check(c);
+    err = err ? err : check_from(c);
     if (err || !background_begin(&x.background, c, &status)) {
         return err ? err_exit_code(err) : status;
     }
@@ -110,6 +120,9 @@ const struct command command_retry = {
     .name = "retry",
     .arguments = "ID",
     .doc = "goes on with what failed, was cancelled or completed in part",
+    .details =
+        "The workflow is the one that was recorded: what it reads and calls may be mended, a "
+        "changed\nworkflow file is for a new run.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

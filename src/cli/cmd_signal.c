@@ -10,8 +10,10 @@ static int run(struct cli *c) {
     struct error e = {0};
     const char *payload = c->argument_count == 3 ? c->arguments[2] : "null";
     q.ask.step = str_from(c->arguments[1]);
-    if (!str_is_utf8(q.ask.step) || !q.ask.step.len) {
-        return cli_fail(c, ERR_USAGE, NULL, "the name of a signal is a UTF-8 text, not empty");
+    if (!str_is_utf8(q.ask.step) || !q.ask.step.len || q.ask.step.len > SIGNAL_MOST_BYTES) {
+        return cli_fail(c, ERR_USAGE, NULL,
+                        "the name of a signal is a text of 1 to %d bytes in UTF-8",
+                        SIGNAL_MOST_BYTES);
     }
     if (value_parse_json(&c->arena, str_from(payload), &q.ask.value, &e)) {
         return cli_fail(c, ERR_USAGE, "quote a text twice: '\"text\"'",

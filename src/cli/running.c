@@ -162,7 +162,8 @@ enum err running_open(struct running *x, bool make) {
         cli_fail(x->c, ERR_NOMEM, NULL, "out of memory");
         return ERR_NOMEM;
     }
-    return session_open_host(&x->s, &observer);
+    /* Without a store there is nothing to run: session_find says so, with the id that was typed. */
+    return x->s.store ? session_open_host(&x->s, &observer) : OK;
 }
 
 enum err running_watch(struct running *x, struct run *r) {

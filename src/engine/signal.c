@@ -8,7 +8,7 @@
 
 #include "engine/engine_priv.h"
 
-enum { KEPT_MOST = 10000, NAME_MOST_BYTES = 256 };
+enum { KEPT_MOST = 10000 };
 
 static struct kept_signal *find_kept(struct engine *g, struct str name) {
     for (uint32_t i = 0; i < g->signal_count; i++) {
@@ -72,11 +72,11 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
     for (uint32_t i = 0; i < g->signal_count; i++) {
         kept += !g->signals[i].taken;
     }
-    return exec_status_final(g->status)       ? "the execution has ended"
-           : !in->target.len                  ? "the signal has no name"
-           : in->target.len > NAME_MOST_BYTES ? "the name of the signal is longer than 256 bytes"
-           : kept >= KEPT_MOST                ? "10000 signals are kept that no step has taken yet"
-                                              : NULL;
+    return exec_status_final(g->status)         ? "the execution has ended"
+           : !in->target.len                    ? "the signal has no name"
+           : in->target.len > SIGNAL_MOST_BYTES ? "the name of the signal is longer than 256 bytes"
+           : kept >= KEPT_MOST ? "10000 signals are kept that no step has taken yet"
+                               : NULL;
 }
 
 enum err engine_on_signal(struct engine *g, const struct engine_input *in, struct error *e) {

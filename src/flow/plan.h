@@ -17,6 +17,8 @@ enum join_mode { JOIN_ALL, JOIN_ANY };
 enum on_error_mode { ON_ERROR_FAIL, ON_ERROR_CONTINUE, ON_ERROR_VALUE };
 enum on_failure_mode { ON_FAILURE_DRAIN, ON_FAILURE_CANCEL, ON_FAILURE_CONTINUE };
 enum on_limit_mode { ON_LIMIT_FAIL, ON_LIMIT_EXIT };
+enum { SIGNAL_MOST_BYTES = 256 }; /* of the name of a signal */
+
 enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 
 struct retry_policy {

@@ -163,7 +163,7 @@ static enum err woken(const struct step_in *in, const struct step_wake *w, struc
     if (!w->answered) {
         struct value value;
         if (!node_on_timeout(in->fields[ON_TIMEOUT], &value)) {
-            return node_timed_out(in, in->fields[ON_TIMEOUT], out, e);
+            return node_timed_out(in, in->fields[ON_TIMEOUT], "answer", out, e);
         }
         value_map_add(&meta, STR("timedOut"), value_bool(true));
         out->meta = value_map_done(&meta);

@@ -120,8 +120,9 @@ struct str node_answer_again(struct str findings, struct arena *a);
 void node_on_timeout_check(struct node_check *c, const char *field);
 /* The value that it gives; false when it gives none. */
 bool node_on_timeout(struct value on_timeout, struct value *out);
-/* Nothing came and no value is given: the handle timeout, or the error. */
-enum err node_timed_out(const struct step_in *in, struct value on_timeout, struct step_result *out,
-                        struct error *e) MUST_USE;
+/* Nothing came (`what`: an answer, a signal) and no value is given: the handle timeout, or the
+ * error. */
+enum err node_timed_out(const struct step_in *in, struct value on_timeout, const char *what,
+                        struct step_result *out, struct error *e) MUST_USE;
 
 #endif

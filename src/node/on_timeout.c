@@ -27,8 +27,8 @@ bool node_on_timeout(struct value on_timeout, struct value *out) {
     return v != NULL;
 }
 
-enum err node_timed_out(const struct step_in *in, struct value on_timeout, struct step_result *out,
-                        struct error *e) {
+enum err node_timed_out(const struct step_in *in, struct value on_timeout, const char *what,
+                        struct step_result *out, struct error *e) {
     char duration[40];
     bool fails = on_timeout.type == VALUE_TEXT;
     if (in->node->has_timeout_edge && !fails) {
@@ -37,5 +37,5 @@ enum err node_timed_out(const struct step_in *in, struct value on_timeout, struc
         return OK;
     }
     time_print_duration(in->timeout_us, duration, sizeof duration);
-    return error_set(e, ERR_TIMEOUT, "no answer came within %s", duration);
+    return error_set(e, ERR_TIMEOUT, "no %s came within %s", what, duration);
 }

@@ -45,6 +45,9 @@ static bool read_moment(struct value v, int64_t *out_us) {
     return true;
 }
 
+/* Whether a signal can ever have this name: who waits for another would wait for ever. */
+static bool may_be_sent(struct str name) { return name.len && name.len <= SIGNAL_MOST_BYTES; }
+
 static void check(struct node_check *c) {
     struct value until = check_literal(c, "until");
     int64_t ignored;
@@ -53,6 +56,11 @@ static void check(struct node_check *c) {
                     "until must be a time like 2026-12-24T18:00:00Z, or {{ }} with one");
     }
     bool signal = check_has(c, "signal");
+    struct value name = check_literal(c, "signal");
+    if (name.type == VALUE_TEXT && !may_be_sent(value_str(name))) {
+        check_error(c, "signal", "bad_value", "the name of a signal has 1 to %d bytes",
+                    SIGNAL_MOST_BYTES);
+    }
     if (signal) {
         node_on_timeout_check(c, "on_timeout");
     }
@@ -66,9 +74,9 @@ static enum err wait_for_signal(const struct step_in *in, wall_us now, struct st
                                 struct error *e) {
     struct value_builder b;
     struct str name = value_str(in->fields[SIGNAL]);
-    if (!name.len) {
-        return error_at(e, ERR_INVALID, in->node->field_marks[SIGNAL],
-                        "the name of the signal is empty");
+    if (!may_be_sent(name)) {
+        return error_at(e, ERR_INVALID, in->node->field_marks[SIGNAL], "the name of the signal %s",
+                        name.len ? "is longer than 256 bytes" : "is empty");
     }
     value_builder_init(&b, out->arena);
     value_map_add(&b, STR("for"), value_text(STR("signal")));
@@ -115,7 +123,7 @@ static enum err signalled(const struct step_in *in, const struct step_wake *w,
     } else if (node_on_timeout(in->fields[ON_TIMEOUT], &out->body)) {
         value_map_add(&meta, STR("timedOut"), value_bool(true));
     } else {
-        return node_timed_out(in, in->fields[ON_TIMEOUT], out, e);
+        return node_timed_out(in, in->fields[ON_TIMEOUT], "signal", out, e);
     }
     out->meta = value_map_done(&meta);
     return meta.ok ? OK : error_nomem(e);

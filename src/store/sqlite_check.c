@@ -28,6 +28,7 @@ struct audit {
     struct arena arena;
     enum store_health health;
     struct buf text;
+    const char *command;
 };
 
 static void damaged(struct audit *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -290,8 +291,8 @@ static void check_hosts(struct audit *a) {
     }
     if (gone) {
         a->health = a->health == STORE_SOUND ? STORE_WARNING : a->health;
-        buf_printf(&a->text, ", %u interrupted (%s%s): cairn resume --all goes on with %s", gone,
-                   first, gone > 1 ? " ..." : "", gone == 1 ? "it" : "them");
+        buf_printf(&a->text, ", %u interrupted (%s%s)", gone, first, gone > 1 ? " ..." : "");
+        a->command = "resume --all";
     }
 }
 
@@ -338,7 +339,7 @@ void sqlite_check(struct store *base, void (*tell)(void *ctx, const struct store
         } else {
             damaged(&a, "%s", e.message);
         }
-        tell(ctx, &(struct store_finding){checks[i].name, a.health, buf_str(&a.text)});
+        tell(ctx, &(struct store_finding){checks[i].name, a.health, buf_str(&a.text), a.command});
         buf_fini(&a.text);
         arena_fini(&a.arena);
     }

@@ -115,12 +115,14 @@ void store_idle(struct store *s);
 
 void store_stats_get(const struct store *s, struct store_stats *out);
 
-/* One thing that was looked at: what it is ("journals"), how it stands, and why. */
+/* One thing that was looked at: what it is ("journals"), how it stands, and why; `command`, if any,
+ * is what to give cairn about it. */
 enum store_health { STORE_SOUND, STORE_WARNING, STORE_DAMAGED };
 struct store_finding {
     const char *check;
     enum store_health health;
     struct str text;
+    const char *command;
 };
 /* Looks at everything that is stored, changes nothing, and tells one finding for each check; what
  * cannot be read is a finding, too. ERR_UNSUPPORTED: this kind of store cannot be checked. */

@@ -92,8 +92,10 @@ def test_an_interrupted_execution_is_a_warning(cairn):
     text = texts["hosts"].replace(", 1 row of ended processes", "")  # unless swept by then
     assert text == (
         f"0 processes at work, 1 execution not ended, 1 interrupted ({started.id}): "
-        "cairn resume --all goes on with it"
+        "cairn resume --all"
     )
+    there = cairn("db", "check", "--store", str(cairn.store))  # as typed: it can be pasted
+    assert f": cairn resume --all --store {cairn.store}\n" in there.out
     assert states["read model"] == "ok"
 
 

@@ -75,7 +75,7 @@ def test_no_signal_in_time(cairn):
     assert cairn("run", "flow.yaml").out == "no signal\n"
     cairn.flow("  a: {type: wait, signal: go, timeout: 50ms}\n")
     failed = cairn("run", "flow.yaml")
-    assert failed.status == 1 and "timeout" in failed.err
+    assert failed.status == 1 and "timeout: no signal came within 50ms" in failed.err
 
 
 def test_what_is_refused(cairn):

@@ -276,6 +276,8 @@ def test_explain_says_who_waits_and_what_to_do(cairn):
         ("{type: wait}", 'exactly one of for, until, signal must be given'),
         ("{type: wait, until: tomorrow}", "until must be a time like"),
         ("{type: wait, for: soon}", "soon"),
+        ("{type: wait, signal: ''}", "the name of a signal has 1 to 256 bytes"),
+        (f"{{type: wait, signal: {'x' * 257}}}", "the name of a signal has 1 to 256 bytes"),
     ],
 )
 def test_what_cannot_be_waited_for(cairn, node, why):
