@@ -142,8 +142,13 @@ class Detached:
 
 def detach(cairn, *arguments):
     """What --background starts: its id and its process, None when that has ended already. None,
-    None when the execution ended before."""
+    None when the execution ended before. While another process has it (one that answered took it
+    over, or one that was killed is not quite gone), it is asked again."""
     done = cairn(*arguments, "--background")
+    end = time.monotonic() + PATIENCE
+    while done.status == 2 and "runs it" in done.err and time.monotonic() < end:
+        time.sleep(0.05)
+        done = cairn(*arguments, "--background")
     if done.status == 2 and "has ended" in done.err:
         return None, None
     assert done.status == 0, done.err
