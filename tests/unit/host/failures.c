@@ -120,21 +120,6 @@ static void executions_of_a_failed_batch_all_go_on(void **state) {
     assert_int_equal(rig.start_count, 5);
 }
 
-/* What another process does that takes an execution over. */
-static void take_over(struct run *r) {
-    struct error e;
-    struct store_execution x = rig_stored(run_id(r));
-    struct store_change c = {.num = x.num,
-                             .epoch = x.epoch,
-                             .new_epoch = x.epoch + 1,
-                             .last_seq = x.last_seq,
-                             .last_event = x.last_event,
-                             .row = x.row};
-    struct store_batch b = {.changes = &c, .count = 1};
-    assert_int_equal(store_commit(rig.disk, &b, &e), OK);
-    assert_false(c.fenced);
-}
-
 static void a_fenced_execution_is_dropped_alone(void **state) {
     (void)state;
     const struct plan *p =
@@ -142,7 +127,7 @@ static void a_fenced_execution_is_dropped_alone(void **state) {
     struct run *lost = rig_submit(p, NULL);
     struct run *kept = rig_submit(p, NULL);
     rig_turns();
-    take_over(lost);
+    rig_take_over(lost);
     uint64_t before = rig_stored(run_id(lost)).last_seq;
     rig_tell_done(&rig.starts[0], NULL, NULL);
     rig_tell_done(&rig.starts[1], NULL, NULL);
@@ -159,7 +144,7 @@ static void a_fenced_execution_is_dropped_alone(void **state) {
 static void fenced_after_an_unknown_commit(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}, b: {type: work, needs: [a]}}}");
-    take_over(r);
+    rig_take_over(r);
     rig.commits = "b";
     rig_done("a", NULL);
     assert_int_equal(rig.lost, 1);

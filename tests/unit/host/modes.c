@@ -26,21 +26,6 @@ static void failure_mode_03_what_is_under_way_is_not_begun_again(void **state) {
     }
 }
 
-/* The epoch grows behind the owner's back, as when another host has taken over. */
-static void replace_owner(struct run *r) {
-    struct error e;
-    struct store_execution x = rig_stored(run_id(r));
-    struct store_change c = {.num = x.num,
-                             .epoch = x.epoch,
-                             .new_epoch = x.epoch + 1,
-                             .last_seq = x.last_seq,
-                             .last_event = x.last_event,
-                             .row = x.row};
-    struct store_batch b = {.changes = &c, .count = 1};
-    assert_int_equal(store_commit(rig.disk, &b, &e), OK);
-    assert_false(c.fenced);
-}
-
 /* Two of its executions: one was taken, the other goes on. */
 static void failure_mode_04_what_was_taken_is_fenced_alone(void **state) {
     (void)state;
@@ -49,7 +34,7 @@ static void failure_mode_04_what_was_taken_is_fenced_alone(void **state) {
     struct started *late = rig_find("a");
     struct run *kept = rig_run(two);
     struct started *fine = rig_find("a");
-    replace_owner(taken);
+    rig_take_over(taken);
     const char *before = rig_journal(run_id(taken));
     rig_tell_done(late, "1", NULL); /* both in one commit */
     rig_tell_done(fine, "1", NULL);

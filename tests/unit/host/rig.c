@@ -181,6 +181,20 @@ int rig_teardown(void **state) {
     return 0;
 }
 
+void rig_take_over(struct run *r) {
+    struct error e;
+    struct store_execution x = rig_stored(run_id(r));
+    struct store_change c = {.num = x.num,
+                             .epoch = x.epoch,
+                             .new_epoch = x.epoch + 1,
+                             .last_seq = x.last_seq,
+                             .last_event = x.last_event,
+                             .row = x.row};
+    struct store_batch b = {.changes = &c, .count = 1};
+    assert_int_equal(store_commit(rig.disk, &b, &e), OK);
+    assert_false(c.fenced);
+}
+
 void rig_reopen(void) {
     close_host();
     open_host();

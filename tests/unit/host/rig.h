@@ -83,6 +83,8 @@ void rig_turns(void);
 void rig_wait_ms(int64_t ms);
 /* The wall clock jumps, time does not. Then turns. */
 void rig_jump_ms(int64_t ms);
+/* What another process does that takes r over: the epoch grows behind the host's back. */
+void rig_take_over(struct run *r);
 /* Closes the host as a process that ends does, and opens another on the same data. */
 void rig_reopen(void);
 /* Reopens, lets time pass, and takes r over again, without a turn: the new run. */
