@@ -190,11 +190,20 @@ void run_free(struct run *r);
 void run_let_go(struct run *r);
 /* Counts a failure: throws the state away and folds again, or gives up when it was one too many. */
 void run_failed(struct run *r, const struct error *why);
-enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
-                  struct engine **out, struct error *e) MUST_USE;
 /* Watchers learn of the events after from, which were recorded without their knowing. */
 enum err run_tell_recorded(struct run *r, uint64_t from, struct error *e) MUST_USE;
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) MUST_USE;
+/* For who creates or attaches: the text lives as long as the run; it begins with the next turn. */
+bool run_keep(struct run *r, struct str *s);
+enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
+
+/* ---- fold.c ---- */
+enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
+                  struct engine **out, struct error *e) MUST_USE;
+
+/* ---- attach.c ---- */
+/* A run that was given up and of which nothing is left to stop. */
+bool run_is_gone(const struct run *r);
 /* A stored execution goes on in this host (or, when final, is only folded). */
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) MUST_USE;
@@ -203,6 +212,8 @@ enum err run_retry(struct host *h, const struct plan *p, const struct store_exec
                    const struct host_retry *q, struct run **out, struct error *e) MUST_USE;
 /* x is below an execution that runs here: who owns that owns x, whoever may still think to. */
 bool run_is_below_ours(const struct host *h, const struct store_execution *x);
+
+/* ---- run.c: ends ---- */
 /* Left as it was last recorded, its parent too; nobody is told without a reason why. */
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */

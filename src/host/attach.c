@@ -1,0 +1,180 @@
+/* A stored execution goes on in this host: claimed from an owner that is gone, folded, rid of the
+ * processes that were left, told that it starts; or, when it has ended, only folded or retried.
+ */
+#include <stdio.h>
+
+#include "base/mutant.h"
+#include "host/host_priv.h"
+
+static enum err owned(const struct store_execution *x, struct error *e) {
+    return error_set(e, ERR_CONFLICT,
+                     "execution %.*s is run by another process (host %lld, which is alive)",
+                     STR_ARG(x->fixed.id), (long long)x->host);
+}
+
+/* Given up here: children that this host still owns. */
+static bool has_children_left(const struct run *parent) {
+    for (const struct run *r = parent->host->runs; r; r = r->next) {
+        if (r->to_drop && r->is_child && r->parent_num == parent->num) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Given up here, and nothing of it is left that has to stop first: whoever takes it over goes on
+ * with its children at once. */
+bool run_is_gone(const struct run *r) { return r->lost && !r->ports && !has_children_left(r); }
+
+/* The run of this id that lives here, or was given up here and still has attempts to stop. */
+static struct run *find_here(const struct host *h, struct str id) {
+    struct run *r = h->runs;
+    while (r && (r->ended || run_is_gone(r) || !str_is(id, r->id))) {
+        r = r->next;
+    }
+    return r;
+}
+
+/* What the last owner's processes are still doing, they must not do beside those to come. */
+static void kill_left(const struct run *r) {
+    bool programs = false;
+    for (uint32_t i = 0; i < engine_track_count(r->engine); i++) {
+        const struct track *t = engine_track(r->engine, i);
+        const struct node_kind *kind = r->plan->nodes[t->step.node].kind;
+        if ((kind->flags & KIND_PROGRAM) && t->status != STEP_COMPLETED) {
+            programs = true;
+            io_process_kill_stale(t->pid, t->process_start);
+        }
+    }
+    char mark[sizeof "CAIRN_IDEMPOTENCY_KEY=/" + IO_ID_BYTES];
+    if (programs) {
+        int len = snprintf(mark, sizeof mark, "CAIRN_IDEMPOTENCY_KEY=%s/", r->id);
+        io_process_kill_marked((struct str){mark, (size_t)len});
+    }
+}
+
+static enum err fold_attached(struct run *r, const struct store_execution *x, struct error *e) {
+    engine_free(r->engine);
+    r->engine = NULL;
+    r->num = x->num;
+    memcpy(r->id, x->fixed.id.ptr, IO_ID_BYTES - 1);
+    r->epoch = x->epoch;
+    r->last_seq = x->last_seq;
+    r->last_event = x->last_event;
+    enum err err = run_fold(r->host->options.store, r->plan, x->num, x->last_seq, &r->engine, e);
+    if (err) {
+        return err;
+    }
+    r->status = engine_status(r->engine);
+    r->folder = engine_folder(r->engine);
+    return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
+}
+
+static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {
+    struct happened *x = happened_new(INPUT_RETRY);
+    if (!x) {
+        return error_nomem(e);
+    }
+    x->in.host = r->host->host_id;
+    x->in.epoch = r->epoch;
+    x->in.target = arena_str(&x->arena, q->from);
+    x->in.by = arena_str(&x->arena, q->by);
+    if (!x->in.target.ptr || !x->in.by.ptr) {
+        happened_free(x);
+        return error_nomem(e);
+    }
+    run_happens(r, x);
+    return OK;
+}
+
+/* Rows of all its steps are written: a retry adds to them. */
+static bool has_rows(const struct store_execution *x) {
+    return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
+}
+
+/* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
+ * What was asked of it before a retry is decided on before that, so refused: it had ended. */
+static enum err attach(struct run *r, const struct store_execution *stored,
+                       const struct host_retry *retry, struct error *e) {
+    struct store_execution x = *stored;
+    if (x.row.completed.us && !retry) {
+        return fold_attached(r, &x, e);
+    }
+    r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
+    r->epoch = x.epoch + 1;
+    enum err err = claim_take(r->host, &x, e);
+    if (err) {
+        return err;
+    }
+    r->untold = true;
+    err = fold_attached(r, &x, e);
+    if (!err) {
+        kill_left(r);
+        host_inbox_look(r->host); /* what was asked meanwhile */
+        r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
+        err = !retry ? run_queue_start(r, e) : inbox_take(r->host, true, e);
+        err = err || !retry ? err : queue_retry(r, retry, e);
+    }
+    if (err) {
+        struct error ignored;
+        (void)!claim_drop(r->host, x.num, x.epoch, &ignored);
+    }
+    return err;
+}
+
+static enum err being_stopped(const struct run *r, struct error *e) {
+    return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped", r->id);
+}
+
+bool run_is_below_ours(const struct host *h, const struct store_execution *x) {
+    const struct run *r = x->fixed.parent ? h->runs : NULL;
+    while (r && (r->ended || r->lost || r->num != x->fixed.parent)) {
+        r = r->next;
+    }
+    return r != NULL;
+}
+
+enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
+                    struct run **out, struct error *e) {
+    struct run *r = find_here(h, x->fixed.id);
+    if (r && r->lost) {
+        return being_stopped(r, e);
+    }
+    if (r) {
+        *out = r;
+        return OK;
+    }
+    bool alive = x->owner_alive && x->host != h->host_id && !MUTANT(take_from_the_living);
+    if (alive && !x->row.completed.us && !run_is_below_ours(h, x)) {
+        return owned(x, e);
+    }
+    enum err err = run_new(h, p, &r, e);
+    if (err) {
+        return err;
+    }
+    err = attach(r, x, NULL, e);
+    if (err) {
+        run_give_up(r, NULL); /* the caller is told */
+        return err;
+    }
+    *out = r;
+    return OK;
+}
+
+enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
+                   const struct host_retry *q, struct run **out, struct error *e) {
+    struct run *here = find_here(h, x->fixed.id);
+    if (here && !here->lost) {
+        *out = here; /* a retry of it is under way */
+        return OK;
+    }
+    enum err err = here ? being_stopped(here, e) : run_new(h, p, out, e);
+    if (err) {
+        return err;
+    }
+    err = attach(*out, x, q, e);
+    if (err) {
+        run_give_up(*out, NULL);
+    }
+    return err;
+}
