@@ -54,6 +54,23 @@ static void put_steps(struct buf *b, struct value steps) {
     }
 }
 
+static void put_answers(struct buf *b, struct value answers) {
+    for (size_t i = 0; i < value_count(answers); i++) {
+        struct value a = answers.items[i];
+        bool dropped = str_is(details_text(a, "status"), "dropped");
+        buf_append_cstr(b, dropped ? "  an answer to " : "  an answer is kept for ");
+        text_clean(b, details_text(a, "step"));
+        buf_append_cstr(b, ", from ");
+        text_clean(b, details_text(a, "by"));
+        put_time(b, "since", a, "since");
+        if (dropped) {
+            buf_append_cstr(b, ", came before it asked and was dropped: ");
+            text_clean(b, details_text(a, "why"));
+        }
+        buf_append_char(b, '\n');
+    }
+}
+
 static void put_error(struct buf *b, struct value error) {
     struct str place = details_text(error, "place"), node = details_text(error, "node");
     buf_append_cstr(b, "  ");
@@ -108,6 +125,7 @@ static void print(struct cli *c, struct value v) {
     if (live) {
         put_owner(&b, v);
         put_steps(&b, *steps);
+        put_answers(&b, *value_get(v, STR("answers")));
     }
     for (size_t i = 0; remedies && i < value_count(*remedies); i++) {
         buf_printf(&b, "%s%.*s\n",

@@ -181,6 +181,33 @@ static struct value steps_of(struct explaining *x) {
     return value_list_done(&list);
 }
 
+/* Answers that came before their steps waited: those that are kept, and of steps that wait now what
+ * was dropped. */
+static struct value answers_of(const struct explaining *x) {
+    struct value_builder list;
+    struct arena *a = arena_of(x);
+    value_builder_init(&list, a);
+    bool final = exec_status_final(engine_status(x->v.engine));
+    for (uint32_t i = 0; !final && i < engine_kept_count(x->v.engine); i++) {
+        const struct kept_answer *k = engine_kept_answer(x->v.engine, i);
+        const struct track *t = engine_track_find(x->v.engine, k->step);
+        bool dropped = k->state == KEPT_DROPPED;
+        if (k->state == KEPT_TAKEN || (dropped ? !t || t->status != STEP_WAITING : t != NULL)) {
+            continue;
+        }
+        struct value_builder b;
+        char text[STEP_ID_BYTES];
+        value_builder_init(&b, a);
+        add_text(&b, "step", step_id_print(x->v.plan, k->step, text));
+        add_text(&b, "status", dropped ? STR("dropped") : STR("kept"));
+        add_text(&b, "by", k->by);
+        add_time(&b, "since", k->at);
+        add_text(&b, "why", k->why);
+        value_list_add(&list, value_map_done(&b));
+    }
+    return value_list_done(&list);
+}
+
 /* ---- the execution ---- */
 
 static struct value owner_of(const struct explaining *x) {
@@ -286,6 +313,7 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     value_map_add(&b, STR("owner"), owner_of(&x));
     err = add_requests(&x, &b, e);
     value_map_add(&b, STR("steps"), steps_of(&x));
+    value_map_add(&b, STR("answers"), answers_of(&x));
     suggest(&x);
     value_map_add(&b, STR("remedies"), value_list_done(&x.remedies));
     struct value v = value_map_done(&b);

@@ -7,7 +7,8 @@
 #include "cli/details.h"
 
 /* {id, workflow, status, updatedAt, error?, pausedBy?, owner, requests, steps: [{step, status, why,
- * since, until?, attempt, request?, error?, remedy?}], remedies: [text]} */
+ * since, until?, attempt, request?, error?, remedy?}], answers: [{step, status: kept or dropped,
+ * by, since, why?}], remedies: [text]} */
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
     MUST_USE;
 

@@ -62,18 +62,24 @@ static int refused(struct asking *k, struct str verdict) {
                     STR_ARG(k->target.fixed.id), STR_ARG(why));
 }
 
-static struct str done_line(const struct asking *k) {
+/* What was accepted may come with a note that says what became of it. */
+static struct str done_line(const struct asking *k, struct str verdict) {
+    if (verdict.len > strlen("accepted: ")) {
+        struct str note = str_sub(verdict, strlen("accepted: "), verdict.len);
+        return arena_printf(&k->x.c->arena, "%.*s: execution %.*s\n", STR_ARG(note),
+                            STR_ARG(k->target.fixed.id));
+    }
     return arena_printf(&k->x.c->arena, "%s: execution %.*s\n", k->q->done,
                         STR_ARG(k->target.fixed.id));
 }
 
 /* 0 when it was accepted, else the exit status of the refusal. */
 static int tell_verdict(struct asking *k, struct str verdict) {
-    if (!str_is(verdict, "accepted")) {
+    if (!str_starts(verdict, STR("accepted"))) {
         return refused(k, verdict);
     }
     if (!cli_has(k->x.c, "quiet")) {
-        sink_write(&k->x.c->err, done_line(k));
+        sink_write(&k->x.c->err, done_line(k, verdict));
     }
     return 0;
 }
@@ -207,7 +213,7 @@ static int take_over(struct asking *k, bool *out_other) {
     err = running_watch(x, r);
     if (!err && k->q->ask.type == REQUEST_RESUME) {
         x->asks_again = true;
-        watch_notice(&x->watch, cli_has(x->c, "quiet") ? STR("") : done_line(k));
+        watch_notice(&x->watch, cli_has(x->c, "quiet") ? STR("") : done_line(k, STR("")));
     }
     err = err ? err : running_catch_up(x);
     err = err ? err : running_turn(x);
@@ -217,7 +223,7 @@ static int take_over(struct asking *k, bool *out_other) {
         return 0;
     }
     int status = err ? err_exit_code(err) : 0;
-    if (!err && x->verdict.len && !(x->asks_again && str_is(x->verdict, "accepted"))) {
+    if (!err && x->verdict.len && !(x->asks_again && str_starts(x->verdict, STR("accepted")))) {
         status = tell_verdict(k, x->verdict);
     }
     if (status && x->left) {

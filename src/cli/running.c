@@ -230,7 +230,7 @@ static enum err leave(struct running *x, struct error *e) {
 
 /* In the background: it is recorded as ours, and what was asked of it with that is granted. */
 static void tell_user(struct running *x) {
-    bool granted = !x->ticket || str_is(x->verdict, "accepted");
+    bool granted = !x->ticket || str_starts(x->verdict, STR("accepted"));
     if (x->background.on && !x->background.told && x->recorded && granted) {
         background_tell(&x->background, &x->s, x->id);
     }

@@ -91,6 +91,14 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
         buf_printf(b, "started with %zu item%s", value_count(ev->inputs),
                    value_count(ev->inputs) == 1 ? "" : "s");
         return true;
+    case EVENT_ANSWER_KEPT:
+        buf_append_cstr(b, "does not wait yet; an answer is kept for it, from ");
+        text_clean(b, ev->reason);
+        return true;
+    case EVENT_ANSWER_DROPPED:
+        buf_append_cstr(b, "got an answer before it asked, which does not fit: ");
+        text_clean(b, ev->message);
+        return true;
     case EVENT_STEP_COMPLETED: put_completed(w, x, b); return true;
     case EVENT_STEP_RETRYING: put_retry(x, b); return true;
     case EVENT_STEP_FAILED: put_failed(x, b); return true;

@@ -292,6 +292,7 @@ static enum err apply_completed(struct engine *g, const struct event *ev, struct
     enum err err = ev->step.index < 0 ? completed_node(g, ev, e) : completed_item(g, ev, e);
     if (!err && plan_node_waits(&g->plan->nodes[ev->step.node])) {
         signal_note_taken(g, ev);
+        answer_note_taken(g, ev->step);
     }
     return err ? err : vars_apply(g, ev, e);
 }
@@ -540,6 +541,8 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_CLAIMED] = apply_nothing,
     [EVENT_EXECUTION_RETRIED] = retry_apply,
     [EVENT_SIGNAL_RECEIVED] = signal_apply,
+    [EVENT_ANSWER_KEPT] = answer_apply_kept,
+    [EVENT_ANSWER_DROPPED] = answer_apply_dropped,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */
@@ -552,7 +555,8 @@ static bool follows(const struct engine *g, const struct event *ev) {
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;
     }
-    return ev->step.node < g->plan->node_count && step_current(g, ev->step);
+    bool to_come = ev->kind == EVENT_ANSWER_KEPT; /* of a step that may be a later one */
+    return ev->step.node < g->plan->node_count && (to_come || step_current(g, ev->step));
 }
 
 enum err engine_apply(struct engine *g, const struct event *ev, struct error *e) {

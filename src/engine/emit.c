@@ -120,8 +120,8 @@ enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, st
     return OK;
 }
 
-enum err engine_verdict(struct engine *g, const struct engine_input *in, const char *refusal,
-                        struct error *e) {
+static enum err put_verdict(struct engine *g, const struct engine_input *in, const char *word,
+                            const char *text, struct error *e) {
     struct engine_out *o = g->out;
     if (!in->ticket) {
         return OK;
@@ -133,11 +133,17 @@ enum err engine_verdict(struct engine *g, const struct engine_input *in, const c
     o->verdicts = verdicts;
     struct engine_verdict *v = &o->verdicts[o->verdict_count++];
     *v = (struct engine_verdict){.ticket = in->ticket, .offset = o->bytes.len};
-    if (refusal) {
-        buf_printf(&o->bytes, "refused: %s", refusal);
-    } else {
-        buf_append(&o->bytes, STR("accepted"));
-    }
+    buf_printf(&o->bytes, "%s%s%s", word, text ? ": " : "", text ? text : "");
     v->len = o->bytes.len - v->offset;
     return buf_ok(&o->bytes) ? OK : error_nomem(e);
+}
+
+enum err engine_verdict(struct engine *g, const struct engine_input *in, const char *refusal,
+                        struct error *e) {
+    return put_verdict(g, in, refusal ? "refused" : "accepted", refusal, e);
+}
+
+enum err engine_verdict_accept(struct engine *g, const struct engine_input *in, const char *note,
+                               struct error *e) {
+    return put_verdict(g, in, "accepted", note, e);
 }

@@ -100,6 +100,7 @@ void engine_free(struct engine *g) {
     held_clear(&g->result);
     vars_free(g);
     signals_free(g);
+    answers_free(g);
     heap_fini(&g->now_dirty);
     heap_fini(&g->next_dirty);
     heap_fini(&g->limits);
@@ -257,6 +258,7 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
         digest_number(&b, g->signals[i].taken);
         buf_append(&b, g->signals[i].name);
     }
+    answer_digest_kept(g, &b);
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);
     err = buf_ok(&b) ? OK : error_nomem(e);

@@ -89,7 +89,8 @@ struct engine_record {
     size_t body_offset, body_len; /* in bytes */
 };
 
-/* What became of a request: the text says "accepted", or "refused: " and why. */
+/* What became of a request: the text says "accepted", perhaps with ": " and a
+ * note, or "refused: " and why. */
 struct engine_verdict {
     int64_t ticket;
     size_t offset, len; /* in bytes */

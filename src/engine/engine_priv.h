@@ -103,6 +103,11 @@ struct kept_signal {
     bool taken;
 };
 
+struct kept_slot {
+    struct kept_answer k;
+    struct held payload;
+};
+
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
 struct track_slot {
@@ -166,6 +171,8 @@ struct engine {
     struct engine_usage usage;
     struct kept_signal *signals; /* in the order in which they came */
     uint32_t signal_count, signal_cap;
+    struct kept_slot *kept; /* answers that came before their steps waited, in order */
+    uint32_t kept_count, kept_cap;
     struct call_slot *calls;
     uint32_t call_count, call_cap;
     uint32_t *order; /* node -> rank by (priority, file) */
@@ -183,6 +190,9 @@ enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, st
 /* What became of a request, when one is to be told. refusal: NULL for accepted. */
 enum err engine_verdict(struct engine *g, const struct engine_input *in, const char *refusal,
                         struct error *e) MUST_USE;
+/* Accepted, with what is to be said about it. */
+enum err engine_verdict_accept(struct engine *g, const struct engine_input *in, const char *note,
+                               struct error *e) MUST_USE;
 struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_t node);
 struct event event_of_step(enum event_kind kind, struct step_id step);
 
@@ -294,6 +304,23 @@ enum err signal_take_kept(struct engine *g, struct step_id step, uint32_t attemp
 enum err signal_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 void signal_note_taken(struct engine *g, const struct event *completed);
 void signals_free(struct engine *g);
+
+/* ---- answer_kept.c ---- */
+/* The step may yet begin to wait for an answer. */
+bool answer_may_be_kept(const struct engine *g, struct step_id step);
+/* Keeps an answer for such a step; the second one is refused. */
+enum err answer_keep(struct engine *g, const struct engine_input *in, struct step_id step,
+                     struct error *e) MUST_USE;
+/* The step has just begun to wait: an answer that came before ends it at once or is dropped. */
+enum err answer_take_kept(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
+                          bool *out_taken, struct error *e) MUST_USE;
+enum err answer_apply_kept(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+void answer_note_taken(struct engine *g, struct step_id step);
+/* The node has a new generation: nothing is for it that was for the one before. */
+void answer_end_generation(struct engine *g, uint32_t node);
+void answer_digest_kept(const struct engine *g, struct buf *b);
+void answers_free(struct engine *g);
 
 /* ---- retry.c ---- */
 enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;

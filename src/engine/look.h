@@ -113,6 +113,19 @@ uint32_t engine_calls_from(const struct engine *g, struct step_id step);
 const struct call *engine_call_answered(const struct engine *g, struct step_id step,
                                         uint32_t number);
 
+/* Answers that came before their steps waited, in order. */
+enum kept_state { KEPT_OPEN, KEPT_TAKEN, KEPT_DROPPED };
+struct kept_answer {
+    struct step_id step;
+    enum kept_state state;
+    struct str by;
+    struct str why; /* dropped: what did not fit */
+    wall_us at;
+    uint64_t seq;
+};
+uint32_t engine_kept_count(const struct engine *g);
+const struct kept_answer *engine_kept_answer(const struct engine *g, uint32_t i);
+
 /* Who paused it; empty when it is not paused. */
 struct str engine_paused_by(const struct engine *g);
 

@@ -166,6 +166,7 @@ static void begin_generation(struct engine *g, uint32_t node) {
         engine_release_slot(g, &g->plan->nodes[node]);
     }
     n->generation += n->status != STEP_PENDING && !MUTANT(reuse_id_after_retry);
+    answer_end_generation(g, node);
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->body);

@@ -49,6 +49,7 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     bool taken = false;
     err = engine_emit(g, &ev, e);
     err = err ? err : signal_take_kept(g, step, attempt, f, &taken, e);
+    err = err || taken ? err : answer_take_kept(g, step, attempt, f, &taken, e);
     return err || taken ? err : engine_tell_wait(g, step, attempt, wait.due.us, e);
 }
 
@@ -181,14 +182,52 @@ static enum err refuse_ended(struct engine *g, const struct engine_input *in, st
                   step_status_name(status));
 }
 
-/* Which waiting step is meant; false when a refusal was told (or *err is set). */
+/* A name is that of the node as long as it can mean one step only: once a step of the node has
+ * begun and another follows, it is the id of the first (without iteration and generation), so that
+ * an answer to that one never answers a later one. */
+static const struct track *first_of(const struct engine *g, uint32_t node) {
+    for (uint32_t i = 0; i < g->track_count; i++) {
+        const struct track *t = &g->track[i].t;
+        if (t->step.node == node && t->begun_tick && !step_current(g, t->step)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static enum err refuse_past(struct engine *g, const struct engine_input *in, const struct track *t,
+                            struct error *e) {
+    const struct value *by = value_get(t->meta, STR("answeredBy"));
+    struct str who = by && by->type == VALUE_TEXT ? value_str(*by) : STR("");
+    struct waiters w = {0};
+    find_waiters(g, t->step.node, &w);
+    return refuse(g, in, e, "step %.*s %s%.*s%s%s", STR_ARG(in->target),
+                  who.len ? "was already answered, by " : "is over", STR_ARG(who),
+                  w.count ? "; waiting: " : "", w.names);
+}
+
+static enum err refuse_others(struct engine *g, const struct engine_input *in, struct error *e) {
+    struct waiters w = {0};
+    struct step_id named;
+    bool known = step_id_parse(g->plan, in->target, &named);
+    bool each = known && g->plan->nodes[named.node].foreach.present;
+    find_waiters(g, -1, &w);
+    return refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s%s", STR_ARG(in->target),
+                  each && named.index < 0 ? "; name one of its items, [0] is the first" : "",
+                  w.count ? "; waiting: " : "", w.names);
+}
+
+/* Which step is meant, and whether it waits already; false when a refusal was told (or *err is
+ * set). */
 static bool find_target(struct engine *g, const struct engine_input *in, struct step_id *out,
-                        enum err *err, struct error *e) {
+                        bool *out_waits, enum err *err, struct error *e) {
     struct waiters w = {0};
     struct step_id named = {0};
     bool by_node = in->target.len && !in->exact;
     int64_t node = by_node ? plan_node_find(g->plan, in->target) : -1;
     bool exact = in->target.len && step_id_parse(g->plan, in->target, &named);
+    const struct track *first = node >= 0 ? first_of(g, (uint32_t)node) : NULL;
+    *out_waits = true;
     if (in->target.len && !exact && node < 0) {
         *err = refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));
         return false;
@@ -197,28 +236,33 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
         *out = named;
         return true;
     }
+    if (first) {
+        *err = refuse_past(g, in, first, e);
+        return false;
+    }
     find_waiters(g, node, &w);
     bool by_name = in->target.len == 0 || node >= 0;
     if (by_name && w.count == 1) {
         *out = w.only;
         return true;
     }
-    if (by_name && w.count > 1) {
-        *err = refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
-    } else if (node >= 0 && g->nodes[node].status != STEP_PENDING) {
+    if (node >= 0) {
         named = (struct step_id){(uint32_t)node, g->nodes[node].iteration, -1,
                                  g->nodes[node].generation};
-        *err = refuse_ended(g, in, named, e);
-    } else if (exact && node < 0 && step_current(g, named) &&
-               status_now(g, named) != STEP_PENDING) {
+    }
+    if (in->target.len && (node < 0 || !w.count) && answer_may_be_kept(g, named)) {
+        *out = named;
+        *out_waits = false;
+        return true;
+    }
+    if (by_name && w.count > 1) {
+        *err = refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
+    } else if (in->target.len && step_current(g, named) && status_now(g, named) != STEP_PENDING) {
         *err = refuse_ended(g, in, named, e);
     } else if (in->target.len) {
-        w = (struct waiters){0};
-        find_waiters(g, -1, &w);
-        *err = refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s",
-                      STR_ARG(in->target), w.count ? "; waiting: " : "", w.names);
+        *err = refuse_others(g, in, e);
     } else {
-        *err = refuse(g, in, e, "no step waits for an answer");
+        *err = refuse(g, in, e, "no step waits for an answer; name the step that is to take it");
     }
     return false;
 }
@@ -245,8 +289,12 @@ static enum err take_answer(struct engine *g, const struct engine_input *in, str
 enum err engine_on_answer(struct engine *g, const struct engine_input *in, struct error *e) {
     struct step_id step;
     enum err err = OK;
+    bool waits;
     if (exec_status_final(g->status)) {
         return refuse(g, in, e, "the execution has ended (%s)", exec_status_name(g->status));
     }
-    return find_target(g, in, &step, &err, e) ? take_answer(g, in, step, e) : err;
+    if (!find_target(g, in, &step, &waits, &err, e)) {
+        return err;
+    }
+    return waits ? take_answer(g, in, step, e) : answer_keep(g, in, step, e);
 }

@@ -60,6 +60,7 @@ enum kind_flag {
     KIND_SCOPE = 1 << 3,      /* gets the bodies of its needs by name in step_in.scope */
     KIND_END = 1 << 4,        /* its body is a candidate for finalResult */
     KIND_ANY_EXIT = 1 << 5,   /* a plain need on it is any of its normal exits, but for `out` */
+    KIND_ASKS = 1 << 7,       /* its steps wait for answers: one that comes before is kept */
     KIND_PROGRAM = 1 << 6,    /* runs programs, with CAIRN_IDEMPOTENCY_KEY in their environment */
 };
 
@@ -88,20 +89,6 @@ struct node_kind {
     enum err (*wait)(const struct step_in *in, wall_us now, struct step_wait *out, struct error *e);
     enum err (*woken)(const struct step_in *in, const struct step_wake *w, struct step_result *out,
                       struct error *e);
-};
-
-/* What a step waits for. */
-struct step_wait {
-    struct arena *arena;  /* for what request points to */
-    wall_us due;          /* it is woken then; 0: never by time */
-    struct value request; /* map, recorded and shown: what is asked, of whom */
-};
-/* Why it is woken. */
-struct step_wake {
-    bool answered;       /* else: the time of step_wait.due came */
-    struct value answer; /* as it was given, not checked */
-    struct str by;       /* who answered, or empty */
-    int64_t signal;      /* answered by the signal of this event; 0 by an answer */
 };
 
 /* A step's result on success. */
@@ -196,5 +183,6 @@ struct kind_table {
 const struct node_kind *kind_find(const struct kind_table *t, struct str name);
 
 #include "flow/kind_check.h"
+#include "flow/kind_wait.h"
 
 #endif

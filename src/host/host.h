@@ -35,7 +35,8 @@ struct host_observer {
     void (*ended)(void *ctx, struct run *r);
     /* A sub-workflow that an earlier owner began is gone on with. */
     void (*found)(void *ctx, struct run *r);
-    /* A request to this run is decided on: "accepted", or "refused: " and why. */
+    /* A request to this run is decided on: "accepted" (perhaps ": " and a note), or "refused: " and
+     * why. */
     void (*verdict)(void *ctx, struct run *r, int64_t ticket, struct str text);
     /* The store refused for good, or another process has it: this execution is left as it was last
      * recorded. Its sub-workflows and what it is a sub-workflow of are lost with it. */

@@ -170,6 +170,9 @@ static enum err woken(const struct step_in *in, const struct step_wake *w, struc
         return settle(in, value, out, e);
     }
     value_map_add(&meta, STR("answeredBy"), value_text(w->by.len ? w->by : STR("somebody")));
+    if (w->kept) {
+        value_map_add(&meta, STR("answer"), value_int(w->kept));
+    }
     out->meta = value_map_done(&meta);
     return settle(in, w->answer, out, e);
 }
@@ -183,7 +186,7 @@ const struct node_kind node_ask = {
     .body_doc = "the answer: a text, the choice, or what the form holds; meta has answeredBy",
     .fields = fields,
     .field_count = FIELDS,
-    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ANY_EXIT,
+    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ANY_EXIT | KIND_ASKS,
     .example = "type: ask\n"
                "prompt: Publish the text about {{ inputs.topic }}?\n"
                "choices: [\"yes\", \"no\"]\n"

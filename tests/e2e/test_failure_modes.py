@@ -223,16 +223,48 @@ def rows_or_none(cairn, statement):
         return None  # the store is being made
 
 
-def test_failure_mode_06_an_answer_before_anybody_waits_is_refused_and_not_swallowed(cairn):
+EARLY = ("  q: {type: ask, prompt: '?', needs: [a], choices: [fine, late]}\n"
+         "  e: {type: end, needs: [q], value: q}\n")
+
+
+def busy(cairn, more, *arguments):
+    """A run whose first step a, noted, is being performed; and what lets it end."""
     pipe = cairn.pipe("a.pipe")
-    cairn.flow(noted("a") + "  q: {type: ask, prompt: '?', needs: [a]}\n"
-               "  e: {type: end, needs: [q], value: q}\n")
-    run = cairn.start("run", "flow.yaml")
+    cairn.flow(noted("a") + more)
+    run = cairn.start("run", "flow.yaml", *arguments)
     run.wait_for("busy")
-    early = cairn("answer", run.id, "q", "early")
-    assert early.status == 2 and 'step "q" does not wait for an answer' in early.err
+    return run, pipe
+
+
+def test_failure_mode_06_an_answer_before_anybody_waits_is_kept_and_taken_once(cairn):
+    run, pipe = busy(cairn, EARLY)
+    early = cairn("answer", run.id, "q", "fine")
+    assert early.err == f"kept, taken when step q begins to wait: execution {run.id}\n"
+    assert "an answer is kept for q, from " in cairn("explain", run.id).out
+    again = cairn("answer", run.id, "q", "late")
+    assert again.status == 2 and "step q, which does not wait yet, is kept already" in again.err
+    killed(run)  # it is kept over a crash, too
+    resumed = cairn.start("resume", run.id)
+    resumed.wait_for("busy")
     release(pipe)
-    assert run.finish().status == 3
+    assert resumed.finish().out == "fine\n"
+    events = journal(cairn, run.id)
+    assert [e for e, step in events if step == "q"] == [
+        "answer_kept", "step_waiting", "step_completed"]
+
+
+def test_failure_mode_06_an_early_answer_that_does_not_fit_is_dropped_and_said(cairn):
+    run, pipe = busy(cairn, EARLY)
+    assert cairn("answer", run.id, "q", "perhaps").status == 0
+    release(pipe)
+    left = run.finish()
+    assert left.status == 3
+    why = "the answer must be one of: fine, late"
+    assert f"step q got an answer before it asked, which does not fit: {why}" in left.err
+    told = cairn("explain", run.id)
+    assert "  an answer to q, from " in told.out and f"was dropped: {why}\n" in told.out
+    answer = cairn("explain", run.id, "--json").json["answers"][0]
+    assert (answer["step"], answer["status"], answer["why"]) == ("q", "dropped", why)
     assert cairn("answer", run.id, "q", "late").out == "late\n"
 
 
@@ -400,3 +432,37 @@ def test_failure_mode_16_all_are_recovered_once_by_however_many(cairn):
     keys = starts(cairn, "a")
     assert len(keys) == 10 and all(keys.count(key) == 2 for key in keys)
     assert rows(cairn, "SELECT DISTINCT status, epoch FROM executions") == [("completed", 2)]
+
+
+# ---- 18: an answer to one question is taken for the answer to a later one ----
+
+AGAIN = ("nodes:\n  draft: {type: code, language: sh, needs: [q.more], code: 'echo x >> drafts', "
+         "max_iterations: 9}\n"
+         "  q: {type: ask, prompt: 'Good?', needs: [draft], choices: [more, done]}\n"
+         "  e: {type: end, needs: [q.done], value: '\"done\"'}\n")
+
+
+def test_failure_mode_18_a_late_answer_does_not_reach_a_later_question(cairn):
+    cairn.flow(AGAIN)
+    left = cairn("run", "flow.yaml")
+    id = ID.search(left.err).group()
+    first = cairn("answer", id, "q", "more")
+    assert first.status == 3 and "answer it: cairn answer" in first.err
+    late = cairn("answer", id, "q", "done")  # somebody who saw the first question
+    assert late.status == 2
+    assert "step q was already answered, by " in late.err and "; waiting: q#1" in late.err
+    assert cairn("answer", id, "q#0", "done").status == 2  # no way to write an id
+    assert cairn("answer", id, "q#1", "more").status == 3
+    assert "waiting: q#2" in cairn("answer", id, "q#1", "done").err
+    assert cairn("answer", id, "q#2", "done").out == "done\n"
+    assert read(cairn, "drafts") == "x\n" * 3
+
+
+def test_failure_mode_18_nor_does_one_from_before_a_retry(cairn):
+    cairn.flow("  q: {type: ask, prompt: '?'}\n  e: {type: end, needs: [q], value: q}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    assert cairn("cancel", id).status == 0
+    assert cairn("retry", id).status == 3
+    late = cairn("answer", id, "q", "late")
+    assert late.status == 2 and "step q is over; waiting: q~1" in late.err
+    assert cairn("answer", id, "q~1", "now").out == "now\n"

@@ -54,10 +54,13 @@ static enum err nap_woken(const struct step_in *in, const struct step_wake *w,
 
 static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
                             struct error *e) {
+    struct value_builder b;
+    (void)in;
     (void)now;
-    (void)e;
-    out->request = value_text(in->step);
-    return OK;
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("answer")));
+    out->request = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
 }
 
 /* Whoever answers, the body is the same; who it was must be known once. */
@@ -70,6 +73,9 @@ static enum err person_woken(const struct step_in *in, const struct step_wake *w
     out->body = body_of(world_now()->recipe, in->node, in->step, out->arena);
     value_builder_init(&b, out->arena);
     value_map_add(&b, STR("answeredBy"), value_text(w->by));
+    if (w->kept) {
+        value_map_add(&b, STR("answer"), value_int(w->kept));
+    }
     out->meta = value_map_done(&b);
     return OK;
 }
@@ -148,7 +154,7 @@ static const struct node_kind person = {.name = "person",
                                         .body_doc = "a map",
                                         .fields = note,
                                         .field_count = 1,
-                                        .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                        .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS,
                                         .wait = person_wait,
                                         .woken = person_woken};
 

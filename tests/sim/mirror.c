@@ -8,7 +8,8 @@
  *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
  *   rows that others read say the same;
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
- *   a step has the iteration that its node is in, and what a loop leads to begins after the loop.
+ *   a step has the iteration that its node is in, and what a loop leads to begins after the loop;
+ *   an answer that came early is taken by its own step, as soon as that waits, or dropped.
  */
 #include "sim.h"
 
@@ -252,7 +253,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         s->running = s->asks = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
-            people_note_answer(w, ev->meta);
+            people_note_answer(w, s, ev->meta);
         }
     } else if (ev->kind == EVENT_CALL_BEGUN) {
         if (s->answered_calls >> (ev->call & 63) & 1) {
@@ -261,6 +262,30 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         }
     } else if (ev->kind == EVENT_CALL_DONE) {
         s->answered_calls |= 1ull << (ev->call & 63);
+    }
+}
+
+static void answer_event(struct world *w, struct seen_step *s, const struct event *ev) {
+    bool keeps = ev->kind == EVENT_ANSWER_KEPT;
+    if (keeps == (s->kept != 0)) {
+        world_fail(w, "%s of %.*s, for which %s", event_name(ev->kind), STR_ARG(s->id),
+                   keeps ? "one is kept" : "none was kept");
+    }
+    if (s->asks == keeps) {
+        world_fail(w, "%s of %.*s, which %s", event_name(ev->kind), STR_ARG(s->id),
+                   keeps ? "waits" : "does not wait");
+    }
+    s->kept = keeps ? ev->seq : 0;
+    w->answers_kept += keeps;
+}
+
+/* After whole decisions: nobody waits for what is there. */
+static void check_kept(struct world *w, const struct seen_execution *x) {
+    for (uint32_t i = 0; i < x->steps.count; i++) {
+        const struct seen_step *s = x->steps.entries[i].ptr;
+        if (s->asks && s->kept) {
+            world_fail(w, "%.*s waits, and an answer for it is kept", STR_ARG(s->id));
+        }
     }
 }
 
@@ -293,6 +318,8 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
     if (ev->kind == EVENT_LOOP_REPEATED) {
         repeated(w, x, ev);
+    } else if (ev->kind == EVENT_ANSWER_KEPT || ev->kind == EVENT_ANSWER_DROPPED) {
+        answer_event(w, mirror_step(w, x, row->step), ev);
     } else if (row->step.len) {
         step_event(w, x, row->step, ev);
     }
@@ -338,6 +365,7 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
             take_event(w, x, &rows[i], &ev);
         }
     }
+    check_kept(w, x);
     if (stored->epoch != x->epoch || stored->epoch == 0) {
         world_fail(w, "%s has epoch %llu, its journal says %llu", x->id,
                    (unsigned long long)stored->epoch, (unsigned long long)x->epoch);

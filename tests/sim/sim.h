@@ -125,7 +125,8 @@ struct seen_step {
     int64_t index;
     bool begun; /* anything was recorded of it but its cancelling */
     bool running, over;
-    bool asks; /* waits for a person */
+    bool asks;     /* waits for a person */
+    uint64_t kept; /* the event of an answer that came before it waited, 0: none */
     uint32_t attempt;
     int64_t due_us;          /* of a retry */
     int64_t wake_us;         /* waits until then, 0: not for a time */
@@ -213,7 +214,8 @@ struct world {
     bool jumped;             /* the clock did, at any time */
     bool quarantined;        /* some execution */
     bool may_retry, retried; /* likewise */
-    uint32_t answers_taken;  /* completed steps that say by whom */
+    uint32_t answers_taken;  /* completed steps that say by whom, of answers that came then */
+    uint32_t answers_kept;   /* that came before */
     bool failed;
     char why[600];
 };
@@ -294,7 +296,7 @@ bool people_cancel(struct world *w);
 /* Nothing else can happen: somebody gives what is waited for, or goes on with what is paused. */
 bool people_help(struct world *w);
 /* A step completed with that meta. */
-void people_note_answer(struct world *w, struct value meta);
+void people_note_answer(struct world *w, struct seen_step *s, struct value meta);
 /* Every request that was accepted had one effect, and what is recorded of it is what was said. */
 void people_check(struct world *w);
 

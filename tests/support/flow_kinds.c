@@ -175,5 +175,38 @@ static const struct node_kind workflow = {
     .start = start,
 };
 
-static const struct node_kind *const rows[] = {&work, &condition, &end, &form, &agent, &workflow};
+static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                            struct error *e) {
+    struct value_builder b;
+    (void)e;
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("answer")));
+    out->request = value_map_done(&b);
+    out->due.us = in->timeout_us ? now.us + in->timeout_us : 0;
+    return OK;
+}
+static enum err person_woken(const struct step_in *in, const struct step_wake *w,
+                             struct step_result *out, struct error *e) {
+    struct value_builder b;
+    (void)in;
+    if (!w->answered || w->answer.type != VALUE_TEXT || str_is(value_str(w->answer), "maybe")) {
+        return error_set(e, ERR_INVALID, "that is no answer");
+    }
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("answeredBy"), value_text(w->by));
+    out->body = w->answer;
+    out->meta = value_map_done(&b);
+    return OK;
+}
+static const struct node_kind person = {
+    .name = "person",
+    .doc = "waits for any text but maybe",
+    .body_doc = "the answer",
+    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS,
+    .wait = person_wait,
+    .woken = person_woken,
+};
+
+static const struct node_kind *const rows[] = {&work,  &condition, &end,   &form,
+                                               &agent, &workflow,  &person};
 const struct kind_table flow_test_kinds = {rows, ARRAY_LEN(rows)};

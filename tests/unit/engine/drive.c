@@ -140,6 +140,18 @@ void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failur
     decide(d, &in);
 }
 
+const char *drive_answer(struct drive *d, const char *target, const char *answer) {
+    struct engine_input in = {.type = INPUT_ANSWER,
+                              .target = str_from(target),
+                              .value = value_text(str_from(answer)),
+                              .by = STR("me"),
+                              .ticket = 1};
+    decide(d, &in);
+    assert_int_equal(d->out.verdict_count, 1);
+    const struct engine_verdict *v = &d->out.verdicts[0];
+    return arena_str(&d->arena, (struct str){d->out.bytes.ptr + v->offset, v->len}).ptr;
+}
+
 uint32_t effects_of(const struct drive *d, enum out_type type) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < d->out.effect_count; i++) {

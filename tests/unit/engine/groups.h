@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "flow/flow.h"
 
+int run_answer_tests(void);
 int run_attempt_tests(void);
 int run_codec_tests(void);
 int run_end_tests(void);
@@ -56,6 +57,8 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
                 const char *type);
+/* Answers; what is said to it, that is its verdict, is what comes back. */
+const char *drive_answer(struct drive *d, const char *target, const char *answer);
 /* The effect of this type that the last input led to, NULL for none. */
 const struct engine_effect *effect_of(const struct drive *d, enum out_type type);
 uint32_t effects_of(const struct drive *d, enum out_type type);
