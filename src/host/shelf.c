@@ -13,7 +13,8 @@ bool plan_is(const struct plan *p, struct str hash, struct str entry) {
     return str_is(hash, p->hash) && str_eq(entry, p->entry);
 }
 
-enum err shelf_add(struct shelf *s, struct plan *p, struct error *e) {
+/* The plan is the shelf's from now on, also after an error: then it is freed. */
+static enum err keep(struct shelf *s, struct plan *p, struct error *e) {
     if (s->count == s->cap) {
         uint32_t cap = s->cap ? s->cap * 2 : 4;
         struct plan **more = realloc(s->plans, cap * sizeof *more);
@@ -49,7 +50,7 @@ enum err shelf_find(struct shelf *s, struct str hash, struct str entry, const st
         }
     }
     enum err err = compile(s, hash, entry, &p, e);
-    err = err ? err : shelf_add(s, p, e);
+    err = err ? err : keep(s, p, e);
     *out = err ? NULL : p;
     return err;
 }

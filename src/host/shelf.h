@@ -21,8 +21,6 @@ void shelf_init(struct shelf *s, struct store *store, struct kind_table kinds);
 /* The plan of a workflow by its hash and its entry; lives as long as the shelf. */
 enum err shelf_find(struct shelf *s, struct str hash, struct str entry, const struct plan **out,
                     struct error *e) MUST_USE;
-/* The plan is the shelf's from now on, also after an error: then it is freed. */
-enum err shelf_add(struct shelf *s, struct plan *p, struct error *e) MUST_USE;
 void shelf_fini(struct shelf *s);
 
 /* Whether p is that workflow. */
