@@ -10,14 +10,11 @@ static enum err read_rows(struct session *s, struct details *d, struct arena *a,
 }
 
 /* For the place of an error and the names of outputs; without it both are left out. */
-static void compile(struct session *s, struct details *d, struct arena *a) {
-    struct str bundle;
+static void compile(struct session *s, struct details *d) {
+    const struct store_new *fixed = &d->stored.fixed;
     struct error ignored;
-    if (store_workflow_get(s->store, d->stored.fixed.workflow_hash, a, &bundle, &ignored) == OK &&
-        host_bundle_compile(bundle, d->stored.fixed.entry, s->kinds, &d->own_plan, &ignored) ==
-            OK) {
-        d->plan = d->own_plan;
-    }
+    shelf_init(&d->shelf, s->store, s->kinds);
+    (void)!shelf_find(&d->shelf, fixed->workflow_hash, fixed->entry, &d->plan, &ignored);
 }
 
 static enum err fold(struct session *s, struct str id, struct details *d, struct error *e) {
@@ -50,7 +47,7 @@ enum err details_open(struct session *s, struct str id, struct details *d, struc
     }
     if (d->stored.row.steps_upto == d->stored.last_seq) {
         err = read_rows(s, d, a, e);
-        compile(s, d, a);
+        compile(s, d);
     } else {
         err = fold(s, id, d, e);
     }
@@ -58,7 +55,7 @@ enum err details_open(struct session *s, struct str id, struct details *d, struc
 }
 
 void details_close(struct details *d) {
-    plan_free(d->own_plan);
+    shelf_fini(&d->shelf);
     if (d->view.plan) {
         host_view_close(&d->view);
     }

@@ -16,8 +16,8 @@ struct details {
     struct str parent; /* id of the parent execution or empty */
     wall_us now;
     const struct plan *plan; /* NULL when it could not be compiled here */
-    struct plan *own_plan;
-    struct host_view view; /* where the rows lag behind the journal */
+    struct shelf shelf;      /* plan is in it, or in view */
+    struct host_view view;   /* where the rows lag behind the journal */
 };
 
 /* Reads it: rows, or the folded journal where they lag. Free by details_close, also after an

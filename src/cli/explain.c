@@ -87,7 +87,7 @@ static const char *why_of(const struct explaining *x, const struct track *t) {
 static void add_child(struct explaining *x, const struct track *t, struct value_builder *b) {
     struct store_execution child;
     struct arena *a = arena_of(x);
-    if (t->status != STEP_RUNNING || !x->v.plan->nodes[t->step.node].child ||
+    if (t->status != STEP_RUNNING || !t->plan->nodes[t->step.node].child ||
         host_view_child(&x->v, x->s->store, t, a, &child) || child.row.completed.us) {
         return;
     }
@@ -103,7 +103,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     struct value_builder b;
     char text[STEP_ID_BYTES];
     struct arena *a = arena_of(x);
-    struct str id = arena_str(a, step_id_print(x->v.plan, t->step, text));
+    struct str id = arena_str(a, step_id_print(t->plan, t->step, text));
     value_builder_init(&b, a);
     add_text(&b, "step", id);
     add_text(&b, "status", str_from(step_status_name(t->status)));

@@ -35,13 +35,10 @@ static enum err look(struct follow *f) {
 
 static enum err compile(struct follow *f) {
     struct error e = {0};
-    struct str bundle;
     const struct store_new *fixed = &f->x.fixed;
-    enum err err =
-        store_workflow_get(f->s->store, fixed->workflow_hash, &f->s->cli->arena, &bundle, &e);
-    err = err ? err : host_bundle_compile(bundle, fixed->entry, f->s->kinds, &f->plan, &e);
+    shelf_init(&f->shelf, f->s->store, f->s->kinds);
+    enum err err = shelf_find(&f->shelf, fixed->workflow_hash, fixed->entry, &f->plan, &e);
     if (err) {
-        f->plan = NULL;
         cli_fail_error(f->s->cli, &e, NULL);
     }
     return err;
@@ -109,6 +106,6 @@ enum err follow_until_end(struct follow *f) {
 
 void follow_close(struct follow *f) {
     io_signal_close(f->signal);
-    plan_free(f->plan);
+    shelf_fini(&f->shelf);
     arena_fini(&f->seen);
 }

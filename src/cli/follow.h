@@ -12,9 +12,10 @@ struct follow {
     struct str id;            /* the whole one; stays */
     struct store_execution x; /* as it was when last looked at */
     struct arena seen;        /* of x */
-    struct plan *plan;
-    uint64_t seq; /* events up to this were told */
-    bool stop;    /* Ctrl-C, or the one who is told has enough */
+    struct shelf shelf;
+    const struct plan *plan; /* in the shelf */
+    uint64_t seq;            /* events up to this were told */
+    bool stop;               /* Ctrl-C, or the one who is told has enough */
     struct io_signal *signal;
     void *ctx;
     void (*event)(void *ctx, const struct store_event *ev);

@@ -4,14 +4,14 @@
  */
 #include "cli/waiting.h"
 
-static void print_waiter(struct cli *c, const struct store_execution *x, const struct engine *g,
-                         const struct track *t, struct buf *b) {
+static void print_waiter(struct cli *c, const struct store_execution *x, const struct track *t,
+                         struct buf *b) {
     char text[STEP_ID_BYTES];
     uint32_t columns, lines;
     sink_size(&c->out, &columns, &lines);
     size_t before = b->len;
     buf_printf(b, "%.*s  %.*s  ", STR_ARG(x->fixed.id),
-               STR_ARG(step_id_print(engine_plan(g), t->step, text)));
+               STR_ARG(step_id_print(t->plan, t->step, text)));
     uint32_t used = (uint32_t)(b->len - before);
     uint32_t room = c->out.terminal && columns > used + 20 ? columns - used : 100;
     struct str assignee = details_text(t->request, "assignee");
@@ -24,14 +24,14 @@ static void print_waiter(struct cli *c, const struct store_execution *x, const s
 }
 
 static struct value waiter_value(struct arena *a, const struct store_execution *x,
-                                 const struct engine *g, const struct track *t) {
+                                 const struct track *t) {
     struct value_builder b;
     char text[STEP_ID_BYTES];
     struct value request;
     value_builder_init(&b, a);
     value_map_add(&b, STR("execution"), value_text(x->fixed.id));
     value_map_add(&b, STR("workflow"), value_text(x->fixed.workflow));
-    struct str step = arena_str(a, step_id_print(engine_plan(g), t->step, text));
+    struct str step = arena_str(a, step_id_print(t->plan, t->step, text));
     value_map_add(&b, STR("step"), value_text(step));
     b.ok = b.ok && value_copy(a, t->request, &request);
     value_map_add(&b, STR("request"), b.ok ? request : value_null());
@@ -50,8 +50,8 @@ static void add_waiters(struct session *s, const struct store_execution *x, stru
     for (uint32_t i = 0; i < engine_track_count(v.engine); i++) {
         const struct track *t = engine_track(v.engine, i);
         if (t->status == STEP_WAITING && str_is(details_text(t->request, "for"), "answer")) {
-            print_waiter(s->cli, x, v.engine, t, b);
-            value_list_add(items, waiter_value(&s->cli->arena, x, v.engine, t));
+            print_waiter(s->cli, x, t, b);
+            value_list_add(items, waiter_value(&s->cli->arena, x, t));
         }
     }
     host_view_close(&v);

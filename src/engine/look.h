@@ -70,6 +70,8 @@ struct value engine_var(const struct engine *g, uint32_t var);
 /* The tracker: one entry per step, in order of its start (never started: of its end). */
 struct track {
     struct step_id step;
+    const struct plan
+        *plan; /* that the step is of: of an earlier workflow than engine_plan, maybe */
     enum step_status status;
     uint32_t attempt;
     wall_us scheduled, started, ended;

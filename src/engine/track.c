@@ -16,7 +16,8 @@ static struct track_slot *new_slot(struct engine *g, struct step_id step) {
         g->track_cap = cap;
     }
     struct track_slot *s = &g->track[g->track_count++];
-    *s = (struct track_slot){.t = {.step = step, .scheduled = g->now, .seq = g->seq}};
+    *s = (struct track_slot){
+        .t = {.step = step, .plan = g->plan, .scheduled = g->now, .seq = g->seq}};
     return s;
 }
 

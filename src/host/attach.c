@@ -40,7 +40,7 @@ static void kill_left(const struct run *r) {
     bool programs = false;
     for (uint32_t i = 0; i < engine_track_count(r->engine); i++) {
         const struct track *t = engine_track(r->engine, i);
-        const struct node_kind *kind = r->plan->nodes[t->step.node].kind;
+        const struct node_kind *kind = t->plan->nodes[t->step.node].kind;
         if ((kind->flags & KIND_PROGRAM) && t->status != STEP_COMPLETED) {
             programs = true;
             io_process_kill_stale(t->pid, t->process_start);
@@ -61,7 +61,8 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
     r->epoch = x->epoch;
     r->last_seq = x->last_seq;
     r->last_event = x->last_event;
-    enum err err = run_fold(r->host->options.store, r->plan, x->num, x->last_seq, &r->engine, e);
+    struct store_range all = {x->num, 0, x->last_seq};
+    enum err err = run_fold(&r->host->shelf, r->plan, all, &r->engine, e);
     if (err) {
         return err;
     }

@@ -104,7 +104,7 @@ enum err host_view_child(const struct host_view *v, struct store *s, const struc
     enum err err = ERR_NOT_FOUND;
     struct error ignored;
     struct str key = arena_printf(a, "%.*s/%.*s", STR_ARG(v->stored.fixed.id),
-                                  STR_ARG(step_id_print(v->plan, t->step, step)));
+                                  STR_ARG(step_id_print(t->plan, t->step, step)));
     /* Attempts that a crash ended made no new one, so the newest may stand under a lower number. */
     for (uint32_t failures = t->attempt; failures-- > 0 && err == ERR_NOT_FOUND;) {
         struct str of = failures ? arena_printf(a, "%.*s/%u", STR_ARG(key), failures) : key;

@@ -32,6 +32,7 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     }
     h->options = *o;
     h->clock = io_loop_clock(o->loop);
+    shelf_init(&h->shelf, o->store, o->kinds);
     arena_init(&h->scratch, 0);
     arena_init(&h->keys_memory, 0);
     map_init(&h->keys, &h->keys_memory);
@@ -75,10 +76,7 @@ void host_close(struct host *h) {
         next = r->next;
         run_free(r);
     }
-    for (uint32_t i = 0; i < h->plan_count; i++) {
-        plan_free(h->plans[i]);
-    }
-    free(h->plans);
+    shelf_fini(&h->shelf);
     free(h->timers);
     if (h->launcher) {
         io_launcher_close(h->launcher);
@@ -173,27 +171,9 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
     return OK;
 }
 
-static enum err keep_plan(struct host *h, struct plan *p, struct error *e) {
-    if (h->plan_count == h->plan_cap) {
-        uint32_t cap = h->plan_cap ? h->plan_cap * 2 : 8;
-        struct plan **more = realloc(h->plans, cap * sizeof *more);
-        if (!more) {
-            plan_free(p);
-            return error_nomem(e);
-        }
-        h->plans = more;
-        h->plan_cap = cap;
-    }
-    h->plans[h->plan_count++] = p;
-    return OK;
-}
-
-static enum err plan_of(struct host *h, const struct store_execution *x, struct arena *a,
-                        struct plan **out, struct error *e) {
-    struct str bundle;
-    enum err err = store_workflow_get(h->options.store, x->fixed.workflow_hash, a, &bundle, e);
-    err = err ? err : host_bundle_compile(bundle, x->fixed.entry, h->options.kinds, out, e);
-    return err ? err : keep_plan(h, *out, e);
+static enum err plan_of(struct host *h, const struct store_execution *x, const struct plan **out,
+                        struct error *e) {
+    return shelf_find(&h->shelf, x->fixed.workflow_hash, x->fixed.entry, out, e);
 }
 
 /* A tree of executions has one owner: what is below one that has not ended goes on with it. */
@@ -216,7 +196,7 @@ static enum err check_root(struct host *h, const struct store_execution *x, stru
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) {
     struct arena a;
     struct store_execution x;
-    struct plan *plan;
+    const struct plan *plan;
     arena_init(&a, 0);
     enum err err = store_execution_get(h->options.store, 0, id, &a, &x, e);
     if (!err && x.row.completed.us) {
@@ -224,7 +204,7 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
                         STR_ARG(x.row.status));
     }
     err = err ? err : check_root(h, &x, &a, e);
-    err = err ? err : plan_of(h, &x, &a, &plan, e);
+    err = err ? err : plan_of(h, &x, &plan, e);
     err = err ? err : run_attach(h, plan, &x, out, e);
     arena_fini(&a);
     return err;
@@ -254,12 +234,12 @@ enum err host_retry(struct host *h, struct str id, const struct host_retry *q, s
                     struct error *e) {
     struct arena a;
     struct store_execution x;
-    struct plan *plan;
+    const struct plan *plan;
     arena_init(&a, 0);
     enum err err = store_execution_get(h->options.store, 0, id, &a, &x, e);
     err = err ? err : check_retry(h, &x, q, e);
     err = err ? err : check_root(h, &x, &a, e);
-    err = err ? err : plan_of(h, &x, &a, &plan, e);
+    err = err ? err : plan_of(h, &x, &plan, e);
     err = err ? err : run_retry(h, plan, &x, q, out, e);
     arena_fini(&a);
     return err;
@@ -334,26 +314,25 @@ enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,
                         struct host_view *out, struct error *e) {
     *out = (struct host_view){0};
     arena_init(&out->arena, 0);
-    struct str bundle;
+    shelf_init(&out->shelf, s, kinds);
     enum err err = store_execution_get(s, 0, id, &out->arena, &out->stored, e);
     if (!err && host_is_quarantined(&out->stored)) {
         err = error_set(e, ERR_QUARANTINED, "execution %.*s is quarantined: see cairn results",
                         STR_ARG(id));
     }
-    err =
-        err ? err : store_workflow_get(s, out->stored.fixed.workflow_hash, &out->arena, &bundle, e);
-    err = err ? err : host_bundle_compile(bundle, out->stored.fixed.entry, kinds, &out->plan, e);
-    err =
-        err ? err : run_fold(s, out->plan, out->stored.num, out->stored.last_seq, &out->engine, e);
+    struct store_range all = {out->stored.num, 0, out->stored.last_seq};
+    err = err ? err : run_fold(&out->shelf, NULL, all, &out->engine, e);
     if (err) {
         host_view_close(out);
+        return err;
     }
-    return err;
+    out->plan = engine_plan(out->engine);
+    return OK;
 }
 
 void host_view_close(struct host_view *v) {
     engine_free(v->engine);
-    plan_free(v->plan);
+    shelf_fini(&v->shelf);
     arena_fini(&v->arena);
     *v = (struct host_view){0};
 }

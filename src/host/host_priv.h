@@ -155,8 +155,7 @@ struct host {
     mono_ns last_mono;
     int64_t ahead_us; /* of the host's own time, against the wall clock */
     uint32_t timer_count, timer_cap;
-    struct plan **plans; /* compiled for resumed executions */
-    uint32_t plan_count, plan_cap;
+    struct shelf shelf; /* plans of executions that were not submitted here */
     uint32_t live_runs;
     uint32_t drops; /* runs to drop */
     uint32_t port_count;
@@ -198,7 +197,9 @@ bool run_keep(struct run *r, struct str *s);
 enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
 
 /* ---- fold.c ---- */
-enum err run_fold(struct store *s, const struct plan *p, int64_t num, uint64_t upto,
+/* The state that the journal makes from its first event to r.to; r.from is 0. Plans come from the
+ * shelf, but for the known one (which may be NULL), and outlive the state. */
+enum err run_fold(struct shelf *shelf, const struct plan *known, struct store_range r,
                   struct engine **out, struct error *e) MUST_USE;
 
 /* ---- attach.c ---- */

@@ -111,9 +111,9 @@ static struct str json_or_none(struct arena *a, struct value v) {
 
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
                    struct store_step *out, struct error *e) {
-    const struct plan *p = engine_plan(g);
     for (uint32_t i = 0; i < count; i++) {
         const struct track *t = engine_track(g, from + i);
+        const struct plan *p = t->plan;
         const struct plan_node *n = &p->nodes[t->step.node];
         char text[STEP_ID_BYTES];
         out[i] = (struct store_step){
@@ -151,14 +151,14 @@ static struct str text_field(struct value map, const char *name) {
 static bool message_of(const struct engine *g, const struct call *c, struct value v, wall_us at,
                        struct arena *a, struct store_message *out) {
     char text[STEP_ID_BYTES];
+    const struct plan *p = engine_track(g, c->track)->plan;
     const struct value *usage = value_get(v, STR("usage"));
-    *out =
-        (struct store_message){.seq = c->seq,
-                               .step = arena_str(a, step_id_print(engine_plan(g), c->step, text)),
-                               .role = text_field(v, "role"),
-                               .content = text_field(v, "content"),
-                               .at = at,
-                               .meta = usage ? json_text(a, *usage) : STR("")};
+    *out = (struct store_message){.seq = c->seq,
+                                  .step = arena_str(a, step_id_print(p, c->step, text)),
+                                  .role = text_field(v, "role"),
+                                  .content = text_field(v, "content"),
+                                  .at = at,
+                                  .meta = usage ? json_text(a, *usage) : STR("")};
     return out->step.ptr && out->meta.ptr;
 }
 
@@ -203,7 +203,10 @@ enum err host_view_row(struct host_view *v, struct store_row *out, struct error 
 static void mark_seen(const struct engine *g, bool *seen) {
     for (uint32_t i = 0; i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
-        seen[t->step.node] |= t->step.index < 0;
+        int64_t node = plan_node_find(engine_plan(g), t->plan->nodes[t->step.node].name);
+        if (node >= 0) {
+            seen[node] |= t->step.index < 0;
+        }
     }
 }
 

@@ -108,11 +108,11 @@ enum err run_tell_recorded(struct run *r, uint64_t from, struct error *e) {
 
 static enum err fold_recorded(struct run *r, struct error *e) {
     enum err err = read_head(r, e);
+    struct store_range all = {r->num, 0, r->last_seq};
     if (err == ERR_NOT_FOUND && r->is_new) {
         return engine_new(r->plan, &r->engine, e); /* nothing of it was recorded */
     }
-    return err ? err
-               : run_fold(r->host->options.store, r->plan, r->num, r->last_seq, &r->engine, e);
+    return err ? err : run_fold(&r->host->shelf, r->plan, all, &r->engine, e);
 }
 
 /* A request whose verdict is recorded had its effect: it is not decided on again, for it might mean

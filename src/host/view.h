@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "flow/flow.h"
+#include "host/shelf.h"
 #include "store/store.h"
 
 /* Brings the large values of events out of a store, for event_decode. */
@@ -20,8 +21,9 @@ bool host_is_quarantined(const struct store_execution *x);
  * folded. Free both by host_view_close. ERR_QUARANTINED: not that one. */
 struct host_view {
     struct store_execution stored;
-    struct plan *plan;
+    const struct plan *plan; /* of its last stretch */
     struct engine *engine;
+    struct shelf shelf;
     struct arena arena;
 };
 enum err host_view_open(struct store *s, struct kind_table kinds, struct str id,

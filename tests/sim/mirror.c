@@ -483,7 +483,7 @@ static void check_steps(struct world *w, const struct seen_execution *x, const s
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct track *t = engine_track(g, i);
-        if (!str_eq(rows[i].step, step_id_print(x->plan, t->step, text)) ||
+        if (!str_eq(rows[i].step, step_id_print(t->plan, t->step, text)) ||
             !str_is(rows[i].status, step_status_name(t->status))) {
             world_fail(w, "row %u of %s is %.*s %.*s, the journal says %s %s", i, x->id,
                        STR_ARG(rows[i].step), STR_ARG(rows[i].status), text,

@@ -450,10 +450,14 @@ void rig_check_fold(struct run *r) {
     if (!r->engine) {
         return;
     }
-    assert_int_equal(run_fold(rig.disk, r->plan, r->num, r->last_seq, &g, &e), OK);
+    struct shelf shelf;
+    shelf_init(&shelf, rig.disk, rig.options.kinds);
+    assert_int_equal(run_fold(&shelf, NULL, (struct store_range){r->num, 0, r->last_seq}, &g, &e),
+                     OK);
     assert_int_equal(engine_digest(r->engine, &live, &e), OK);
     assert_int_equal(engine_digest(g, &folded, &e), OK);
     engine_free(g);
+    shelf_fini(&shelf);
     assert_true(live == folded);
 }
 

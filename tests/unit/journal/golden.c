@@ -39,11 +39,11 @@ static struct value canonical(struct arena *a, struct value v) {
     return value_text(text);
 }
 
-static struct value step_value(struct arena *a, const struct engine *g, const struct track *t) {
+static struct value step_value(struct arena *a, const struct track *t) {
     struct value_builder b;
     char text[STEP_ID_BYTES];
     value_builder_init(&b, a);
-    struct str id = step_id_print(engine_plan(g), t->step, text);
+    struct str id = step_id_print(t->plan, t->step, text);
     add_text(&b, "step", arena_str(a, id));
     add_text(&b, "status", str_from(step_status_name(t->status)));
     add(&b, "attempt", value_int(t->attempt));
@@ -127,7 +127,7 @@ static struct value execution_value(struct store *s, struct str id, struct arena
     add(&b, "calls", value_int(engine_call_count(v.engine)));
     for (uint32_t i = 0; i < engine_track_count(v.engine); i++) {
         struct value step, kept = {0};
-        step = step_value(a, v.engine, engine_track(v.engine, i));
+        step = step_value(a, engine_track(v.engine, i));
         ASSERT(value_copy(a, step, &kept));
         value_list_add(&steps, kept);
     }
