@@ -201,8 +201,8 @@ static enum err refuse_past(struct engine *g, const struct engine_input *in, con
     struct waiters w = {0};
     find_waiters(g, t->step.node, &w);
     return engine_refuse(g, in, e, "step %.*s %s%.*s%s%s", STR_ARG(in->target),
-                  who.len ? "was already answered, by " : "is over", STR_ARG(who),
-                  w.count ? "; waiting: " : "", w.names);
+                         who.len ? "was already answered, by " : "is over", STR_ARG(who),
+                         w.count ? "; waiting: " : "", w.names);
 }
 
 static enum err refuse_others(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -211,9 +211,10 @@ static enum err refuse_others(struct engine *g, const struct engine_input *in, s
     bool known = step_id_parse(g->plan, in->target, &named);
     bool each = known && g->plan->nodes[named.node].foreach.present;
     find_waiters(g, -1, &w);
-    return engine_refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s%s", STR_ARG(in->target),
-                  each && named.index < 0 ? "; name one of its items, [0] is the first" : "",
-                  w.count ? "; waiting: " : "", w.names);
+    return engine_refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s%s",
+                         STR_ARG(in->target),
+                         each && named.index < 0 ? "; name one of its items, [0] is the first" : "",
+                         w.count ? "; waiting: " : "", w.names);
 }
 
 /* Which step is meant, and whether it waits already; false when a refusal was told (or *err is
@@ -256,12 +257,14 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
     }
     if (by_name && w.count > 1) {
         *err = engine_refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
-    } else if (in->target.len && step_current(g, named) && engine_step_status(g, named) != STEP_PENDING) {
+    } else if (in->target.len && step_current(g, named) &&
+               engine_step_status(g, named) != STEP_PENDING) {
         *err = refuse_ended(g, in, named, e);
     } else if (in->target.len) {
         *err = refuse_others(g, in, e);
     } else {
-        *err = engine_refuse(g, in, e, "no step waits for an answer; name the step that is to take it");
+        *err = engine_refuse(g, in, e,
+                             "no step waits for an answer; name the step that is to take it");
     }
     return false;
 }
