@@ -296,10 +296,15 @@ enum err suspend_apply(struct engine *g, const struct event *ev, struct error *e
 enum err release_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 
 /* ---- recover.c ---- */
+struct failed_step {
+    struct step_id step;
+    uint32_t attempt;
+    const struct step_failure *failure;
+    uint32_t entry; /* of recover, whose turn it is */
+};
 /* A step has failed for good and nothing handles it: the entries of recover from that one on.
  * *out_done: one of them did, and it has not failed. */
-enum err engine_recover(struct engine *g, struct step_id step, uint32_t attempt,
-                        const struct step_failure *f, uint32_t from, bool *out_done,
+enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out_done,
                         struct error *e) MUST_USE;
 enum err recover_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                            struct error *e) MUST_USE;

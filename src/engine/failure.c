@@ -169,7 +169,8 @@ enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t a
     bool handled = failure_effect(p) != EFFECT_FAIL || (item && p->foreach.collect);
     bool done = false;
     if (!handled && g->mode == MODE_RUN) {
-        enum err err = engine_recover(g, step, attempt, f, 0, &done, e);
+        struct failed_step failed = {step, attempt, f, 0};
+        enum err err = engine_recover(g, &failed, &done, e);
         if (err || done) {
             return err;
         }

@@ -15,14 +15,7 @@ enum recovery {
     RECOVERY_FAILS, /* the step fails, whatever comes after */
 };
 
-struct failed {
-    struct step_id step;
-    uint32_t attempt;
-    const struct step_failure *failure;
-    uint32_t entry;
-};
-
-typedef enum err (*entry_fn)(struct engine *g, const struct failed *f, enum recovery *out,
+typedef enum err (*entry_fn)(struct engine *g, const struct failed_step *f, enum recovery *out,
                              struct error *e);
 
 /* ---- ask ---- */
@@ -38,7 +31,7 @@ static struct value choices_of(struct arena *a) {
     return value_list_done(&b);
 }
 
-static struct str prompt_of(const struct engine *g, const struct failed *f,
+static struct str prompt_of(const struct engine *g, const struct failed_step *f,
                             const struct plan_recover *r, struct arena *a) {
     char id[STEP_ID_BYTES];
     struct str step = step_id_print(g->plan, f->step, id);
@@ -50,7 +43,7 @@ static struct str prompt_of(const struct engine *g, const struct failed *f,
                                         STR_ARG(message));
 }
 
-static enum err request_of(const struct engine *g, const struct failed *f,
+static enum err request_of(const struct engine *g, const struct failed_step *f,
                            const struct plan_recover *r, struct arena *a, struct value *out,
                            struct error *e) {
     struct value_builder b;
@@ -71,7 +64,8 @@ static enum err request_of(const struct engine *g, const struct failed *f,
     return b.ok && !a->starved ? OK : error_nomem(e);
 }
 
-static enum err ask(struct engine *g, const struct failed *f, enum recovery *out, struct error *e) {
+static enum err ask(struct engine *g, const struct failed_step *f, enum recovery *out,
+                    struct error *e) {
     const struct plan_recover *r = &g->plan->nodes[f->step.node].recover[f->entry];
     struct suspension s = {.reason = SUSPENDED_FAILED,
                            .failure = f->failure,
@@ -88,7 +82,7 @@ static enum err ask(struct engine *g, const struct failed *f, enum recovery *out
 
 /* ---- the table ---- */
 
-static enum err fail(struct engine *g, const struct failed *f, enum recovery *out,
+static enum err fail(struct engine *g, const struct failed_step *f, enum recovery *out,
                      struct error *e) {
     (void)g;
     (void)f;
@@ -102,18 +96,17 @@ static const entry_fn entries[] = {
     [RECOVER_FAIL] = fail,
 };
 
-enum err engine_recover(struct engine *g, struct step_id step, uint32_t attempt,
-                        const struct step_failure *f, uint32_t from, bool *out_done,
+enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out_done,
                         struct error *e) {
-    const struct plan_node *p = &g->plan->nodes[step.node];
+    const struct plan_node *p = &g->plan->nodes[f->step.node];
+    struct failed_step at = *f;
     enum recovery what = RECOVERY_NEXT;
     *out_done = false;
-    if (g->nodes[step.node].each && step.index < 0) {
+    if (g->nodes[f->step.node].each && f->step.index < 0) {
         return OK; /* its items were asked about */
     }
-    for (uint32_t i = from; i < p->recover_count && what == RECOVERY_NEXT; i++) {
-        struct failed failed = {step, attempt, f, i};
-        enum err err = entries[p->recover[i].what](g, &failed, &what, e);
+    for (; at.entry < p->recover_count && what == RECOVERY_NEXT; at.entry++) {
+        enum err err = entries[p->recover[at.entry].what](g, &at, &what, e);
         if (err) {
             return err;
         }
@@ -141,10 +134,11 @@ static enum err fail_step(struct engine *g, struct step_id step, int64_t next, s
     arena_init(&a, 0);
     struct step_failure f = failure_of(g, step, &a);
     uint32_t attempt = engine_step_attempt(g, step);
+    struct failed_step failed = {step, attempt, &f, (uint32_t)next};
     bool done = false;
     enum err err = a.starved ? error_nomem(e) : OK;
     if (!err && next > 0) {
-        err = engine_recover(g, step, attempt, &f, (uint32_t)next, &done, e);
+        err = engine_recover(g, &failed, &done, e);
     }
     err = err || done ? err : engine_fail_for_good(g, step, attempt, &f, e);
     arena_fini(&a);
