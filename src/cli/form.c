@@ -64,6 +64,9 @@ void form_put_answer(struct buf *out, struct value request) {
         buf_append_cstr(out, i ? "|" : "");
         text_shell(out, value_str(choices->items[i]));
     }
+    if (value_get(request, STR("orValue"))) {
+        buf_append_cstr(out, "|'{\"value\": ...}'");
+    }
     if (fields) {
         put_form(out, *schema, *fields);
     } else if (!choices) {

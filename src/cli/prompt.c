@@ -98,7 +98,7 @@ void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev) 
     if (!p->s) {
         return;
     }
-    if (ev->kind == EVENT_STEP_WAITING) {
+    if (ev->kind == EVENT_STEP_WAITING || ev->kind == EVENT_STEP_SUSPENDED) {
         drop_step(p, r, ev->step);
         struct prompt_step *before = p->first;
         add_of_event(p, r, ev);
@@ -110,7 +110,8 @@ void prompt_event(struct prompt *p, struct run *r, const struct host_event *ev) 
             print_command(p, added);
         }
     } else if (ev->kind == EVENT_STEP_COMPLETED || ev->kind == EVENT_STEP_FAILED ||
-               ev->kind == EVENT_STEP_CANCELLED || ev->kind == EVENT_STEP_RETRYING) {
+               ev->kind == EVENT_STEP_CANCELLED || ev->kind == EVENT_STEP_RETRYING ||
+               ev->kind == EVENT_STEP_RELEASED) {
         drop_step(p, r, ev->step);
     }
 }
@@ -165,6 +166,9 @@ static void show(struct prompt *p, const struct prompt_step *x) {
         buf_printf(&b, "  %zu) ", i + 1);
         text_clean(&b, value_str(choices.items[i]));
         buf_append_char(&b, '\n');
+    }
+    if (value_get(x->request, STR("orValue"))) {
+        buf_append_cstr(&b, "  or the step's value: {\"value\": ...}\n");
     }
     watch_hold(p->watch, true);
     sink_flush(&p->s->cli->err, &b);

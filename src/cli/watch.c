@@ -126,6 +126,11 @@ static void apply(struct watch *w, const struct event *ev) {
                                                         : STEP_SKIPPED);
         }
         break;
+    case EVENT_STEP_SUSPENDED:
+        n->status = item ? n->status : STEP_WAITING;
+        note_error(n, ev);
+        break;
+    case EVENT_STEP_RELEASED: n->status = item ? n->status : STEP_RETRYING; break;
     case EVENT_STEP_RETRYING:
         n->status = item ? n->status : STEP_RETRYING;
         note_error(n, ev);
@@ -153,7 +158,7 @@ static enum err skip_blob(void *ctx, struct str hash, struct arena *a, struct st
 static bool decode(struct watch *w, const struct watch_source *of, const struct host_event *raw,
                    struct event *out) {
     bool whole = w->ops->wants_bodies || raw->kind == EVENT_FOREACH_STARTED ||
-                 raw->kind == EVENT_STEP_WAITING;
+                 raw->kind == EVENT_STEP_WAITING || raw->kind == EVENT_STEP_SUSPENDED;
     struct event_fetch fetch =
         whole ? host_fetch(w->store) : (struct event_fetch){w->store, skip_blob};
     *out = (struct event){.kind = raw->kind, .seq = raw->seq, .at = raw->at};

@@ -113,7 +113,7 @@ static void event(struct watch *w, const struct watch_event *x) {
         add_text(&b, "step", x->step);
     }
 #define EVENT_FIELD(number, id, type, doc) \
-    if (ev->present >> number & 1) {       \
+    if (event_has(ev, number)) {           \
         field_##type(&b, #id, ev->id);     \
     }
 #include "engine/events.def"

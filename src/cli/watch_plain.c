@@ -77,6 +77,23 @@ static void put_waiting(const struct watch_event *x, struct buf *b) {
     }
 }
 
+static void put_suspended(const struct watch_event *x, struct buf *b) {
+    if (x->ev->error_type.len) {
+        buf_append_cstr(b, "failed");
+        put_error(x->ev, b);
+        buf_append_cstr(b, "; ");
+    }
+    put_waiting(x, b);
+}
+
+static void put_released(const struct watch_event *x, struct buf *b) {
+    buf_append_cstr(b, "is tried again");
+    if (x->ev->reason.len) {
+        buf_append_cstr(b, ", by ");
+        text_clean(b, x->ev->reason);
+    }
+}
+
 static bool step_line(struct watch *w, const struct watch_event *x, struct buf *b) {
     const struct event *ev = x->ev;
     switch ((int)ev->kind) {
@@ -87,6 +104,8 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
         }
         return true;
     case EVENT_STEP_WAITING: put_waiting(x, b); return true;
+    case EVENT_STEP_SUSPENDED: put_suspended(x, b); return true;
+    case EVENT_STEP_RELEASED: put_released(x, b); return true;
     case EVENT_FOREACH_STARTED:
         buf_printf(b, "started with %zu item%s", value_count(ev->inputs),
                    value_count(ev->inputs) == 1 ? "" : "s");

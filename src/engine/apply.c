@@ -59,6 +59,7 @@ static void let_go(struct engine *g, struct step_id s) {
     }
     flight_unref(*flight);
     *flight = NULL;
+    *(item ? &item->suspended : &n->suspended) = SUSPENDED_NOT;
 }
 
 static enum err end_node(struct engine *g, const struct event *ev, enum step_status status,
@@ -541,6 +542,8 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_CLAIMED] = apply_nothing,
     [EVENT_EXECUTION_RETRIED] = retry_apply,
     [EVENT_SIGNAL_RECEIVED] = signal_apply,
+    [EVENT_STEP_SUSPENDED] = suspend_apply,
+    [EVENT_STEP_RELEASED] = release_apply,
     [EVENT_ANSWER_KEPT] = answer_apply_kept,
     [EVENT_ANSWER_DROPPED] = answer_apply_dropped,
 };

@@ -10,7 +10,7 @@
 
 static enum err resolve(struct engine *g, uint32_t edge, struct error *e);
 
-static enum err mark_dirty(struct engine *g, uint32_t node, struct error *e) {
+enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) {
     struct node_state *n = &g->nodes[node];
     if (n->dirty) {
         return OK;
@@ -91,7 +91,7 @@ static enum err resolve(struct engine *g, uint32_t index, struct error *e) {
     ASSERT(target->open_in > 0);
     target->open_in--;
     target->taken_in += taken;
-    return mark_dirty(g, edge->target, e);
+    return engine_mark_dirty(g, edge->target, e);
 }
 
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) {
@@ -170,7 +170,7 @@ static enum err recount(struct engine *g, uint32_t node, struct error *e) {
         n->taken_in += state == EDGE_TAKEN;
     }
     bool may_start = n->open_in == 0 || n->taken_in > 0;
-    return may_start && n->status == STEP_PENDING ? mark_dirty(g, node, e) : OK;
+    return may_start && n->status == STEP_PENDING ? engine_mark_dirty(g, node, e) : OK;
 }
 
 /* End nodes of the body no longer are the end of anything. */
@@ -197,7 +197,7 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
         rearm_node(g, l->body[i]);
     }
     g->nodes[l->header].armed = true;
-    enum err err = mark_dirty(g, l->header, e);
+    enum err err = engine_mark_dirty(g, l->header, e);
     for (uint32_t i = 0; i < l->body_count && !err; i++) {
         err = recount(g, l->body[i], e);
     }
@@ -280,7 +280,7 @@ enum err edges_init(struct engine *g, struct error *e) {
     g->unfinished = p->node_count;
     for (uint32_t i = 0; i < p->node_count; i++) {
         g->nodes[i].open_in = p->nodes[i].in_count_edges;
-        enum err err = p->nodes[i].in_count_edges == 0 ? mark_dirty(g, i, e) : OK;
+        enum err err = p->nodes[i].in_count_edges == 0 ? engine_mark_dirty(g, i, e) : OK;
         if (err) {
             return err;
         }

@@ -193,6 +193,7 @@ static void digest_number(struct buf *b, uint64_t n) {
 
 static void digest_item(struct buf *b, const struct item_state *item) {
     digest_number(b, item->status);
+    digest_number(b, (uint64_t)item->entry << 8 | item->suspended);
     digest_number(b, item->attempt);
     digest_number(b, item->failures);
     digest_number(b, item->calls_from);
@@ -207,7 +208,8 @@ static void digest_node(struct buf *b, const struct node_state *n) {
         n->ready,        n->guarded,    n->iteration,
         n->attempt,      n->generation, n->failures,
         n->open_in,      n->taken_in,   n->track,
-        n->each != NULL, n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0};
+        n->each != NULL, n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
+        n->suspended,    n->entry};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);

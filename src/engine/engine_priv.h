@@ -34,8 +34,10 @@ enum edge_state { EDGE_OPEN, EDGE_TAKEN, EDGE_DEAD, EDGE_REFUSED };
 enum end_reason { WHY_NONE, WHY_CONTINUED, WHY_COLLECTED };
 
 struct item_state {
-    uint8_t status; /* enum step_status */
-    bool retry_due; /* stands in the heap of retries that are due */
+    uint8_t status;    /* enum step_status */
+    uint8_t suspended; /* enum suspend_reason; waits for the engine's own question */
+    uint16_t entry;    /* of recover that asks */
+    bool retry_due;    /* stands in the heap of retries that are due */
     uint32_t attempt;
     uint32_t failures;
     uint32_t track;
@@ -44,7 +46,7 @@ struct item_state {
                      * when its time is up, on the clock of engine_unpaused_us */
     struct flight *flight;
     struct held body;
-    struct held error; /* collect: {type, message, ...} */
+    struct held error; /* collect, suspended by a failure: {type, message, ...} */
 };
 
 struct foreach_state {
@@ -60,11 +62,13 @@ struct foreach_state {
 };
 
 struct node_state {
-    uint8_t status; /* enum step_status */
-    uint8_t why;    /* enum end_reason */
-    bool armed;     /* header of a loop that repeats: needs no join */
-    bool ready;     /* is in one of the ready heaps or started purely */
-    bool guarded;   /* its guard was true in this iteration */
+    uint8_t status;    /* enum step_status */
+    uint8_t why;       /* enum end_reason */
+    uint8_t suspended; /* as of an item */
+    uint16_t entry;    /* likewise */
+    bool armed;        /* header of a loop that repeats: needs no join */
+    bool ready;        /* is in one of the ready heaps or started purely */
+    bool guarded;      /* its guard was true in this iteration */
     bool dirty;
     bool retry_due; /* its next attempt waits for a slot */
     uint32_t iteration;
@@ -206,6 +210,8 @@ void engine_set_item_status(struct engine *g, struct step_id step, enum step_sta
 enum err engine_feed(struct engine *g, uint32_t node, struct error *e) MUST_USE;
 
 /* ---- edges.c ---- */
+/* The node is looked at again when things settle. */
+enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
 enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 /* A node became final by the normal handle, HANDLE_ERROR, or HANDLE_NONE (kills all). */
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
@@ -264,7 +270,50 @@ void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *
 void flight_keep(struct flight *f, struct mem *m);
 struct value engine_error_value(struct arena *a, const struct track *t, struct str node);
 
+/* ---- suspend.c ---- */
+/* Why a step waits although its kind does not ask for it. Values are in journals. */
+enum suspend_reason { SUSPENDED_NOT, SUSPENDED_FAILED, SUSPENDED_BUDGET, SUSPENDED_BREAKER };
+struct suspension {
+    enum suspend_reason reason;
+    const struct step_failure *failure; /* SUSPENDED_FAILED; else NULL */
+    struct value request;               /* map, as of step_wait: "for", "prompt", "choices" ... */
+    int64_t due_us;                     /* when its time is up; 0: never by time */
+    uint32_t entry;                     /* SUSPENDED_FAILED: of recover */
+};
+/* Instead of going on or failing the step waits: for people when request.for is "answer". The
+ * attempt (0: none was begun) is over; who suspends a running one stops its effect. */
+enum err engine_suspend(struct engine *g, struct step_id step, uint32_t attempt,
+                        const struct suspension *s, struct error *e) MUST_USE;
+/* A suspended step goes on with another attempt, as soon as there is a slot. */
+enum err engine_release(struct engine *g, struct step_id step, struct str by, struct error *e)
+    MUST_USE;
+enum suspend_reason engine_suspended(const struct engine *g, struct step_id step);
+/* An answer to, the time of, a suspended step: by the row of its reason in the table. */
+enum err suspend_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
+                           struct error *e) MUST_USE;
+enum err suspend_on_due(struct engine *g, struct step_id step, struct error *e) MUST_USE;
+enum err suspend_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err release_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+
+/* ---- recover.c ---- */
+struct failed_step {
+    struct step_id step;
+    uint32_t attempt;
+    const struct step_failure *failure;
+    uint32_t entry; /* of recover, whose turn it is */
+};
+/* A step has failed for good and nothing handles it: the entries of recover from that one on.
+ * *out_done: one of them did, and it has not failed. */
+enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out_done,
+                        struct error *e) MUST_USE;
+enum err recover_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
+                           struct error *e) MUST_USE;
+enum err recover_on_due(struct engine *g, struct step_id step, struct error *e) MUST_USE;
+
 /* ---- failure.c ---- */
+/* Without retries and recovery. */
+enum err engine_fail_for_good(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_failure *f, struct error *e) MUST_USE;
 /* An attempt of a step failed: retry, or the failure table. */
 enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
                                const struct step_failure *f, struct error *e) MUST_USE;
@@ -284,6 +333,12 @@ void foreach_free(struct foreach_state *f);
 void foreach_skip_kept(struct foreach_state *f);
 
 /* ---- waiting.c ---- */
+/* The status of the step as an input names it; STEP_PENDING when it is not the current one. */
+enum step_status engine_step_status(const struct engine *g, struct step_id step);
+uint32_t engine_step_attempt(const struct engine *g, struct step_id step);
+/* Tells the request that it is refused, and why. */
+enum err engine_refuse(struct engine *g, const struct engine_input *in, struct error *e,
+                       const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Begins to wait instead of performing; the flight is resolved. */
 enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
                      struct error *e) MUST_USE;
@@ -357,6 +412,10 @@ enum err engine_check_vars(struct engine *g, struct error *e) MUST_USE;
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_result *r, wall_us started, struct error *e)
     MUST_USE;
+/* Whether a result may be the step's: an empty text, or what is wrong with it. */
+enum err engine_check_result(struct engine *g, struct step_id step, const struct step_result *r,
+                             const char **out_type, char text[ERROR_MESSAGE_BYTES], struct error *e)
+    MUST_USE;
 /* Ends the execution when every node is final; names a deadlock. */
 enum err engine_finish_if_done(struct engine *g, struct error *e) MUST_USE;
 
@@ -372,7 +431,8 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
 enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number);
 uint32_t track_calls_forget(struct engine *g, struct step_id step);
-/* It waits for what the event says; its attempt failed and another follows. */
+/* It waits for what the event says (a suspended step has also failed, and used something); its
+ * attempt failed and another follows. */
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_retry(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

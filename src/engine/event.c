@@ -213,10 +213,10 @@ enum err event_decode(struct str body, const struct event_fetch *fetch, struct a
         if (code) {
             return code;
         }
-        if (e->present & 1ull << (number & 63)) {
+        if (event_has(e, number)) {
             return broken(&r); /* given twice */
         }
-        e->present |= 1ull << (number & 63);
+        e->present[number >> 6 & 1] |= 1ull << (number & 63);
     }
     return OK;
 }

@@ -45,7 +45,7 @@ struct event {
     wall_us at;
     bool has_step;
     struct step_id step;
-    uint64_t present; /* bit n: field n was given */
+    uint64_t present[2]; /* bit n: field n was given */
 #define EVENT_FIELD_u uint64_t
 #define EVENT_FIELD_i int64_t
 #define EVENT_FIELD_t struct str
@@ -54,6 +54,11 @@ struct event {
 #include "engine/events.def"
 #undef EVENT_FIELD
 };
+
+/* Whether the field of that number was given in what was decoded. */
+static inline bool event_has(const struct event *e, unsigned field) {
+    return e->present[field >> 6 & 1] >> (field & 63) & 1;
+}
 
 /* A value field that went out of line. */
 struct event_blob {

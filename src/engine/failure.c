@@ -1,5 +1,5 @@
 /* What a failure does. The order is model.md's: retries; then `error` edges; then on_error; then
- * the workflow's on_failure. The table below is the whole rule.
+ * recover (recover.c); then the workflow's on_failure. The table below is the whole rule.
  */
 #include <math.h>
 #include <stdio.h>
@@ -166,6 +166,20 @@ enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t a
         g->mode != MODE_STOPPED) {
         return retry(g, step, attempt, f, e);
     }
+    bool handled = failure_effect(p) != EFFECT_FAIL || (item && p->foreach.collect);
+    bool done = false;
+    if (!handled && g->mode == MODE_RUN) {
+        struct failed_step failed = {step, attempt, f, 0};
+        enum err err = engine_recover(g, &failed, &done, e);
+        if (err || done) {
+            return err;
+        }
+    }
+    return engine_fail_for_good(g, step, attempt, f, e);
+}
+
+enum err engine_fail_for_good(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_failure *f, struct error *e) {
     if (step.index < 0) {
         return fail_node(g, step, attempt, f, e);
     }

@@ -44,26 +44,39 @@ static enum err mark_lossy(struct engine *g, struct event *ev, struct error *e) 
     return b.ok ? OK : error_nomem(e);
 }
 
+enum err engine_check_result(struct engine *g, struct step_id step, const struct step_result *r,
+                             const char **out_type, char text[ERROR_MESSAGE_BYTES],
+                             struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[step.node];
+    text[0] = '\0';
+    if (r->handle.len && plan_handle_find(p, r->handle) >= p->handle_count) {
+        *out_type = "handle";
+        snprintf(text, ERROR_MESSAGE_BYTES,
+                 "the step ended by \"%.*s\", which is no handle of its node",
+                 STR_ARG(str_sub(r->handle, 0, 200)));
+        return OK;
+    }
+    size_t size = value_size(r->body);
+    if (size > ENGINE_MAX_OUTPUT_BYTES) {
+        *out_type = "too_large";
+        snprintf(text, ERROR_MESSAGE_BYTES, "the body has %zu bytes, more than max_output_bytes %u",
+                 size, ENGINE_MAX_OUTPUT_BYTES);
+        return OK;
+    }
+    *out_type = "schema";
+    return p->output_schema
+               ? check_schema(g, p->output_schema, r->body, text, ERROR_MESSAGE_BYTES, e)
+               : OK;
+}
+
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_result *r, wall_us started, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     char text[ERROR_MESSAGE_BYTES];
-    if (r->handle.len && plan_handle_find(p, r->handle) >= p->handle_count) {
-        snprintf(text, sizeof text, "the step ended by \"%.*s\", which is no handle of its node",
-                 STR_ARG(r->handle));
-        return refuse(g, step, attempt, "handle", text, e);
-    }
-    size_t size = value_size(r->body);
-    if (size > ENGINE_MAX_OUTPUT_BYTES) {
-        snprintf(text, sizeof text, "the body has %zu bytes, more than max_output_bytes %u", size,
-                 ENGINE_MAX_OUTPUT_BYTES);
-        return refuse(g, step, attempt, "too_large", text, e);
-    }
-    if (p->output_schema) {
-        enum err err = check_schema(g, p->output_schema, r->body, text, sizeof text, e);
-        if (err || text[0]) {
-            return err ? err : refuse(g, step, attempt, "schema", text, e);
-        }
+    const char *wrong;
+    enum err err = engine_check_result(g, step, r, &wrong, text, e);
+    if (err || text[0]) {
+        return err ? err : refuse(g, step, attempt, wrong, text, e);
     }
     struct event ev = event_of_step(EVENT_STEP_COMPLETED, step);
     ev.attempt = attempt == 1 ? 0 : attempt; /* absent means the first */
@@ -74,7 +87,7 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
     ev.started_us = started.us;
     struct error why;
     arena_reset(&g->scratch);
-    enum err err = vars_eval(g, step, r->body, &ev.set, &why);
+    err = vars_eval(g, step, r->body, &ev.set, &why);
     if (err) {
         return err == ERR_NOMEM ? error_nomem(e)
                                 : refuse(g, step, attempt, err_name(err), why.message, e);

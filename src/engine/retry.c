@@ -174,6 +174,7 @@ static void begin_generation(struct engine *g, uint32_t node) {
     held_clear(&n->error);
     n->attempt = n->failures = n->track = n->calls_from = 0;
     n->why = WHY_NONE;
+    n->suspended = SUSPENDED_NOT;
     n->armed = n->guarded = n->retry_due = false;
 }
 

@@ -32,14 +32,17 @@ struct track_slot *track_of(const struct engine *g, struct step_id step) {
 }
 
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e) {
-    struct track_slot *s = new_slot(g, step);
-    if (!s) {
-        return error_nomem(e);
+    struct track_slot *s = *out ? &g->track[*out - 1] : NULL;
+    if (!s || !step_id_same(s->t.step, step)) { /* else it was suspended before it began */
+        s = new_slot(g, step);
+        if (!s) {
+            return error_nomem(e);
+        }
+        s->t.begun_tick = ++g->ticks;
+        *out = g->track_count;
     }
     s->t.status = STEP_RUNNING;
     s->t.attempt = 1;
-    s->t.begun_tick = ++g->ticks;
-    *out = g->track_count;
     return OK;
 }
 
@@ -198,7 +201,10 @@ enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     s->t.due = (wall_us){ev->due_us};
     enum err err = held_set(&s->request, ev->body, e);
     s->t.request = s->request.v;
-    return err;
+    add_usage(g, ev->meta);
+    bool ok = !ev->error_type.len || (keep_text(g, ev->error_type, &s->t.error_type) &&
+                                      keep_text(g, ev->message, &s->t.error_message));
+    return err || ok ? err : error_nomem(e);
 }
 
 enum err track_retry(struct engine *g, const struct event *ev, struct error *e) {
@@ -206,6 +212,7 @@ enum err track_retry(struct engine *g, const struct event *ev, struct error *e) 
     if (!s) {
         return OK;
     }
+    add_usage(g, ev->meta);
     s->t.status = STEP_RETRYING;
     s->t.due = (wall_us){ev->due_us};
     held_clear(&s->request);

@@ -53,8 +53,7 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     return err || taken ? err : engine_tell_wait(g, step, attempt, wait.due.us, e);
 }
 
-/* The status of the step as an input names it; STEP_PENDING when it is not the current one. */
-static enum step_status status_now(const struct engine *g, struct step_id step) {
+enum step_status engine_step_status(const struct engine *g, struct step_id step) {
     if (step.node >= g->plan->node_count || !step_current(g, step)) {
         return STEP_PENDING;
     }
@@ -65,7 +64,7 @@ static enum step_status status_now(const struct engine *g, struct step_id step) 
     return (enum step_status)(item ? item->status : g->nodes[step.node].status);
 }
 
-static uint32_t attempt_now(const struct engine *g, struct step_id step) {
+uint32_t engine_step_attempt(const struct engine *g, struct step_id step) {
     const struct item_state *item = engine_item_of(g, step);
     return item ? item->attempt : g->nodes[step.node].attempt;
 }
@@ -82,9 +81,12 @@ static enum err complete_held(struct engine *g, struct step_id step, uint32_t at
 
 /* Deadlines of people run on during a pause and fire after it: resume tells them again. */
 enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, struct error *e) {
-    if (g->paused || status_now(g, in->step) != STEP_WAITING ||
-        attempt_now(g, in->step) != in->attempt) {
+    if (g->paused || engine_step_status(g, in->step) != STEP_WAITING ||
+        engine_step_attempt(g, in->step) != in->attempt) {
         return OK;
+    }
+    if (engine_suspended(g, in->step)) {
+        return suspend_on_due(g, in->step, e);
     }
     struct flight *f = flight_of(g, in->step);
     struct step_result result = {.arena = flight_arena(f)};
@@ -153,10 +155,7 @@ static void find_waiters(const struct engine *g, int64_t node, struct waiters *w
     }
 }
 
-static enum err refuse(struct engine *g, const struct engine_input *in, struct error *e,
-                       const char *fmt, ...) PRINTF_LIKE(4, 5);
-
-static enum err refuse(struct engine *g, const struct engine_input *in, struct error *e,
+enum err engine_refuse(struct engine *g, const struct engine_input *in, struct error *e,
                        const char *fmt, ...) {
     char text[ERROR_MESSAGE_BYTES];
     va_list ap;
@@ -169,17 +168,17 @@ static enum err refuse(struct engine *g, const struct engine_input *in, struct e
 /* The step waited once and was ended, by an answer or otherwise. */
 static enum err refuse_ended(struct engine *g, const struct engine_input *in, struct step_id step,
                              struct error *e) {
-    enum step_status status = status_now(g, step);
+    enum step_status status = engine_step_status(g, step);
     char id[STEP_ID_BYTES];
     struct str name = step_id_print(g->plan, step, id);
     const struct track_slot *t = track_of(g, step);
     const struct value *by = t ? value_get(t->t.meta, STR("answeredBy")) : NULL;
     if (by && by->type == VALUE_TEXT) {
-        return refuse(g, in, e, "step %.*s was already answered, by %.*s", STR_ARG(name),
-                      STR_ARG(value_str(*by)));
+        return engine_refuse(g, in, e, "step %.*s was already answered, by %.*s", STR_ARG(name),
+                             STR_ARG(value_str(*by)));
     }
-    return refuse(g, in, e, "step %.*s does not wait for an answer, it is %s", STR_ARG(name),
-                  step_status_name(status));
+    return engine_refuse(g, in, e, "step %.*s does not wait for an answer, it is %s", STR_ARG(name),
+                         step_status_name(status));
 }
 
 /* A name is that of the node as long as it can mean one step only: once a step of the node has
@@ -201,9 +200,9 @@ static enum err refuse_past(struct engine *g, const struct engine_input *in, con
     struct str who = by && by->type == VALUE_TEXT ? value_str(*by) : STR("");
     struct waiters w = {0};
     find_waiters(g, t->step.node, &w);
-    return refuse(g, in, e, "step %.*s %s%.*s%s%s", STR_ARG(in->target),
-                  who.len ? "was already answered, by " : "is over", STR_ARG(who),
-                  w.count ? "; waiting: " : "", w.names);
+    return engine_refuse(g, in, e, "step %.*s %s%.*s%s%s", STR_ARG(in->target),
+                         who.len ? "was already answered, by " : "is over", STR_ARG(who),
+                         w.count ? "; waiting: " : "", w.names);
 }
 
 static enum err refuse_others(struct engine *g, const struct engine_input *in, struct error *e) {
@@ -212,9 +211,10 @@ static enum err refuse_others(struct engine *g, const struct engine_input *in, s
     bool known = step_id_parse(g->plan, in->target, &named);
     bool each = known && g->plan->nodes[named.node].foreach.present;
     find_waiters(g, -1, &w);
-    return refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s%s", STR_ARG(in->target),
-                  each && named.index < 0 ? "; name one of its items, [0] is the first" : "",
-                  w.count ? "; waiting: " : "", w.names);
+    return engine_refuse(g, in, e, "step \"%.*s\" does not wait for an answer%s%s%s",
+                         STR_ARG(in->target),
+                         each && named.index < 0 ? "; name one of its items, [0] is the first" : "",
+                         w.count ? "; waiting: " : "", w.names);
 }
 
 /* Which step is meant, and whether it waits already; false when a refusal was told (or *err is
@@ -229,10 +229,10 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
     const struct track *first = node >= 0 ? first_of(g, (uint32_t)node) : NULL;
     *out_waits = true;
     if (in->target.len && !exact && node < 0) {
-        *err = refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));
+        *err = engine_refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));
         return false;
     }
-    if (exact && status_now(g, named) == STEP_WAITING) {
+    if (exact && engine_step_status(g, named) == STEP_WAITING) {
         *out = named;
         return true;
     }
@@ -256,21 +256,26 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
         return true;
     }
     if (by_name && w.count > 1) {
-        *err = refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
-    } else if (in->target.len && step_current(g, named) && status_now(g, named) != STEP_PENDING) {
+        *err = engine_refuse(g, in, e, "%u steps wait: say which one: %s", w.count, w.names);
+    } else if (in->target.len && step_current(g, named) &&
+               engine_step_status(g, named) != STEP_PENDING) {
         *err = refuse_ended(g, in, named, e);
     } else if (in->target.len) {
         *err = refuse_others(g, in, e);
     } else {
-        *err = refuse(g, in, e, "no step waits for an answer; name the step that is to take it");
+        *err = engine_refuse(g, in, e,
+                             "no step waits for an answer; name the step that is to take it");
     }
     return false;
 }
 
 static enum err take_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                             struct error *e) {
+    if (engine_suspended(g, step)) {
+        return suspend_on_answer(g, in, step, e);
+    }
     struct flight *f = flight_of(g, step);
-    uint32_t attempt = attempt_now(g, step);
+    uint32_t attempt = engine_step_attempt(g, step);
     struct step_result result = {.arena = flight_arena(f)};
     struct step_wake wake = {.answered = true, .answer = in->value, .by = in->by};
     struct error why;
@@ -291,7 +296,7 @@ enum err engine_on_answer(struct engine *g, const struct engine_input *in, struc
     enum err err = OK;
     bool waits;
     if (exec_status_final(g->status)) {
-        return refuse(g, in, e, "the execution has ended (%s)", exec_status_name(g->status));
+        return engine_refuse(g, in, e, "the execution has ended (%s)", exec_status_name(g->status));
     }
     if (!find_target(g, in, &step, &waits, &err, e)) {
         return err;

@@ -102,7 +102,8 @@ bool flow_common_read(struct unit *u, struct draft *d) {
     if (schema) {
         flow_schema_compile(u, schema, "output_schema", &source, &d->node->output_schema);
     }
-    return flow_foreach_read(u, d) && read_limits(u, d) && !u->s->nomem;
+    return flow_foreach_read(u, d) && read_limits(u, d) && flow_node_recover_read(u, d) &&
+           !u->s->nomem;
 }
 
 /* ---- what needs the graph ---- */

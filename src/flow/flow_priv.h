@@ -52,7 +52,7 @@ struct def_node {
 
 struct def {
     const struct yaml_node *name, *description, *inputs, *agents, *defaults, *timeout;
-    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars;
+    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover;
     struct def_node *nodes;
     uint32_t node_count;
 };
@@ -134,6 +134,8 @@ struct unit {
     struct fgraph graph;
     struct retry_policy retry; /* defaults */
     int64_t timeout_us;
+    const struct plan_recover *recover; /* of nodes without their own */
+    uint32_t recover_count;
     struct map ref_slots;
     struct plan_ref *refs;
     uint32_t ref_cap;
@@ -240,6 +242,12 @@ bool flow_unit_lint(struct unit *u);            /* lint.c */
 /* Reports 0, leaves *out alone when refused. */
 void flow_timeout_get(struct unit *u, const struct yaml_node *n, int64_t *out);
 bool flow_retry_read(struct unit *u, const struct yaml_node *n, struct retry_policy *policy);
+
+/* recover.c: a list of entries; that of a node, or the workflow's; one that is never needed. */
+bool flow_recover_read(struct unit *u, const struct yaml_node *n, const struct plan_recover **out,
+                       uint32_t *out_count);
+bool flow_node_recover_read(struct unit *u, struct draft *d);
+void flow_recover_lint(struct unit *u, const struct draft *d);
 
 /* files.c: text of a file of the workflow, read once; reports at mark and returns false. */
 bool flow_file_read(struct unit *u, struct str path, struct mark mark, struct str *out);

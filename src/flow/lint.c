@@ -273,11 +273,14 @@ void flow_loops_lint(struct loops *ls) {
     }
 }
 
-/* ---- times ---- */
+/* ---- times, recovery ---- */
 
 bool flow_unit_lint(struct unit *u) {
     struct diag *d = u->s->diag;
     int64_t whole = u->plan->timeout_us;
+    for (uint32_t i = 0; i < u->plan->node_count; i++) {
+        flow_recover_lint(u, &u->drafts[i]);
+    }
     for (uint32_t i = 0; whole && i < u->plan->node_count; i++) {
         const struct yaml_node *given = u->drafts[i].common[COMMON_TIMEOUT];
         const struct plan_node *n = &u->plan->nodes[i];

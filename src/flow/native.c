@@ -6,8 +6,8 @@
 #include "flow/flow_priv.h"
 
 static const char *const top_keys[] = {
-    "cairn",      "name",  "description", "inputs", "agents",  "defaults", "timeout",
-    "on_failure", "nodes", "concurrency", "env",    "outputs", "vars",     NULL};
+    "cairn", "name",        "description", "inputs",  "agents", "defaults", "timeout", "on_failure",
+    "nodes", "concurrency", "env",         "outputs", "vars",   "recover",  NULL};
 static const char *const later_keys[] = {"budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {
@@ -148,6 +148,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
                           .concurrency = yaml_get(root, STR("concurrency")),
                           .env = yaml_get(root, STR("env")),
                           .vars = yaml_get(root, STR("vars")),
+                          .recover = yaml_get(root, STR("recover")),
                           .outputs = yaml_get(root, STR("outputs"))};
     const struct yaml_node *nodes = yaml_get(root, STR("nodes"));
     if (!nodes) {

@@ -85,6 +85,8 @@ struct plan_node {
     enum join_mode join;
     enum on_error_mode on_error;
     struct pval on_error_value;
+    const struct plan_recover *recover; /* in order; the workflow's when it has none of its own */
+    uint32_t recover_count;
     enum delivery_mode delivery;
     struct retry_policy retry;
     int64_t timeout_us; /* per attempt, 0 for none */

@@ -28,6 +28,18 @@ struct plan_set {
     struct pval value;
 };
 
+/* What is done about a failure that nothing else handles: an entry of `recover`. */
+enum recover_what { RECOVER_ASK, RECOVER_FAIL };
+enum recover_timeout { RECOVER_TIMEOUT_NEXT, RECOVER_TIMEOUT_FAIL, RECOVER_TIMEOUT_RETRY };
+
+struct plan_recover {
+    enum recover_what what;
+    struct str prompt, assignee; /* ask; empty: not given */
+    int64_t timeout_us;          /* ask; 0: it waits without end */
+    enum recover_timeout on_timeout;
+    struct mark mark;
+};
+
 struct plan_foreach {
     bool present;
     struct pval items;            /* PVAL_NONE when there is a matrix */

@@ -31,6 +31,15 @@ static const char defs_common[] =
     "\"jitter\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},"
     "\"on\":{\"anyOf\":[{\"type\":\"string\",\"pattern\":\"" NAME_PATTERN "\"},"
     "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"" NAME_PATTERN "\"}}]}}},"
+    "\"recovery\":{\"anyOf\":[{\"enum\":[\"ask\",\"fail\"]},"
+    "{\"type\":\"object\",\"required\":[\"ask\"],\"additionalProperties\":false,"
+    "\"dependentRequired\":{\"on_timeout\":[\"timeout\"]},\"properties\":{"
+    "\"ask\":{\"$ref\":\"#/$defs/plain\"},\"assignee\":{\"$ref\":\"#/$defs/plain\"},"
+    "\"timeout\":{\"$ref\":\"#/$defs/timeout\"},"
+    "\"on_timeout\":{\"enum\":[\"next\",\"fail\",\"retry\"]}}}]},"
+    "\"plain\":{\"type\":\"string\",\"not\":{\"pattern\":\"[{][{]\"}},"
+    "\"recover\":{\"anyOf\":[{\"$ref\":\"#/$defs/recovery\"},"
+    "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/recovery\"}}]},"
     "\"agent\":{\"type\":\"object\",\"required\":[\"service\"],\"additionalProperties\":false,"
     "\"not\":{\"required\":[\"replies\",\"replies_file\"]},\"properties\":{"
     "\"service\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
@@ -85,6 +94,7 @@ static const struct {
      "{\"anyOf\":[{\"enum\":[\"fail\",\"continue\"]},{\"type\":\"object\",\"required\":[\"value\"],"
      "\"additionalProperties\":false,"
      "\"properties\":{\"value\":{\"$ref\":\"#/$defs/expression\"}}}]}"},
+    {"recover", "{\"$ref\":\"#/$defs/recover\"}"},
     {"delivery", "{\"enum\":[\"at_least_once\",\"at_most_once\"]}"},
     {"priority", "{\"type\":\"integer\",\"minimum\":-1000000,\"maximum\":1000000}"},
     {"max_iterations", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}"},
@@ -103,6 +113,7 @@ static const char top_properties[] =
     "\"timeout\":{\"$ref\":\"#/$defs/timeout\"},\"retry\":{\"$ref\":\"#/$defs/retry\"}}},"
     "\"timeout\":{\"$ref\":\"#/$defs/timeout\"},"
     "\"on_failure\":{\"enum\":[\"drain\",\"cancel\",\"continue\"]},"
+    "\"recover\":{\"$ref\":\"#/$defs/recover\"},"
     "\"concurrency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000},"
     "\"env\":{\"type\":[\"string\",\"array\"],\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
     "\"not\":{\"type\":\"string\",\"pattern\":\"^CAIRN_SECRET_\"},"

@@ -273,6 +273,9 @@ bool flow_top_read(struct unit *u) {
         flow_int_get(u, def->concurrency, "concurrency", concurrency_range, &slots)) {
         p->concurrency = (uint32_t)slots;
     }
+    if (def->recover && !flow_recover_read(u, def->recover, &u->recover, &u->recover_count)) {
+        return false;
+    }
     read_env(u);
     return !u->s->nomem && read_defaults(u) && read_inputs(u) && flow_vars_read(u);
 }

@@ -73,7 +73,7 @@ static void every_field_comes_back(void **state) {
 #define SAME_v(id) assert_true(value_identical(back.id, ev.id))
 #define EVENT_FIELD(number, id, type, doc) \
     SAME_##type(id);                       \
-    assert_true(back.present & 1ull << number);
+    assert_true(event_has(&back, number));
 #include "engine/events.def"
 #undef EVENT_FIELD
     written_free(&w);
@@ -95,7 +95,7 @@ static void nothing_takes_no_bytes(void **state) {
     write_event(&w, &ev);
     assert_int_equal(w.body.len, 0);
     assert_int_equal(event_decode(STR(""), NULL, NULL, &back, &e), OK);
-    assert_int_equal(back.present, 0);
+    assert_false(back.present[0] || back.present[1]);
     written_free(&w);
 }
 

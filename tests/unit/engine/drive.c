@@ -134,7 +134,8 @@ void drive_done(struct drive *d, const char *step, uint32_t attempt, struct valu
 
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
                 const char *type) {
-    struct step_failure f = {.class = class, .type = str_from(type), .message = STR("no luck")};
+    struct step_failure f = {
+        .class = class, .type = str_from(type), .message = STR("no luck"), .meta = d->meta};
     struct engine_input in = {
         .type = INPUT_FAIL, .step = id_of(d, step), .attempt = attempt, .failure = &f};
     decide(d, &in);

@@ -21,6 +21,7 @@ int run_codec_tests(void);
 int run_end_tests(void);
 int run_fold_tests(void);
 int run_heap_tests(void);
+int run_recovery_tests(void);
 int run_step_id_tests(void);
 int run_var_tests(void);
 
@@ -44,7 +45,8 @@ struct drive {
     struct arena arena; /* of the journal */
     struct event *journal;
     uint32_t event_count;
-    struct str blob; /* the last body that went out of line */
+    struct str blob;   /* the last body that went out of line */
+    struct value meta; /* of failures */
 };
 
 /* Compiles a workflow (YAML); fails the test when it does not compile. */

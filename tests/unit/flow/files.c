@@ -134,6 +134,21 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
     buf_printf(out, "%s%.*s\n", r->name.len ? " " : "", STR_ARG(r->name));
 }
 
+static void print_recover(const struct plan_node *n, struct buf *out) {
+    static const char *const words[] = {[RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail"};
+    static const char *const late[] = {"next", "fail", "retry"};
+    for (uint32_t i = 0; i < n->recover_count; i++) {
+        const struct plan_recover *r = &n->recover[i];
+        buf_printf(out, "%s%s", i ? ", " : " recover ", words[r->what]);
+        if (r->prompt.len || r->assignee.len) {
+            buf_printf(out, " \"%.*s\" of \"%.*s\"", STR_ARG(r->prompt), STR_ARG(r->assignee));
+        }
+        if (r->timeout_us) {
+            buf_printf(out, " %llds %s", (long long)r->timeout_us / 1000000, late[r->on_timeout]);
+        }
+    }
+}
+
 static void print_node(const struct plan_node *n, struct buf *out) {
     buf_printf(out, "node %.*s %s%s", STR_ARG(n->name), n->kind->name, n->pure ? " pure" : "");
     for (uint16_t i = 0; i < n->handle_count; i++) {
@@ -142,6 +157,7 @@ static void print_node(const struct plan_node *n, struct buf *out) {
     if (n->child) {
         buf_printf(out, " child %.*s", STR_ARG(n->child->entry));
     }
+    print_recover(n, out);
     buf_append_char(out, '\n');
 }
 

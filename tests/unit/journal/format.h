@@ -12,8 +12,8 @@ struct format_row {
 
 struct format {
     struct arena arena;
-    struct format_row events[64], fields[64]; /* by number */
-    bool twice;                               /* a number has two rows */
+    struct format_row events[64], fields[128]; /* by number */
+    bool twice;                                /* a number has two rows */
 };
 
 /* False when the document is not there. Free it in both cases. */

@@ -91,7 +91,7 @@ static struct value journal_value(struct arena *a, struct store *s, const struct
         ASSERT(event_decode(rows[i].body, &fetch, a, &ev, &e) == OK);
         seen->events[rows[i].kind] = true;
 #define EVENT_FIELD(number, id, type, doc_text)                  \
-    if (ev.present & 1ull << number) {                           \
+    if (event_has(&ev, number)) {                                \
         seen->fields[number] = true;                             \
         note_field(documented ? &doc : NULL, rows[i].kind, #id); \
     }

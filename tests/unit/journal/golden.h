@@ -7,7 +7,7 @@
 
 /* Which kinds and fields of events were met. */
 struct coverage {
-    bool events[64], fields[64];
+    bool events[64], fields[128];
 };
 
 /* A JSON document over all executions of a store, oldest first, each compiled from the store and

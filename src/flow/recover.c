@@ -1,0 +1,159 @@
+/* `recover`: what is done about a failure that nothing else handles, in order. Read here for the
+ * workflow and for a node; a node without one has the workflow's. The table below has how each
+ * entry is written, engine/recover.c what it does.
+ */
+#include "flow/flow_priv.h"
+
+typedef void (*read_fn)(struct unit *u, const struct yaml_node *map, struct plan_recover *out);
+
+static void read_short(struct unit *u, const struct yaml_node *map, const char *key,
+                       struct str *out) {
+    const struct yaml_node *n = yaml_get(map, str_from(key));
+    struct str text;
+    if (n && flow_text_get(u, n, key, &text)) {
+        *out = flow_keep_str(u->s, text);
+        if (str_find(text, STR("{{"), 0) != SIZE_MAX) {
+            struct diag_item *item = diag_error(u->s->diag, n->mark, "bad_value",
+                                                "\"%s\": a text here is no template", key);
+            diag_help(u->s->diag, item, "the failure itself is added to what the person reads");
+        }
+    }
+}
+
+static void read_ask(struct unit *u, const struct yaml_node *map, struct plan_recover *out) {
+    static const char *const keys[] = {"ask", "assignee", "timeout", "on_timeout", NULL};
+    static const char *const words[] = {"next", "fail", "retry", NULL};
+    const struct yaml_node *timeout = yaml_get(map, STR("timeout"));
+    const struct yaml_node *on_timeout = yaml_get(map, STR("on_timeout"));
+    int word;
+    flow_keys_check(u, map, "recover", keys, NULL);
+    if (!flow_is_empty(yaml_get(map, STR("ask")))) {
+        read_short(u, map, "ask", &out->prompt);
+    }
+    read_short(u, map, "assignee", &out->assignee);
+    if (timeout) {
+        flow_timeout_get(u, timeout, &out->timeout_us);
+    }
+    if (on_timeout && flow_word_get(u, on_timeout, "on_timeout", words, &word)) {
+        out->on_timeout = (enum recover_timeout)word;
+    }
+    if (on_timeout && !timeout) {
+        diag_error(u->s->diag, on_timeout->mark, "needs", "\"on_timeout\" needs \"timeout\"");
+    }
+}
+
+/* A word alone is an entry without anything else; read: NULL when it can be nothing but that. */
+static const struct {
+    const char *word;
+    enum recover_what what;
+    read_fn read;
+} entries[] = {
+    {"ask", RECOVER_ASK, read_ask},
+    {"fail", RECOVER_FAIL, NULL},
+};
+
+static void refuse_entry(struct unit *u, const struct yaml_node *n) {
+    struct str known[ARRAY_LEN(entries)];
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        known[i] = str_from(entries[i].word);
+    }
+    struct str got = n->type == YAML_SCALAR            ? n->text
+                     : n->type == YAML_MAP && n->count ? n->pairs[0].key->text
+                                                       : STR("");
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        if (str_eq(got, known[i])) {
+            struct diag_item *item =
+                diag_error(u->s->diag, n->mark, "bad_value", "\"recover\": \"%.*s\" has no fields",
+                           STR_ARG(got));
+            diag_help(u->s->diag, item, "write the word alone");
+            return;
+        }
+    }
+    struct diag_item *item =
+        got.len ? diag_error(u->s->diag, n->mark, "bad_value",
+                             "\"recover\": \"%.*s\" is no way to recover",
+                             STR_ARG(flow_text_clip(got, 60)))
+                : flow_type_refuse(u, n, "recover", "ask, fail or a list of such entries");
+    flow_suggest(u, item, got, known, ARRAY_LEN(known));
+}
+
+static bool read_entry(struct unit *u, const struct yaml_node *n, struct plan_recover *out) {
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        bool word = n->type == YAML_SCALAR && str_is(n->text, entries[i].word);
+        bool map = n->type == YAML_MAP && yaml_get(n, str_from(entries[i].word));
+        if (word || (map && entries[i].read)) {
+            *out = (struct plan_recover){.what = entries[i].what, .mark = n->mark};
+            if (map) {
+                entries[i].read(u, n, out);
+            }
+            return true;
+        }
+    }
+    refuse_entry(u, n);
+    return false;
+}
+
+/* After an entry that always has the last word none has its turn. */
+static bool is_last_word(const struct plan_recover *r) {
+    bool waits = r->what == RECOVER_ASK && !r->timeout_us;
+    bool decides = r->what == RECOVER_ASK && r->on_timeout != RECOVER_TIMEOUT_NEXT;
+    return waits || decides || r->what == RECOVER_FAIL;
+}
+
+static void lint_order(struct unit *u, const struct plan_recover *list, uint32_t count) {
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        if (is_last_word(&list[i])) {
+            struct diag_item *item =
+                diag_add(u->s->diag, DIAG_WARNING, list[i + 1].mark, "unreachable",
+                         "\"recover\": this entry never has its turn");
+            diag_help(u->s->diag, item, "the one before it %s",
+                      list[i].what == RECOVER_FAIL ? "fails the node"
+                      : list[i].timeout_us         ? "decides when its time is up"
+                                                   : "waits without end");
+            return;
+        }
+    }
+}
+
+bool flow_recover_read(struct unit *u, const struct yaml_node *n, const struct plan_recover **out,
+                       uint32_t *out_count) {
+    bool is_list = n->type == YAML_LIST;
+    uint32_t count = is_list ? n->count : 1, kept = 0;
+    struct plan_recover *list = KEEP(u->s, count, struct plan_recover);
+    if (!list) {
+        return false;
+    }
+    if (is_list && !count) {
+        flow_type_refuse(u, n, "recover", "at least one entry");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        kept += read_entry(u, is_list ? n->items[i] : n, &list[kept]);
+    }
+    lint_order(u, list, kept);
+    *out = list;
+    *out_count = kept;
+    return !u->s->nomem;
+}
+
+bool flow_node_recover_read(struct unit *u, struct draft *d) {
+    struct plan_node *n = d->node;
+    n->recover = u->recover;
+    n->recover_count = u->recover_count;
+    return !d->common[COMMON_RECOVER] ||
+           flow_recover_read(u, d->common[COMMON_RECOVER], &n->recover, &n->recover_count);
+}
+
+void flow_recover_lint(struct unit *u, const struct draft *d) {
+    const struct plan_node *n = d->node;
+    const char *handled = n->has_error_edge              ? "its error edge"
+                          : n->on_error != ON_ERROR_FAIL ? "on_error"
+                          : n->foreach.collect           ? "on_item_error: collect"
+                                                         : NULL;
+    if (d->common[COMMON_RECOVER] && handled) {
+        struct diag_item *item =
+            diag_add(u->s->diag, DIAG_WARNING, d->common[COMMON_RECOVER]->mark, "unreachable",
+                     "\"recover\" of \"%.*s\" is never needed: %s handles its failures",
+                     STR_ARG(n->name), handled);
+        diag_help(u->s->diag, item, "keep one of the two");
+    }
+}
