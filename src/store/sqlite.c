@@ -273,6 +273,7 @@ static const struct store_ops ops = {
     .find = sqlite_find,
     .last = sqlite_last,
     .list = sqlite_list,
+    .children = sqlite_children,
     .steps = sqlite_steps,
     .messages = sqlite_messages,
     .workflow_put = sqlite_workflow_put,
