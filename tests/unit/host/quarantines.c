@@ -14,10 +14,11 @@
 
 #define KID(step) "{type: kid, workflow: {nodes: " step "}}"
 
+#define TWO_STEPS "{x: {type: work}, y: {type: work, needs: [x]}}"
+
 /* Two below the first, one of them with another below it; and one that has ended. */
-static const char *const tree =
-    "{cairn: 1, nodes: {a: " KID("{w: {type: work}}") ", b: " KID("{c: " KID(
-        "{x: {type: work}, y: {type: work, needs: [x]}}") "}") ", d: " KID("{v: {type: work}}") "}}";
+static const char *const tree = "{cairn: 1, nodes: {a: " KID("{w: {type: work}}") ", b: " KID(
+    "{c: " KID(TWO_STEPS) "}") ", d: " KID("{v: {type: work}}") "}}";
 
 struct family {
     struct str top, ended;
