@@ -25,5 +25,6 @@ int run_quarantine_tests(void);
 int run_retry_tests(void);
 int run_inbox_tests(void);
 int run_mode_tests(void);
+int run_power_tests(void);
 
 #endif

@@ -23,5 +23,6 @@ int main(void) {
     failed += run_retry_tests();
     failed += run_inbox_tests();
     failed += run_mode_tests();
+    failed += run_power_tests();
     return failed != 0;
 }
