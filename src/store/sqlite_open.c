@@ -167,4 +167,5 @@ void sqlite_conn_close(struct sqlite_conn *c) {
     int rc = sqlite3_close(c->db);
     ASSERT(rc == SQLITE_OK);
     c->db = NULL;
+    c->log_inode = 0;
 }

@@ -33,7 +33,8 @@ enum stmt_id {
 };
 
 struct sqlite_conn {
-    sqlite3 *db; /* NULL: not opened yet */
+    sqlite3 *db;        /* NULL: not opened yet */
+    uint64_t log_inode; /* of the log that it reads and writes; 0: not known yet */
     sqlite3_stmt *stmts[STMT_COUNT];
 };
 

@@ -189,7 +189,7 @@ static void after_a_cut_all_that_was_told_is_there_and_goes_on(void **state) {
         do {
             const char *parent = io_path_exists("/dev/shm") ? "/dev/shm" : NULL;
             assert_int_equal(io_dir_temp(parent, h->folder, sizeof h->folder, &e), OK);
-            snprintf(h->work, sizeof h->work, "%s/work", h->folder);
+            snprintf(h->work, sizeof h->work, "%.199s/work", h->folder);
             h->count = 0;
             happen(h);
             for (uint32_t i = 0; i < h->count; i++) {
