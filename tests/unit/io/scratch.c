@@ -75,8 +75,8 @@ static void what_is_in_it_goes_too(void **state) {
     free(beside);
 }
 
-/* What leave_one starts: a program that is killed while it has a private folder, as a host would be.
- * A program and not a mere fork, since the loop has threads. */
+/* What leave_one starts: a program that is killed while it has a private folder, as a host would
+ * be. A program and not a mere fork, since the loop has threads. */
 void scratch_leave(void) {
     struct io_loop *loop;
     struct error e;
