@@ -114,9 +114,12 @@ static void print(struct cli *c, struct value v) {
     text_clean(&b, details_text(v, "workflow"));
     buf_append_cstr(&b, ": ");
     text_colour(&b, &c->out, text_status_colour(status), status);
-    if (value_get(v, STR("pausedBy"))) {
-        buf_append_cstr(&b, " by ");
-        text_clean(&b, details_text(v, "pausedBy"));
+    for (const char *const *by = (const char *const[]){"pausedBy", "cancelledBy", NULL}; *by;
+         by++) {
+        if (value_get(v, str_from(*by))) {
+            buf_append_cstr(&b, " by ");
+            text_clean(&b, details_text(v, *by));
+        }
     }
     buf_append_char(&b, '\n');
     if (error) {

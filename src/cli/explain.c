@@ -168,6 +168,9 @@ static struct value steps_of(struct explaining *x) {
     const struct engine *g = x->v.engine;
     value_builder_init(&list, arena_of(x));
     bool paused = engine_status(g) == EXEC_PAUSED;
+    if (exec_status_final(engine_status(g))) {
+        return value_list_done(&list); /* what was left open was cancelled with it */
+    }
     for (uint32_t i = 0; i < engine_track_count(g); i++) {
         if (!step_status_final(engine_track(g, i)->status)) {
             value_list_add(&list, live_step(x, engine_track(g, i)));
@@ -240,6 +243,25 @@ static void add_error(struct explaining *x, struct value_builder *b) {
     value_map_add(b, STR("error"), value_map_done(&map));
 }
 
+/* The state does not keep who asked for it: the last such event says it. */
+static enum err add_cancelled_by(struct explaining *x, struct value_builder *b, struct error *e) {
+    struct store_range all = {x->v.stored.num, 0, x->v.stored.last_seq};
+    struct store_event *rows = NULL;
+    struct event ev = {0};
+    struct event_fetch no_blobs = {0};
+    uint32_t count = 0;
+    enum err err = store_read_events(x->s->store, all, arena_of(x), &rows, &count, e);
+    while (!err && count > 0 && rows[count - 1].kind != EVENT_CANCEL_REQUESTED) {
+        count--;
+    }
+    if (!err && count > 0) {
+        ev.kind = EVENT_CANCEL_REQUESTED;
+        err = event_decode(rows[count - 1].body, &no_blobs, arena_of(x), &ev, e);
+        add_text(b, "cancelledBy", ev.reason);
+    }
+    return err;
+}
+
 static void suggest(struct explaining *x) {
     const struct store_execution *e = &x->v.stored;
     bool final = exec_status_final(engine_status(x->v.engine));
@@ -310,8 +332,11 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     if (engine_status(x.v.engine) == EXEC_PAUSED) {
         value_map_add(&b, STR("pausedBy"), value_text(arena_str(a, engine_paused_by(x.v.engine))));
     }
+    if (engine_status(x.v.engine) == EXEC_CANCELLED) {
+        err = add_cancelled_by(&x, &b, e);
+    }
     value_map_add(&b, STR("owner"), owner_of(&x));
-    err = add_requests(&x, &b, e);
+    err = err ? err : add_requests(&x, &b, e);
     value_map_add(&b, STR("steps"), steps_of(&x));
     value_map_add(&b, STR("answers"), answers_of(&x));
     suggest(&x);

@@ -6,9 +6,9 @@
 
 #include "cli/details.h"
 
-/* {id, workflow, status, updatedAt, error?, pausedBy?, owner, requests, steps: [{step, status, why,
- * since, until?, attempt, request?, error?, remedy?}], answers: [{step, status: kept or dropped,
- * by, since, why?}], remedies: [text]} */
+/* {id, workflow, status, updatedAt, error?, pausedBy?, cancelledBy?, owner, requests, steps:
+ * [{step, status, why, since, until?, attempt, request?, error?, remedy?}], answers: [{step,
+ * status: kept or dropped, by, since, why?}], remedies: [text]} */
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
     MUST_USE;
 

@@ -1,8 +1,6 @@
 /* A stored execution goes on in this host: claimed from an owner that is gone, folded, rid of the
  * processes that were left, told that it starts; or, when it has ended, only folded or retried.
  */
-#include <stdio.h>
-
 #include "base/mutant.h"
 #include "host/host_priv.h"
 
@@ -46,10 +44,8 @@ static void kill_left(const struct run *r) {
             io_process_kill_stale(t->pid, t->process_start);
         }
     }
-    char mark[sizeof "CAIRN_IDEMPOTENCY_KEY=/" + IO_ID_BYTES];
     if (programs) {
-        int len = snprintf(mark, sizeof mark, "CAIRN_IDEMPOTENCY_KEY=%s/", r->id);
-        io_process_kill_marked((struct str){mark, (size_t)len});
+        claim_kill_marked(str_from(r->id));
     }
 }
 

@@ -1,34 +1,21 @@
 /* Ownership as the store has it: claimed from a host that is gone, dropped when this host gives an
- * execution up, ended as quarantined when every claim of it ended a process.
+ * execution up; when every claim of it ended a process, it is (quarantine.c).
  *
  * A claim is recorded before the journal is folded, so who dies over the fold leaves a trace: three
  * claims whose owners died are the end of it. None of this looks at a state of the engine.
  * Invariant: nothing is written but at the head that was read, under the epoch that was read.
  */
+#include <stdio.h>
+
 #include "base/mutant.h"
 #include "host/host_priv.h"
 
 enum { CLAIMS_MOST = 3 };
 
-static struct str quarantined_error(struct arena *a, struct str message) {
-    struct value_builder b;
-    value_builder_init(&b, a);
-    value_map_add(&b, STR("type"), value_text(STR("quarantined")));
-    value_map_add(&b, STR("message"), value_text(message));
-    value_map_add(&b, STR("node"), value_null());
-    value_map_add(&b, STR("attempt"), value_null());
-    return json_text(a, value_map_done(&b));
-}
-
-bool host_is_quarantined(const struct store_execution *x) {
-    return str_starts(x->row.error, STR("{\"type\":\"quarantined\""));
-}
-
 static wall_us later(wall_us a, wall_us b) { return a.us > b.us ? a : b; }
 
-/* An event that follows the head, in a. */
-static enum err encode(const struct event *ev, wall_us at, uint64_t seq, struct arena *a,
-                       struct store_event *out, struct error *e) {
+enum err claim_event(const struct event *ev, wall_us at, uint64_t seq, struct arena *a,
+                     struct store_event *out, struct error *e) {
     struct buf body;
     struct event_blobs none = {0};
     buf_init(&body, 0);
@@ -50,10 +37,9 @@ static enum err fenced(const struct store_execution *x, struct error *e) {
                      STR_ARG(x->fixed.id));
 }
 
-/* After a commit that failed: recorded all the same, to be tried again, or another was quicker. */
-static enum err look_again(struct host *h, const struct store_execution *before,
-                           const struct store_change *c, bool *out_done, struct arena *a,
-                           struct error *e) {
+enum err claim_look_again(struct host *h, const struct store_execution *before,
+                          const struct store_change *c, bool *out_done, struct arena *a,
+                          struct error *e) {
     struct store_execution now;
     enum err err = store_execution_get(h->options.store, before->num, STR(""), a, &now, e);
     if (err) {
@@ -63,6 +49,11 @@ static enum err look_again(struct host *h, const struct store_execution *before,
                 now.last_seq == c->last_seq + c->event_count;
     bool untouched = now.epoch == before->epoch && now.last_seq == before->last_seq;
     return *out_done || untouched ? OK : fenced(before, e);
+}
+
+bool claim_may_pass(enum err err) {
+    return err == ERR_STORE || err == ERR_STORE_UNKNOWN || err == ERR_STORE_BUSY ||
+           err == ERR_STORE_FULL;
 }
 
 /* Commits a change at the head of x; a store that fails for a moment is asked again. */
@@ -81,11 +72,10 @@ static enum err commit(struct host *h, const struct store_execution *x, struct s
         if (!err) {
             return c->fenced && !MUTANT(claim_despite_fence) ? fenced(x, e) : OK;
         }
-        if (err != ERR_STORE && err != ERR_STORE_UNKNOWN && err != ERR_STORE_BUSY &&
-            err != ERR_STORE_FULL) {
+        if (!claim_may_pass(err)) {
             return err;
         }
-        enum err again = look_again(h, x, c, &done, a, &why);
+        enum err again = claim_look_again(h, x, c, &done, a, &why);
         if (done || again == ERR_CONFLICT) {
             return done ? OK : fenced(x, e);
         }
@@ -93,32 +83,7 @@ static enum err commit(struct host *h, const struct store_execution *x, struct s
     return err;
 }
 
-/* ---- quarantine ---- */
-
-enum err claim_quarantine(struct host *h, const struct store_execution *x, struct str message,
-                          struct error *e) {
-    struct arena a;
-    struct store_event events[2];
-    struct event failing = {.kind = EVENT_EXECUTION_FAILING,
-                            .error_type = STR("quarantined"),
-                            .message = message,
-                            .mode = 2};
-    struct event failed = {.kind = EVENT_EXECUTION_FAILED, .follows = 1};
-    arena_init(&a, 0);
-    wall_us now = later(host_now(h), x->row.updated);
-    struct store_change c = {
-        .new_epoch = x->epoch + 1, .events = events, .event_count = 2, .row = x->row};
-    c.row.status = str_from(exec_status_name(EXEC_FAILED));
-    c.row.completed = c.row.updated = now;
-    c.row.deadline = (wall_us){0};
-    c.row.error = quarantined_error(&a, message);
-    c.row.steps_upto = x->last_seq + 2; /* its rows are read, never the journal */
-    enum err err = encode(&failing, now, x->last_seq + 1, &a, &events[0], e);
-    err = err ? err : encode(&failed, now, x->last_seq + 2, &a, &events[1], e);
-    err = err ? err : c.row.error.ptr ? commit(h, x, &c, &a, e) : error_nomem(e);
-    arena_fini(&a);
-    return err;
-}
+/* ---- who died over it ---- */
 
 /* How many owners in a row ended over it: recorded nothing and did not let go of it either. Who was
  * short of memory, or had a store that failed, let go, and another may well fare better. */
@@ -154,6 +119,12 @@ static enum err quarantine_poison(struct host *h, const struct store_execution *
 
 /* ---- claims ---- */
 
+void claim_kill_marked(struct str id) {
+    char mark[sizeof "CAIRN_IDEMPOTENCY_KEY=/" + IO_ID_BYTES];
+    int len = snprintf(mark, sizeof mark, "CAIRN_IDEMPOTENCY_KEY=%.*s/", STR_ARG(id));
+    io_process_kill_marked((struct str){mark, (size_t)len});
+}
+
 enum err claim_take(struct host *h, struct store_execution *x, struct error *e) {
     struct arena a;
     struct store_event event;
@@ -175,7 +146,7 @@ enum err claim_take(struct host *h, struct store_execution *x, struct error *e) 
                              .event_count = 1,
                              .row = x->row};
     c.row.updated = now;
-    err = encode(&ev, now, x->last_seq + 1, &a, &event, e);
+    err = claim_event(&ev, now, x->last_seq + 1, &a, &event, e);
     err = err ? err : commit(h, x, &c, &a, e);
     struct store_execution after;
     err = err ? err : store_execution_get(h->options.store, x->num, STR(""), &a, &after, e);

@@ -236,7 +236,21 @@ void lease_check(struct host *h);
 enum err claim_take(struct host *h, struct store_execution *x, struct error *e) MUST_USE;
 /* Owned by nobody from now on; OK when it was no longer ours. */
 enum err claim_drop(struct host *h, int64_t num, uint64_t epoch, struct error *e) MUST_USE;
-/* Ends x as failed, type quarantined. */
+/* An event that follows the head, encoded in a. */
+enum err claim_event(const struct event *ev, wall_us at, uint64_t seq, struct arena *a,
+                     struct store_event *out, struct error *e) MUST_USE;
+/* A store that failed like this may work when asked once more. */
+bool claim_may_pass(enum err err);
+/* After a commit of c that failed: *out_done when it was recorded all the same, OK to try it again,
+ * ERR_CONFLICT when another was quicker. */
+enum err claim_look_again(struct host *h, const struct store_execution *before,
+                          const struct store_change *c, bool *out_done, struct arena *a,
+                          struct error *e) MUST_USE;
+/* Kills what carries the idempotency key of a step of the execution in its environment. */
+void claim_kill_marked(struct str id);
+
+/* ---- quarantine.c ---- */
+/* Ends x as failed, type quarantined, and with it every sub-workflow below that has not ended. */
 enum err claim_quarantine(struct host *h, const struct store_execution *x, struct str message,
                           struct error *e) MUST_USE;
 

@@ -52,7 +52,7 @@ static enum err row_of(const struct engine *g, struct arena *a, struct store_row
                               .completed_tasks = n.completed,
                               .failed_tasks = n.failed,
                               .skipped_tasks = n.skipped,
-                              .waiting_tasks = n.waiting};
+                              .waiting_tasks = exec_status_final(status) ? 0 : n.waiting};
     out->usage = usage_json(a, engine_usage(g));
     if (x) {
         out->error = error_json(a, x);
@@ -109,6 +109,15 @@ static struct str json_or_none(struct arena *a, struct value v) {
     return value_is_null(v) ? STR("") : json_text(a, v);
 }
 
+/* What an execution that was ended from outside (quarantine.c) left under way was cancelled. */
+static bool was_left(const struct engine *g, enum step_status status) {
+    return exec_status_final(engine_status(g)) && !step_status_final(status);
+}
+
+static const char *status_word(const struct engine *g, enum step_status status) {
+    return step_status_name(was_left(g, status) ? STEP_CANCELLED : status);
+}
+
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
                    struct store_step *out, struct error *e) {
     for (uint32_t i = 0; i < count; i++) {
@@ -120,7 +129,7 @@ enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct
             .step = arena_str(a, step_id_print(p, t->step, text)),
             .node = n->name,
             .kind = str_from(n->kind->name),
-            .status = str_from(step_status_name(t->status)),
+            .status = str_from(status_word(g, t->status)),
             .dependencies = dependencies(p, n, a),
             .description = n->description,
             .iteration = t->step.iteration,
@@ -128,7 +137,7 @@ enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct
             .attempt = t->attempt,
             .index = t->step.index,
             .started = started_of(t),
-            .completed = t->ended,
+            .completed = was_left(g, t->status) ? engine_times(g).ended : t->ended,
             .result = t->status == STEP_COMPLETED ? json_text(a, t->body) : STR(""),
             .error = step_error(a, t, n->name),
             .usage = usage_of(a, t->meta),
@@ -220,7 +229,7 @@ static uint32_t add_pending(const struct engine *g, const bool *seen, struct are
             rows[count++] = (struct store_step){.step = n->name,
                                                 .node = n->name,
                                                 .kind = str_from(n->kind->name),
-                                                .status = str_from("pending"),
+                                                .status = str_from(status_word(g, STEP_PENDING)),
                                                 .dependencies = dependencies(p, n, a),
                                                 .description = n->description,
                                                 .index = -1};

@@ -174,6 +174,11 @@ static enum err faulty_list(struct store *s, const struct store_filter *f, struc
     return inner(s)->ops->list(inner(s), f, a, out, e);
 }
 
+static enum err faulty_children(struct store *s, struct store_children of, struct arena *a,
+                                struct store_executions *out, struct error *e) {
+    return inner(s)->ops->children(inner(s), of, a, out, e);
+}
+
 static enum err faulty_steps(struct store *s, int64_t num, struct arena *a, struct store_steps *out,
                              struct error *e) {
     return inner(s)->ops->steps(inner(s), num, a, out, e);
@@ -224,6 +229,7 @@ static const struct store_ops ops = {
     .find = faulty_find,
     .last = faulty_last,
     .list = faulty_list,
+    .children = faulty_children,
     .steps = faulty_steps,
     .messages = faulty_messages,
     .workflow_put = faulty_workflow_put,

@@ -301,6 +301,16 @@ static void apply_verdicts(struct memory_data *d, const struct store_batch *b,
     }
 }
 
+static void refuse_whole(struct prepared *all, const struct store_batch *b) {
+    bool fenced = false;
+    for (uint32_t i = 0; i < b->count; i++) {
+        fenced = fenced || !all[i].x;
+    }
+    for (uint32_t i = 0; i < b->count && b->whole && fenced; i++) {
+        all[i].x = NULL;
+    }
+}
+
 static enum err memory_commit(struct store *s, struct store_batch *b, struct error *e) {
     struct memory_data *d = memory_of(s);
     struct prepared *all = calloc(b->count + 1, sizeof *all);
@@ -317,6 +327,7 @@ static enum err memory_commit(struct store *s, struct store_batch *b, struct err
         free(all);
         return error_nomem(e);
     }
+    refuse_whole(all, b);
     for (uint32_t i = 0; i < b->count; i++) {
         apply(d, &all[i], &b->changes[i]);
         if (all[i].x) {
@@ -455,6 +466,7 @@ static const struct store_ops ops = {
     .find = memory_find,
     .last = memory_last,
     .list = memory_list,
+    .children = memory_children,
     .steps = memory_steps,
     .messages = memory_messages,
     .workflow_put = memory_workflow_put,

@@ -71,6 +71,8 @@ enum err memory_find(struct store *s, struct str prefix, struct arena *a, struct
                      uint32_t *out_count, struct error *e);
 enum err memory_last(struct store *s, struct arena *a, struct str *out_ids, uint32_t *out_count,
                      struct error *e);
+enum err memory_children(struct store *s, struct store_children of, struct arena *a,
+                         struct store_executions *out, struct error *e);
 enum err memory_list(struct store *s, const struct store_filter *f, struct arena *a,
                      struct store_executions *out, struct error *e);
 enum err memory_steps(struct store *s, int64_t num, struct arena *a, struct store_steps *out,

@@ -188,6 +188,30 @@ enum err memory_list(struct store *s, const struct store_filter *filter, struct 
     return OK;
 }
 
+enum err memory_children(struct store *s, struct store_children of, struct arena *a,
+                         struct store_executions *out, struct error *e) {
+    struct memory_data *d = memory_of(s);
+    struct store_executions rows = {0};
+    uint32_t cap = 0;
+    bool full = false;
+    for (uint32_t i = 0; i < d->execution_count && !full; i++) {
+        const struct store_execution *x = &d->executions[i]->x;
+        if (x->fixed.parent != of.num || (of.unended && x->row.completed.us)) {
+            continue;
+        }
+        rows.items = store_array_grow(a, rows.items, rows.count, &cap, sizeof *rows.items);
+        full = !rows.items;
+        if (!full) {
+            copy_execution(d, x, a, &rows.items[rows.count++], &full);
+        }
+    }
+    if (full) {
+        return error_nomem(e);
+    }
+    *out = rows;
+    return OK;
+}
+
 /* --- steps, messages, inbox --- */
 
 enum err memory_steps(struct store *s, int64_t num, struct arena *a, struct store_steps *out,

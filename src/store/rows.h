@@ -66,11 +66,11 @@ struct store_change {
     uint64_t new_epoch;          /* stored with it when not 0: taking over */
     int64_t host;                /* owner to store: hosts.id, 0 none, -1 leave as it is */
     /* For a store whose hosts can come back after they were found dead (0: no matter): fenced when
-     * this host, which is taken over from, has; and, new, when its parent has another epoch. */
+     * this host, which is taken over from, has. */
     int64_t dead_host;
-    uint64_t parent_epoch;
-    uint64_t last_seq;                /* head before this change */
-    int64_t last_event;               /* its event id as the last commit or read gave it; updated */
+    uint64_t parent_epoch; /* new: fenced when its parent has another epoch; 0: no matter */
+    uint64_t last_seq;     /* head before this change */
+    int64_t last_event;    /* its event id as the last commit or read gave it; updated */
     const struct store_event *events; /* seq last_seq + 1, + 2...; none: only the row changes */
     uint32_t event_count;
     struct store_row row;
@@ -94,6 +94,7 @@ struct store_batch {
     uint32_t count;
     const struct store_verdict *verdicts;
     uint32_t verdict_count;
+    bool whole; /* all or none: when one change is fenced, every one is */
 };
 
 /* What readers get of an execution. Slices live in the arena given. */
@@ -128,6 +129,12 @@ struct store_host {
     wall_us registered, until;
     bool alive;          /* its liveness lock is held */
     uint32_t executions; /* not ended, and owned by it */
+};
+
+/* The sub-workflows of an execution; unended: only those that have not ended. */
+struct store_children {
+    int64_t num;
+    bool unended;
 };
 
 /* Events of execution num with from < seq <= to. */

@@ -67,12 +67,35 @@ static enum err run_plain(struct sqlite_store *s, struct sqlite_conn *c, enum st
     return rc == SQLITE_OK ? OK : sqlite_error(s, c->db, rc, e);
 }
 
-/* Somebody deleted or replaced the file: what we would write, nobody would ever see. */
+/* Of the log that stands under its name now; 0: none does. */
+static uint64_t log_inode(const struct sqlite_store *s) {
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s-wal", s->path);
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* SQLite goes on in the log that it has open, which whoever comes later does not see. As long as
+ * nobody has begun another one, what is in it can be brought into the database by who has the lock;
+ * after that nothing may be, for the index is that of both. */
+static enum err log_is_gone(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
+    if (c == &s->writer && log_inode(s) == 0) {
+        (void)sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    s->frames = 0; /* nothing to be done about it when the store is closed */
+    return error_set(e, ERR_STORE,
+                     "the log %s-wal was deleted or replaced while the store was in use; nothing "
+                     "more is recorded: end the processes that use it and start again",
+                     s->path);
+}
+
+/* Somebody deleted or replaced a file: what we would write, nobody would ever see. */
 static enum err check_place(struct sqlite_store *s, struct sqlite_conn *c, struct error *e) {
     int moved = 0;
     sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (!moved) {
-        return OK;
+        bool there = !c->log_inode || log_inode(s) == c->log_inode;
+        return there ? OK : log_is_gone(s, c, e);
     }
     return error_set(e, ERR_STORE,
                      "the store %s was deleted or replaced while in use; nothing was recorded: "
@@ -92,6 +115,8 @@ static enum err begin(struct sqlite_store *s, struct sqlite_conn *c, enum stmt_i
     status = sqlite_version_check(s, c, e);
     if (status != OK) {
         (void)run_plain(s, c, STMT_ROLLBACK, NULL);
+    } else if (!c->log_inode) {
+        c->log_inode = log_inode(s);
     }
     return status;
 }
@@ -273,6 +298,7 @@ static const struct store_ops ops = {
     .find = sqlite_find,
     .last = sqlite_last,
     .list = sqlite_list,
+    .children = sqlite_children,
     .steps = sqlite_steps,
     .messages = sqlite_messages,
     .workflow_put = sqlite_workflow_put,

@@ -57,7 +57,8 @@ enum err sqlite_version_check(struct sqlite_store *s, struct sqlite_conn *c, str
     return found == STORE_FORMAT_VERSION ? OK : wrong_version(s, found, e);
 }
 
-static enum err check_owner(struct sqlite_store *s, sqlite3 *db, struct error *e) {
+/* out_old: it is ours, of a format that there is a way from. */
+static enum err check_owner(struct sqlite_store *s, sqlite3 *db, bool *out_old, struct error *e) {
     int64_t found = 0, version = 0;
     enum err status = read_number(s, db, "PRAGMA application_id", &found, e);
     if (status != OK)
@@ -68,7 +69,8 @@ static enum err check_owner(struct sqlite_store *s, sqlite3 *db, struct error *e
                          "another with --store",
                          s->path);
     status = read_number(s, db, "PRAGMA user_version", &version, e);
-    if (status == OK && version != STORE_FORMAT_VERSION)
+    *out_old = version >= STORE_FORMAT_OLDEST && version < STORE_FORMAT_VERSION;
+    if (status == OK && version != STORE_FORMAT_VERSION && !*out_old)
         status = wrong_version(s, version, e);
     return status;
 }
@@ -98,10 +100,11 @@ static int limit_log(sqlite3 *db) {
     return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
-static enum err set_up(struct sqlite_store *s, sqlite3 *db, bool write, struct error *e) {
+static enum err set_up(struct sqlite_store *s, sqlite3 *db, bool write, bool *out_old,
+                       struct error *e) {
     if (write && sqlite3_db_readonly(db, "main") == 1)
         return sqlite_error_path(s->path, EACCES, e);
-    enum err status = check_owner(s, db, e);
+    enum err status = check_owner(s, db, out_old, e);
     if (status != OK)
         return status;
     int rc = sqlite3_exec(db, settings, NULL, NULL, NULL);
@@ -116,8 +119,23 @@ static enum err set_up(struct sqlite_store *s, sqlite3 *db, bool write, struct e
     return OK;
 }
 
+/* By the writer, which a reader opens for that alone if need be. */
+static enum err bring_up(struct sqlite_store *s, bool write, struct error *e) {
+    if (write)
+        return sqlite_upgrade(s, e);
+    enum err status =
+        s->writer.db ? sqlite_upgrade(s, e) : sqlite_conn_open(s, &s->writer, true, e);
+    if (status == ERR_STORE)
+        status = error_wrap(e, status,
+                            "the store has an older format and could not be brought up to format "
+                            "%d, for which it must be written to",
+                            STORE_FORMAT_VERSION);
+    return status;
+}
+
 enum err sqlite_conn_open(struct sqlite_store *s, struct sqlite_conn *c, bool write,
                           struct error *e) {
+    bool old = false;
     int flags = SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
     enum err status = write ? sqlite_side_open(s, e) : OK;
     if (status != OK)
@@ -128,14 +146,17 @@ enum err sqlite_conn_open(struct sqlite_store *s, struct sqlite_conn *c, bool wr
         status = sqlite_error(s, db, rc, e);
     } else {
         tame(db);
-        status = set_up(s, db, write, e);
+        status = set_up(s, db, write, &old, e);
     }
     if (status != OK) {
         sqlite3_close(db);
         return status;
     }
     c->db = db;
-    return OK;
+    status = old ? bring_up(s, write, e) : OK;
+    if (status != OK)
+        sqlite_conn_close(c);
+    return status;
 }
 
 void sqlite_conn_close(struct sqlite_conn *c) {
@@ -146,4 +167,5 @@ void sqlite_conn_close(struct sqlite_conn *c) {
     int rc = sqlite3_close(c->db);
     ASSERT(rc == SQLITE_OK);
     c->db = NULL;
+    c->log_inode = 0;
 }

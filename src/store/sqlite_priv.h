@@ -33,7 +33,8 @@ enum stmt_id {
 };
 
 struct sqlite_conn {
-    sqlite3 *db; /* NULL: not opened yet */
+    sqlite3 *db;        /* NULL: not opened yet */
+    uint64_t log_inode; /* of the log that it reads and writes; 0: not known yet */
     sqlite3_stmt *stmts[STMT_COUNT];
 };
 
@@ -93,6 +94,13 @@ enum err sqlite_version_check(struct sqlite_store *s, struct sqlite_conn *c, str
 
 /* Makes the database file, complete or not at all; fine when it is there meanwhile. */
 enum err sqlite_create(struct sqlite_store *s, struct error *e);
+
+/* --- sqlite_upgrade.c --- */
+
+enum { STORE_FORMAT_OLDEST = 1 };
+/* Brings a store of an older format up to ours, on the writer; fine when it has it meanwhile.
+ * ERR_STORE_VERSION while a host of an earlier cairn lives. */
+enum err sqlite_upgrade(struct sqlite_store *s, struct error *e);
 
 /* --- sqlite_wal.c: under the lock --- */
 
@@ -165,6 +173,8 @@ enum err sqlite_find(struct store *base, struct str prefix, struct arena *a, str
                      uint32_t *out_count, struct error *e);
 enum err sqlite_last(struct store *base, struct arena *a, struct str *out_ids, uint32_t *out_count,
                      struct error *e);
+enum err sqlite_children(struct store *base, struct store_children of, struct arena *a,
+                         struct store_executions *out, struct error *e);
 enum err sqlite_list(struct store *base, const struct store_filter *f, struct arena *a,
                      struct store_executions *out, struct error *e);
 enum err sqlite_steps(struct store *base, int64_t num, struct arena *a, struct store_steps *out,

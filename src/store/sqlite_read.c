@@ -288,6 +288,35 @@ enum err sqlite_list(struct store *base, const struct store_filter *f, struct ar
     return status;
 }
 
+enum err sqlite_children(struct store *base, struct store_children of, struct arena *a,
+                         struct store_executions *out, struct error *e) {
+    struct reading t = {.s = sqlite_of(base), .a = a, .e = e};
+    enum err status = sqlite_read_begin(t.s, e);
+    if (status != OK) {
+        return status;
+    }
+    sqlite3_stmt *st = stmt(&t, of.unended ? STMT_CHILDREN_UNENDED : STMT_CHILDREN);
+    if (st) {
+        sqlite3_bind_int64(st, 1, of.num);
+    }
+    struct store_executions rows = {0};
+    uint32_t cap = 0;
+    int rc = SQLITE_DONE;
+    while (st && !t.full && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        rows.items = store_array_grow(a, rows.items, rows.count, &cap, sizeof *rows.items);
+        t.full = !rows.items;
+        if (!t.full) {
+            read_execution(&t, st, &rows.items[rows.count++]);
+        }
+    }
+    status = st ? finish(&t, st, rc) : fail(&t);
+    sqlite_read_end(t.s);
+    if (status == OK) {
+        *out = rows;
+    }
+    return status;
+}
+
 /* --- events --- */
 
 static enum err broken_chain(struct reading *t, int64_t num, uint64_t seq, int64_t id) {

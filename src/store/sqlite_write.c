@@ -106,9 +106,30 @@ static enum err find_key(struct commit *t, struct str key, bool *out_taken) {
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
 }
 
+static enum err parent_was_taken(struct commit *t, const struct store_change *c, bool *out) {
+    *out = false;
+    if (!c->new->parent || !c->parent_epoch) {
+        return OK;
+    }
+    sqlite3_stmt *st = stmt(t, STMT_PARENT_TAKEN);
+    if (!st) {
+        return fail(t);
+    }
+    sqlite3_bind_int64(st, 1, c->new->parent);
+    bind_count(st, 2, c->parent_epoch);
+    int rc = sqlite3_step(st);
+    *out = rc == SQLITE_ROW;
+    sqlite3_reset(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : fail(t);
+}
+
 static enum err insert_row(struct commit *t, const struct store_change *c, int64_t last_event,
                            struct sqlite_outcome *out) {
     const struct store_new *n = c->new;
+    enum err status = parent_was_taken(t, c, &out->fenced);
+    if (status != OK || out->fenced) {
+        return status;
+    }
     sqlite3_stmt *st = stmt(t, STMT_ROW_NEW);
     if (!st) {
         return fail(t);
@@ -125,7 +146,7 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
     bind_some(st, 26, n->parent_step);
     bind_some(st, 27, n->key);
     bind_some(st, 28, n->labels);
-    enum err status = run(t, st);
+    status = run(t, st);
     if (status != OK) {
         return status;
     }
@@ -335,16 +356,20 @@ static enum err write_verdicts(struct commit *t) {
 
 /* --- all of it --- */
 
+/* A whole batch of which a change is fenced: nothing of it is written. */
+static bool is_refused(const struct commit *t) { return t->b->whole && t->fenced > 0; }
+
 static enum err write_batch(struct commit *t) {
     enum err status = read_event_head(t);
     int64_t first_id = t->next_event;
     if (status == OK) {
         status = write_rows(t);
     }
-    t->events = (uint64_t)(t->next_event - first_id);
-    if (status == OK) {
-        status = write_events(t, first_id);
+    if (status != OK || is_refused(t)) {
+        return status;
     }
+    t->events = (uint64_t)(t->next_event - first_id);
+    status = write_events(t, first_id);
     if (status == OK) {
         status = write_details(t);
     }
@@ -391,6 +416,13 @@ enum err sqlite_commit(struct store *base, struct store_batch *b, struct error *
     status = write_batch(&t);
     if (status != OK) {
         return sqlite_write_abort(t.s, status);
+    }
+    if (is_refused(&t)) {
+        for (uint32_t i = 0; i < b->count; i++) {
+            b->changes[i].fenced = true;
+            b->changes[i].key_taken = t.s->outcomes[i].key_taken;
+        }
+        return sqlite_write_abort(t.s, OK);
     }
     status = sqlite_write_commit(t.s, e);
     if (status == OK) {

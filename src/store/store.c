@@ -130,6 +130,17 @@ enum err store_execution_list(struct store *s, const struct store_filter *f, str
     return status;
 }
 
+enum err store_children_read(struct store *s, struct store_children of, struct arena *a,
+                             struct store_execution **out, uint32_t *out_count, struct error *e) {
+    struct store_executions rows = {0};
+    enum err status = s->ops->children(s, of, a, &rows, e);
+    if (status == OK) {
+        *out = rows.items;
+        *out_count = rows.count;
+    }
+    return status;
+}
+
 enum err store_steps_read(struct store *s, int64_t num, struct arena *a, struct store_step **out,
                           uint32_t *out_count, struct error *e) {
     struct store_steps rows = {0};

@@ -15,7 +15,7 @@
 
 struct store;
 
-#define STORE_FORMAT_VERSION 1
+#define STORE_FORMAT_VERSION 2
 
 struct store_stats {
     uint64_t commits, events, checkpoints;
@@ -50,6 +50,11 @@ enum err store_execution_find(struct store *s, struct str prefix, struct arena *
 /* Newest first. ERR_NOT_FOUND when f->after is no execution. */
 enum err store_execution_list(struct store *s, const struct store_filter *f, struct arena *a,
                               struct store_execution **out, uint32_t *out_count, struct error *e)
+    MUST_USE;
+/* The sub-workflows that an execution has begun, in the order in which they were submitted, and not
+ * those of its sub-workflows. None: OK and count 0. */
+enum err store_children_read(struct store *s, struct store_children of, struct arena *a,
+                             struct store_execution **out, uint32_t *out_count, struct error *e)
     MUST_USE;
 /* In the order in which the steps were first written. */
 enum err store_steps_read(struct store *s, int64_t num, struct arena *a, struct store_step **out,

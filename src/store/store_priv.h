@@ -58,6 +58,8 @@ struct store_ops {
                      struct error *e);
     enum err (*list)(struct store *s, const struct store_filter *f, struct arena *a,
                      struct store_executions *out, struct error *e);
+    enum err (*children)(struct store *s, struct store_children of, struct arena *a,
+                         struct store_executions *out, struct error *e);
     enum err (*steps)(struct store *s, int64_t num, struct arena *a, struct store_steps *out,
                       struct error *e);
     enum err (*messages)(struct store *s, int64_t num, struct arena *a, struct store_messages *out,

@@ -24,7 +24,7 @@ WORK = f"""
     language: sh
     code: '{RUN}; echo $((n + 1))'
   note: {{type: file, needs: [work], operation: append, path: notes, value: 'inputs.n + "\\n"'}}
-  nap: {{type: wait, needs: [work], for: 20ms}}
+  nap: {{type: wait, needs: [work], for: 150ms}}
   done: {{type: end, needs: [note, nap], value: "work + [inputs.n]"}}
 """
 
@@ -58,7 +58,7 @@ class Crowd:
     def kill_some(self, dice):
         """Strikes one that has something recorded, again and again."""
         kills = 0
-        while not self.over.wait(dice.uniform(0.05, 0.3)):
+        while not self.over.wait(dice.uniform(0.03, 0.15)):
             with self.lock:
                 found = [(k, c) for k, c in self.children.items() if self.may_die(k)]
                 if found:
@@ -104,7 +104,8 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
     notes = (cairn.folder / "notes").read_text().splitlines()
     assert set(notes) == keys
     assert len(notes) <= len(keys) + crowd.kills
-    assert crowd.kills > 2
+    print(f"{crowd.kills} kills in {len(keys)} executions")
+    assert crowd.kills >= (200 if LONG else 10)
     assert not crowd.onlooker.failures, crowd.onlooker.failures
     assert crowd.onlooker.looks > 10
     assert not [text for text in crowd.said if "locked" in text or "another process" in text]

@@ -4,7 +4,22 @@ import sqlite3
 import time
 
 from conftest import PATIENCE
+from killer import start, strike
 from test_control import holding, release
+from test_writers import Writer
+
+NESTED = """cairn: 1
+name: flow
+nodes:
+  call:
+    type: workflow
+    workflow:
+      nodes:
+        inner:
+          type: workflow
+          workflow:
+            nodes:
+"""
 
 
 
@@ -71,3 +86,42 @@ def test_the_lease_is_renewed_while_it_runs(cairn):
     db.close()
     release(pipe)
     assert run.finish().status == 0
+
+
+def test_sub_workflows_end_with_it(tmp_path):
+    """One that is two levels down, whose program outlived its owner: cancelled, its program killed,
+    and a forced retry begins each of them once."""
+    writer = Writer(tmp_path / "tree", True)
+    cairn = writer.cairn
+    nodes = (cairn.folder / "flow.yaml").read_text().split("nodes:\n")[1]
+    indented = "".join(" " * 12 + line + "\n" for line in nodes.splitlines())
+    cairn.write("flow.yaml", NESTED + indented)
+    child = start(cairn, "run", "flow.yaml", "-q")
+    writer.wait_for_writers(1)
+    strike(child, with_launcher=True)
+    ids = [row["id"] for row in reversed(cairn("list", "--all", "--json").json["items"])]
+    for before in range(3):
+        claim(cairn, ids[0], before)
+    assert cairn("resume", "--all").status == 1
+    writer.check(none_left=True)
+    rows = {row["id"]: row["status"] for row in cairn("list", "--all", "--json").json["items"]}
+    assert [rows[id] for id in ids] == ["failed", "cancelled", "cancelled"]
+    for id in ids[1:]:
+        told = cairn("explain", id).out
+        first = told.split("\n")[0]
+        assert first.endswith(f": cancelled by execution {ids[0]} above it, which has failed as "
+                              "quarantined")
+        assert "unfinished" not in told
+    steps = {step["node"]: step["status"] for step in cairn("results", ids[2], "--json").json["subSteps"]}
+    assert steps == {"before": "completed", "write": "cancelled", "done": "cancelled"}
+    assert cairn("db", "check").status == 0
+    assert "nothing is interrupted" in cairn("resume", "--all").err
+    again = start(cairn, "retry", ids[0], "--force", "-q")
+    writer.wait_for_writers(2)
+    live = [row["id"] for row in cairn("list", "--all", "--json").json["items"]
+            if row["status"] in ("running", "waiting")]
+    assert len(live) == 3 and ids[0] in live
+    writer.stop()
+    again.wait()
+    assert again.returncode == 0
+    writer.check(none_left=True)

@@ -7,6 +7,7 @@
  *   a call inside a step is recorded once; what was cancelled does not complete;
  *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
  *   rows that others read say the same;
+ *   with an execution that is quarantined all that is below it has ended;
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
  *   a step has the iteration that its node is in, and what a loop leads to begins after the loop;
  *   an answer that came early is taken by its own step, as soon as that waits, or dropped.
@@ -116,6 +117,15 @@ static void claimed(struct world *w, struct seen_execution *x, const struct even
     x->claims = (uint32_t)ev->count + 1;
 }
 
+static bool is_below_quarantined(const struct seen_execution *x) {
+    for (x = x->parent; x; x = x->parent) {
+        if (x->quarantined) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Who commits this event may do so. */
 static void check_writer(struct world *w, struct seen_execution *x, const struct event *ev) {
     bool poison = ev->kind == EVENT_EXECUTION_FAILING && !ev->node.len &&
@@ -130,6 +140,10 @@ static void check_writer(struct world *w, struct seen_execution *x, const struct
         world_fail(w, "%s is quarantined: %.*s", x->id, STR_ARG(ev->message));
     } else if (poison) {
         x->quarantined = w->quarantined = true;
+        x->owner = w->acting->serial;
+        x->epoch++;
+    } else if (ev->kind == EVENT_CANCEL_REQUESTED && is_below_quarantined(x)) {
+        x->ended_above = true;
         x->owner = w->acting->serial;
         x->epoch++;
     } else if (x->owner != w->acting->serial) {
@@ -396,6 +410,11 @@ void mirror_sync(struct world *w) {
         }
         sync_one(w, &stored);
     }
+    for (const struct seen_execution *x = w->executions; x; x = x->next) {
+        if (!x->final && is_below_quarantined(x)) {
+            world_fail(w, "%s goes on below an execution that was quarantined", x->id);
+        }
+    }
     arena_fini(&a);
 }
 
@@ -508,7 +527,9 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
         world_fail(w, "the row of %s says %.*s, its journal %s", x->id, STR_ARG(stored.row.status),
                    exec_status_name(engine_status(g)));
     }
-    if (x->final) {
+    if (x->ended_above && stored.row.steps_upto) {
+        world_fail(w, "the rows of %s are said to be complete", x->id);
+    } else if (x->final && !x->ended_above) {
         check_steps(w, x, g, a);
     }
     engine_free(g);

@@ -147,8 +147,9 @@ struct seen_execution {
     uint64_t epoch;
     uint32_t claims; /* at the end of the journal */
     bool final, completed, cancelled, quarantined, paused;
-    bool retried;    /* at any time */
-    uint32_t *armed; /* of each node: how often it was armed again */
+    bool ended_above; /* with an execution above it that was quarantined */
+    bool retried;     /* at any time */
+    uint32_t *armed;  /* of each node: how often it was armed again */
     struct map steps;
 };
 

@@ -429,19 +429,9 @@ static void close_world(struct world *w) {
     arena_fini(&w->arena);
 }
 
-/* What was below an execution that is quarantined is nobody's. */
-static bool is_orphan(const struct seen_execution *x) {
-    for (x = x->parent; x; x = x->parent) {
-        if (x->quarantined) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void check_ends(struct world *w) {
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->final && !is_orphan(x)) {
+        if (!x->final) {
             world_fail(w, "%s has not ended", x->id);
         }
     }

@@ -106,8 +106,8 @@ static void one_round(struct pair *p) {
         right[i].num = left[i].num ? p->nums[places[i]] : 0;
     }
     struct store_verdict verdict = {below(20), STR("done")};
-    struct store_batch a = {left, count, &verdict, below(2)},
-                       b = {right, count, &verdict, a.verdict_count};
+    struct store_batch a = {left, count, &verdict, below(2), below(4) == 0},
+                       b = {right, count, &verdict, a.verdict_count, a.whole};
     assert_ok(&p->memory, store_commit(p->memory.s, &a, &p->memory.e));
     assert_ok(&p->sqlite, store_commit(p->sqlite.s, &b, &p->sqlite.e));
     for (uint32_t i = 0; i < count; i++) {

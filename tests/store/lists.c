@@ -161,6 +161,50 @@ static void test_prefixes(void **state) {
                                    "exec_z06 exec_z07 exec_z08 exec_z09");
 }
 
+static struct str children(struct fixture *f, int64_t num, bool unended) {
+    struct store_execution *rows = NULL;
+    uint32_t count = 77;
+    char text[600] = "";
+    assert_ok(f, store_children_read(f->s, (struct store_children){num, unended}, &f->a, &rows,
+                                     &count, &f->e));
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = strlen(text);
+        assert_int_equal(rows[i].fixed.parent, num);
+        snprintf(text + len, sizeof text - len, "%s%.*s/%.*s", len ? " " : "",
+                 STR_ARG(rows[i].fixed.id), STR_ARG(rows[i].fixed.parent_step));
+    }
+    return arena_str(&f->a, str_from(text));
+}
+
+static struct store_change make_child(struct fixture *f, const char *name, int64_t parent,
+                                      const char *step) {
+    struct store_change c = change_new(f, name);
+    struct store_new *n = ARENA_NEW(&f->a, struct store_new);
+    *n = *c.new;
+    n->parent = parent;
+    n->parent_step = str_from(step);
+    c.new = n;
+    assert_ok(f, commit_one(f, f->s, &c));
+    return c;
+}
+
+static void test_children(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change top = make_execution(f, "top"), other = make_execution(f, "other");
+    struct store_change b = make_child(f, "b", top.num, "s"), a = make_child(f, "a", top.num, "t");
+    make_child(f, "c", other.num, "s");
+    make_child(f, "d", b.num, "u");
+    assert_str(children(f, top.num, false), "exec_b/s exec_a/t");
+    assert_str(children(f, b.num, true), "exec_d/u");
+    assert_str(children(f, a.num, false), "");
+    assert_str(children(f, 99, false), "");
+    struct store_change next = change_next(f, &b, 1, "w");
+    next.row.completed = (wall_us){5};
+    assert_ok(f, commit_one(f, f->s, &next));
+    assert_str(children(f, top.num, true), "exec_a/t");
+    assert_str(children(f, top.num, false), "exec_b/s exec_a/t");
+}
+
 static void test_labels(void **state) {
     struct fixture *f = fixture_of(state);
     static const struct {
@@ -216,7 +260,7 @@ int run_lists(const char *scheme) {
     const struct CMUnitTest tests[] = {
         TEST(test_newest_first), TEST(test_filters),         TEST(test_status_moves_in_the_list),
         TEST(test_cursors),      TEST(test_wrong_questions), TEST(test_prefixes),
-        TEST(test_labels),
+        TEST(test_children),     TEST(test_labels),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

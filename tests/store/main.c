@@ -14,6 +14,7 @@ int main(void) {
     }
     failed += run_agree();
     failed += run_sqlite_files();
+    failed += run_sqlite_upgrade();
     failed += run_sqlite_views();
     failed += run_sqlite_modes();
     failed += run_sqlite_damage();

@@ -133,11 +133,11 @@ static void test_other_versions(void **state) {
     struct fixture *f = fixture_of(state);
     assert_ok(f, open_it(f, true));
     struct store_change a = make_execution(f, "a");
-    sql_run(f, "PRAGMA user_version = 2"); /* a newer cairn came by while we are open */
+    sql_run(f, "PRAGMA user_version = 3"); /* a newer cairn came by while we are open */
     struct store_change next = change_next(f, &a, 1, "w");
     assert_err(f, ERR_STORE_VERSION, commit_one(f, f->s, &next));
-    assert_says(f, "format 2");
-    assert_says(f, "knows format 1");
+    assert_says(f, "format 3");
+    assert_says(f, "knows format 2");
     assert_says(f, "newer cairn");
     struct store_execution x;
     assert_err(f, ERR_STORE_VERSION, store_execution_get(f->s, a.num, STR(""), &f->a, &x, &f->e));
@@ -149,7 +149,7 @@ static void test_other_versions(void **state) {
     sql_run(f, "PRAGMA user_version = 0");
     assert_err(f, ERR_STORE_VERSION, open_it(f, false));
     assert_says(f, "format 0");
-    sql_run(f, "PRAGMA user_version = 1");
+    sql_run(f, "PRAGMA user_version = 2");
     assert_ok(f, open_it(f, true));
     assert_events(f, a.num, 0, "w"); /* the refused commit left nothing */
     next = change_next(f, &a, 1, "w");

@@ -13,8 +13,8 @@ static void test_settings_of_the_file(void **state) {
     assert_str(sql_rows(f, "PRAGMA journal_mode"), "wal");
     assert_str(sql_rows(f, "PRAGMA page_size"), "4096");
     assert_str(sql_rows(f, "PRAGMA application_id"), "1667330670");
-    assert_str(sql_rows(f, "PRAGMA user_version"), "1");
-    assert_str(sql_rows(f, "SELECT value FROM meta WHERE key = 'format_version'"), "1");
+    assert_str(sql_rows(f, "PRAGMA user_version"), "2");
+    assert_str(sql_rows(f, "SELECT value FROM meta WHERE key = 'format_version'"), "2");
     assert_str(sql_rows(f, "PRAGMA integrity_check"), "ok");
     assert_str(sql_rows(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'index'"
                            " AND tbl_name = 'events'"),
@@ -29,6 +29,9 @@ static void test_settings_of_the_file(void **state) {
 /* The lists must not read what they do not show. */
 static void test_lists_use_indexes(void **state) {
     struct fixture *f = fixture_of(state);
+    assert_true(str_find(sql_rows(f, "EXPLAIN QUERY PLAN SELECT id FROM executions WHERE parent = 5"
+                                     " AND completed_us IS NULL ORDER BY num"),
+                         STR("USING INDEX executions_parent"), 0) != SIZE_MAX);
     static const char *const queries[] = {"x.status = 'running'", "x.workflow = 'w'", "1"};
     for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
         struct str plan = sql_rows(

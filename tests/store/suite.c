@@ -325,6 +325,43 @@ static void test_one_of_a_batch_is_fenced(void **state) {
     }
 }
 
+static void test_all_or_none(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change a = make_execution(f, "a"), b = make_execution(f, "b");
+    struct store_change moved = change_next(f, &b, 1, "w");
+    assert_ok(f, commit_one(f, f->s, &moved));
+    struct store_change next[] = {change_next(f, &a, 2, "w"), change_next(f, &b, 1, "w"),
+                                  change_new(f, "c")};
+    struct store_batch batch = {.changes = next, .count = 3, .whole = true};
+    assert_ok(f, store_commit(f->s, &batch, &f->e));
+    assert_true(next[0].fenced && next[1].fenced && next[2].fenced);
+    assert_events(f, a.num, 0, "w");
+    assert_events(f, b.num, 1, "w");
+    struct store_execution x;
+    assert_err(f, ERR_NOT_FOUND, store_execution_get(f->s, 0, STR("exec_c"), &f->a, &x, &f->e));
+    next[1] = change_next(f, &moved, 1, "w");
+    assert_ok(f, store_commit(f->s, &batch, &f->e));
+    assert_false(next[0].fenced || next[1].fenced || next[2].fenced);
+    assert_events(f, a.num, 2, "w");
+    assert_events(f, b.num, 2, "w");
+    assert_int_equal(get_num(f, next[2].num).num, next[2].num);
+}
+
+static void test_a_child_of_what_was_taken_is_fenced(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change top = make_execution(f, "top");
+    for (uint64_t epoch = 0; epoch < 3; epoch++) {
+        struct store_change child = change_new(f, epoch ? "b" : "a");
+        struct store_new *n = ARENA_NEW(&f->a, struct store_new);
+        *n = *child.new;
+        n->parent = top.num;
+        child.new = n;
+        child.parent_epoch = epoch;
+        assert_ok(f, commit_one(f, f->s, &child));
+        assert_int_equal(child.fenced, epoch == 2);
+    }
+}
+
 static void test_fence_is_cleared(void **state) {
     struct fixture *f = fixture_of(state);
     struct store_change a = make_execution(f, "a");
@@ -617,7 +654,7 @@ static void test_verdicts_come_with_events(void **state) {
     assert_ok(f, commit_one(f, f->s, &ahead));
     struct store_change next[] = {change_next(f, &a, 1, "w"), change_next(f, &b, 1, "w")};
     struct store_verdict verdicts[] = {{one, STR("accepted")}, {three, STR("accepted")}};
-    struct store_batch batch = {next, 2, verdicts, 2};
+    struct store_batch batch = {next, 2, verdicts, 2, false};
     assert_ok(f, store_commit(f->s, &batch, &f->e));
     assert_true(next[1].fenced);
     struct store_inbox *rows;
@@ -626,7 +663,7 @@ static void test_verdicts_come_with_events(void **state) {
     assert_int_equal(open_count(f, b.num, &rows), 1); /* its change was fenced */
     assert_int_equal(rows[0].id, three);
     struct store_verdict again[] = {{one, STR("refused")}, {two, STR("")}, {12345, STR("x")}};
-    struct store_batch only = {NULL, 0, again, 3};
+    struct store_batch only = {NULL, 0, again, 3, false};
     assert_ok(f, store_commit(f->s, &only, &f->e));
     assert_int_equal(open_count(f, a.num, &rows), 0);
     assert_int_equal(post(f, a.num, "late", "k"), one); /* a key is known after its verdict, too */
@@ -821,6 +858,8 @@ int run_suite(const char *scheme) {
         TEST(test_stale_changes_are_fenced),
         TEST(test_takeover_fences_the_old_owner),
         TEST(test_one_of_a_batch_is_fenced),
+        TEST(test_all_or_none),
+        TEST(test_a_child_of_what_was_taken_is_fenced),
         TEST(test_fence_is_cleared),
         TEST(test_same_key_is_the_same_execution),
         TEST(test_same_key_in_one_batch),

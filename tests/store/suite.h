@@ -91,6 +91,7 @@ int run_sqlite_processes(void);
 int run_sqlite_turns(void);
 int run_sqlite_log(void);
 int run_sqlite_damage(void);
+int run_sqlite_upgrade(void);
 int run_sqlite_views(void);
 int run_sqlite_modes(void);
 int run_sqlite_torture(void);

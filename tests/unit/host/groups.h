@@ -21,8 +21,10 @@ int run_row_tests(void);
 int run_hostile_tests(void);
 int run_secret_tests(void);
 int run_claim_tests(void);
+int run_quarantine_tests(void);
 int run_retry_tests(void);
 int run_inbox_tests(void);
 int run_mode_tests(void);
+int run_power_tests(void);
 
 #endif

@@ -19,8 +19,10 @@ int main(void) {
     failed += run_hostile_tests();
     failed += run_secret_tests();
     failed += run_claim_tests();
+    failed += run_quarantine_tests();
     failed += run_retry_tests();
     failed += run_inbox_tests();
     failed += run_mode_tests();
+    failed += run_power_tests();
     return failed != 0;
 }

@@ -22,4 +22,8 @@ int run_place_tests(void);
 int run_scratch_tests(void);
 int run_tree_tests(void);
 
+/* The argument with which unit-io is not the tests but the program that one of them starts. */
+#define LEAVE_A_FOLDER "--leave-a-folder"
+void scratch_leave(void);
+
 #endif

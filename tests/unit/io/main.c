@@ -5,8 +5,13 @@
  */
 #include "groups.h"
 
-int main(void) {
+#include <string.h>
+
+int main(int argc, char **argv) {
     int failed = 0;
+    if (argc == 2 && strcmp(argv[1], LEAVE_A_FOLDER) == 0) {
+        scratch_leave();
+    }
     failed += run_beat_tests();
     failed += run_clock_tests();
     failed += run_file_tests();
