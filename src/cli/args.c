@@ -233,7 +233,7 @@ bool cli_has(const struct cli *c, const char *option) { return cli_value(c, opti
 /* A number alone, as other programs take it: seconds. */
 static bool read_seconds(struct str text, int64_t *out_us) {
     uint64_t n;
-    if (!str_to_uint64(text, &n) || n > INT64_MAX / 1000000) {
+    if (!str_to_uint64(text, &n) || n > 36525u * UINT64_C(86400)) {
         return false;
     }
     *out_us = (int64_t)n * 1000000;
@@ -249,7 +249,8 @@ enum err cli_duration(struct cli *c, const char *option, int64_t *out_us) {
     if ((!read_seconds(str_from(text), &us) && !time_parse_duration(str_from(text), &us)) ||
         us == 0) {
         cli_fail(c, ERR_USAGE, "write a number and a unit of d, h, m, s or ms: 90s, 1h30m",
-                 "--%s: expected a duration of more than 0, got \"%.60s\"", option, text);
+                 "--%s: expected a duration of more than 0 and at most 100 years, got \"%.60s\"",
+                 option, text);
         return ERR_USAGE;
     }
     *out_us = us;

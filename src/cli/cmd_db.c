@@ -193,30 +193,47 @@ static int check(struct session *s) {
     return k.damages ? EXIT_STORE : 0;
 }
 
-static const struct {
+static const struct action {
     const char *name;
     int (*run)(struct session *s);
-} actions[] = {{"check", check}, {"hosts", db_hosts}};
+    const char *options[2]; /* those that only this one has */
+} actions[] = {{"check", check, {"newest", "all"}}, {"hosts", db_hosts, {"json", "quiet"}}};
+
+/* An option that is not looked at would be taken for one that was heeded. */
+static enum err check_options(struct cli *c, const struct action *chosen) {
+    for (const struct action *other = actions; other < actions + ARRAY_LEN(actions); other++) {
+        for (size_t i = 0; other != chosen && i < ARRAY_LEN(other->options); i++) {
+            if (cli_has(c, other->options[i])) {
+                cli_fail(c, ERR_USAGE, "`cairn db --help` shows what there is",
+                         "`cairn db %s` has no option --%s, `cairn db %s` has", chosen->name,
+                         other->options[i], other->name);
+                return ERR_USAGE;
+            }
+        }
+    }
+    return OK;
+}
 
 static int run(struct cli *c) {
     struct session s;
-    int (*chosen)(struct session * s) = NULL;
+    const struct action *chosen = NULL;
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
-        chosen = strcmp(c->arguments[0], actions[i].name) == 0 ? actions[i].run : chosen;
+        chosen = strcmp(c->arguments[0], actions[i].name) == 0 ? &actions[i] : chosen;
     }
     if (!chosen) {
         return cli_fail(c, ERR_USAGE,
                         "`cairn db check` looks for damage, `cairn db hosts` shows who runs what",
                         "there is no `cairn db %.60s`", c->arguments[0]);
     }
+    if (check_options(c, chosen)) {
+        return err_exit_code(ERR_USAGE);
+    }
     enum err err = session_open(&s, c, false);
     int status = err ? err_exit_code(err) : 0;
     if (!err && !s.store) {
-        cli_fail(c, ERR_NOT_FOUND, "`cairn run` makes one; --store names another",
-                 "there is no store at %.*s: no such file, or an empty one", STR_ARG(s.url));
-        status = EXIT_STORE;
+        status = session_no_store(&s);
     } else if (!err) {
-        status = chosen(&s);
+        status = chosen->run(&s);
     }
     session_close(&s);
     return status;

@@ -345,6 +345,9 @@ static int go_on(struct all *x) {
 static int find_and_go_on(struct all *x) {
     struct cli *c = x->c;
     enum err err = session_open(&x->s, c, false);
+    if (!err && !x->s.store && cli_has(c, "store")) {
+        return session_no_store(&x->s); /* a slip of the pen; the usual place may well be empty */
+    }
     err = err ? err : find_items(x);
     if (err) {
         return err_exit_code(err);

@@ -60,6 +60,12 @@ enum err session_open(struct session *s, struct cli *c, bool make) {
     return err;
 }
 
+int session_no_store(const struct session *s) {
+    cli_fail(s->cli, ERR_NOT_FOUND, "`cairn run` makes one; --store names another",
+             "there is no store at %.*s: no such file, or an empty one", STR_ARG(s->url));
+    return EXIT_STORE;
+}
+
 enum err session_open_loop(struct session *s) {
     struct error e = {0};
     enum err err = io_loop_open(&io_clock_system, &s->loop, &e);

@@ -18,6 +18,8 @@ struct session {
     bool watched; /* before its host: from the beginning, somebody notes should this process die */
 };
 
+/* Reports that there is no store under the name that was given; the exit status. */
+int session_no_store(const struct session *s);
 /* Opens the store; with make a missing one is created, else store stays NULL. What fails is
  * reported. Close it in either case. */
 enum err session_open(struct session *s, struct cli *c, bool make) MUST_USE;

@@ -10,6 +10,8 @@
 #include "net/net.h"
 
 /* Puts an error into why and gives the number a function returns. */
+enum { INBOX_POLL_MS = 250 }; /* how soon what other processes ask is seen */
+
 int embed_fail(char *why, enum err err, const struct error *e) {
     if (why) {
         snprintf(why, CAIRN_ERROR_BYTES, "%s", e->message);
@@ -121,6 +123,8 @@ static enum err need_host(struct cairn *c, struct error *e) {
                              .net = c->net,
                              .kinds = embed_kinds(c),
                              .slots = c->slots,
+                             .inbox_poll_ms = INBOX_POLL_MS,
+                             .inbox_in_passing = true,
                              .observer = {.ctx = c, .event = on_event, .lost = on_lost}};
     return err ? err : host_open(&o, &c->host, e);
 }
@@ -271,6 +275,9 @@ int cairn_run(struct cairn *c, char *why) {
     struct error e = {0};
     enum err err = need_host(c, &e);
     c->lost = (struct error){0};
+    if (!err) {
+        host_inbox_look(c->host); /* what was asked since the last run */
+    }
     err = err ? err : host_run(c->host, &e);
     if (!err && c->lost.code) {
         err = c->lost.code;

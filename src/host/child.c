@@ -220,6 +220,30 @@ void child_begin(struct step_port *sp, struct value inputs) {
     arena_fini(&a);
 }
 
+enum { AGAIN_US = 500000 };
+
+/* Others hold the store, or it has no space: as a commit is tried again, so is this, by the effects
+ * being told once more. */
+static bool begin_later(struct port *p) {
+    struct host *h = p->run->host;
+    struct error ignored;
+    wall_us now = host_now(h);
+    struct timer t = {.recorded = now,
+                      .due = {now.us + AGAIN_US},
+                      .run = p->run,
+                      .step = p->step,
+                      .attempt = p->attempt,
+                      .type = INPUT_REFRESH};
+    if (p->child || !commit_is_waited_out(h, p->child_error.code) ||
+        timer_add(h, &t, &ignored) != OK) {
+        return false;
+    }
+    commit_note_busy(h, &p->child_error);
+    p->state = PORT_CANCELLING; /* so that it is only ended */
+    fail_port(p, FAILURE_TRANSIENT, err_name(p->child_error.code), p->child_error.message);
+    return true;
+}
+
 /* That there was no memory, or a store that fails, says nothing about the step: were it to fail of
  * that, the child that an earlier owner may have begun would be left alone. */
 static void end_unbegun(struct port *p) {
@@ -227,6 +251,9 @@ static void end_unbegun(struct port *p) {
     struct error why = p->child_error;
     if (why.code == ERR_INVALID || why.code == ERR_QUARANTINED) {
         fail_port(p, FAILURE_PERMANENT, err_name(why.code), why.message);
+        return;
+    }
+    if (begin_later(p)) {
         return;
     }
     bool begun = p->child != NULL; /* its port goes with it */

@@ -197,10 +197,13 @@ static void run_fenced(struct run *r, bool key_taken) {
 }
 
 /* The commit failed or its outcome is unknown: memory is void, the store is asked again. */
-static void batch_failed(struct run *batch, const struct error *why) {
+static void batch_failed(struct host *h, struct run *batch, const struct error *why) {
+    bool any_left = false;
     for (struct run *r = batch; r; r = r->batch_next) {
         run_failed(r, why);
+        any_left = any_left || !r->lost;
     }
+    h->is_full = h->is_full && any_left; /* whatever comes next has all of the time again */
 }
 
 static struct run *take_batch(struct host *h, uint32_t *out_count) {
@@ -242,16 +245,8 @@ static void add_verdicts(const struct run *r, struct store_verdict *verdicts,
     }
 }
 
-/* Nothing was recorded, that is sure, and nothing is wrong but the moment: the batch stays as it
- * is, what is decided meanwhile joins it, and all of it is tried again before long. From then on
- * each try is short, for the loop has others to serve. */
-static void keep_batch(struct host *h, struct run *batch, const struct error *why) {
+void commit_note_busy(struct host *h, const struct error *why) {
     const struct host_observer *o = &h->options.observer;
-    for (struct run *r = batch; r; r = r->batch_next) {
-        r->in_batch = true;
-        h->batch_events += r->out.record_count;
-    }
-    h->batch = batch;
     if (!h->is_busy) {
         h->is_busy = true;
         store_patience(h->options.store, BUSY_TRY_MS);
@@ -261,8 +256,19 @@ static void keep_batch(struct host *h, struct run *batch, const struct error *wh
     }
 }
 
-/* What is waited out: others that write for as long as it takes, no space for some time. */
-static bool is_waited_out(struct host *h, enum err err) {
+/* Nothing was recorded, that is sure, and nothing is wrong but the moment: the batch stays as it
+ * is, what is decided meanwhile joins it, and all of it is tried again before long. From then on
+ * each try is short, for the loop has others to serve. */
+static void keep_batch(struct host *h, struct run *batch, const struct error *why) {
+    for (struct run *r = batch; r; r = r->batch_next) {
+        r->in_batch = true;
+        h->batch_events += r->out.record_count;
+    }
+    h->batch = batch;
+    commit_note_busy(h, why);
+}
+
+bool commit_is_waited_out(struct host *h, enum err err) {
     int64_t now_ns = h->clock->mono(h->clock->ctx).ns;
     uint32_t wait_ms = h->options.space_wait_ms ? h->options.space_wait_ms : HOST_SPACE_WAIT_MS;
     if (err == ERR_STORE_FULL && !h->is_full) {
@@ -300,7 +306,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
         r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
         enum err err = r->change ? put_blobs(r, &why) : OK;
         err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
-        if (is_waited_out(h, err)) {
+        if (commit_is_waited_out(h, err)) {
             *e = why;
             return err;
         }
@@ -353,12 +359,12 @@ enum err turn_commit(struct host *h, struct error *e) {
         perform_effects(r);
     }
     enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
-    if (is_waited_out(h, err)) {
+    if (commit_is_waited_out(h, err)) {
         keep_batch(h, batch, e);
         return OK;
     }
     if (err) {
-        batch_failed(batch, e);
+        batch_failed(h, batch, e);
         return err == ERR_NOMEM ? err : OK;
     }
     if (b.count + b.verdict_count) {

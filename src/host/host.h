@@ -66,6 +66,7 @@ struct host_options {
     uint32_t space_wait_ms; /* how long no space is waited out, 0: HOST_SPACE_WAIT_MS */
     uint32_t inbox_poll_ms; /* how often to look for what others ask, besides being told of
                                     it by the store; 0: never, and nothing is watched */
+    bool inbox_in_passing;  /* looking for that keeps no host_run going that nothing else does */
     struct value settings;  /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
     /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
      * NULL: none. Must outlive the host. */

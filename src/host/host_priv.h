@@ -259,6 +259,11 @@ void turn_decide(struct host *h);
 
 /* ---- commit.c ---- */
 enum err turn_commit(struct host *h, struct error *e) MUST_USE;
+/* Failures that are waited out: others that write for as long as it takes, no space for some
+ * time. Notes since when there is none. */
+bool commit_is_waited_out(struct host *h, enum err err);
+/* Tells who watches that the store is waited for, once until a commit succeeds. */
+void commit_note_busy(struct host *h, const struct error *why);
 
 /* ---- ports.c ---- */
 void ports_add(struct port *p);

@@ -134,6 +134,9 @@ enum err inbox_open(struct host *h, struct error *e) {
     if (!h->inbox_timer) {
         return error_nomem(e);
     }
+    if (h->options.inbox_in_passing) {
+        io_timer_background(h->inbox_timer);
+    }
     poll_due(h);
     return OK;
 }

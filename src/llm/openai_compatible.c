@@ -233,10 +233,14 @@ static struct llm_call *start(const struct llm_request *r, struct io_loop *loop,
     buf_init(&c->raw, NET_MAX_BODY_BYTES);
     chat_answer_init(&c->answer);
     sse_init(&c->sse, 0, on_event, c);
-    if (!prepare(c, &e)) {
+    enum err err = prepare(c, &e);
+    c->transfer = err ? NULL : net_send(r->net, &c->http, &listener);
+    if (c->transfer) {
         io_timer_close(timer);
-        c->transfer = net_send(r->net, &c->http, &listener);
         return c;
+    }
+    if (!err) {
+        (void)error_nomem(&e);
     }
     chat_fail(&c->failure, e.code, err_name(e.code), "%s", e.message);
     c->failed = true;

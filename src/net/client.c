@@ -22,6 +22,7 @@ struct net_client {
     struct io_timer *worker; /* starts work from a fresh turn */
     struct list lists[NET_STATES];
     bool telling; /* a listener's done is under way */
+    bool starved; /* there was no memory to watch a socket: what runs would never hear of it */
 };
 
 struct socket {
@@ -100,10 +101,16 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *ke
         return 0;
     }
     s = calloc(1, sizeof *s);
-    ASSERT(s); /* without it the transfer would never hear of its socket */
-    *s = (struct socket){.client = c, .fd = fd};
-    s->poll = io_poll_open(c->loop, fd, events, on_ready, s);
-    ASSERT(s->poll);
+    if (s) {
+        *s = (struct socket){.client = c, .fd = fd};
+        s->poll = io_poll_open(c->loop, fd, events, on_ready, s);
+    }
+    if (!s || !s->poll) {
+        free(s);
+        c->starved = true;
+        kick(c);
+        return 0; /* an error would be the end of every later transfer, too */
+    }
     c->curl.multi_assign(c->multi, fd, s);
     return 0;
 }
@@ -183,6 +190,17 @@ static void read_messages(struct net_client *c) {
     }
 }
 
+/* Which of them it was, curl does not say. */
+static void end_starved(struct net_client *c) {
+    struct net_transfer *t;
+    while (c->starved && (t = c->lists[NET_RUNNING].first) != NULL) {
+        (void)error_nomem(&t->failure);
+        detach(t);
+        move(t, NET_ENDED);
+    }
+    c->starved = false;
+}
+
 /* Those that end while others are told come in a later turn. */
 static void tell_ended(struct net_client *c) {
     struct net_transfer *last = c->lists[NET_ENDED].last, *t;
@@ -205,6 +223,7 @@ static void work(struct net_client *c) {
     while ((t = c->lists[NET_QUEUED].first) != NULL) {
         start(t);
     }
+    end_starved(c);
     tell_ended(c);
 }
 
@@ -281,7 +300,9 @@ void net_client_close(struct net_client *c) {
 struct net_transfer *net_send(struct net_client *c, const struct net_request *r,
                               const struct net_listener *l) {
     struct net_transfer *t = calloc(1, sizeof *t);
-    ASSERT(t); /* without it no answer could ever be given */
+    if (!t) {
+        return NULL;
+    }
     t->client = c;
     t->request = *r;
     t->listener = *l;

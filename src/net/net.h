@@ -78,9 +78,9 @@ enum err net_client_open(struct io_loop *l, const struct net_policy *p, struct n
 void net_client_close(struct net_client *c);
 /* Method and headers hold nothing that would end a line, and none that the client sets itself. */
 enum err net_request_check(const struct net_request *r, struct error *e) MUST_USE;
-/* Never NULL: what goes wrong at once is told by done too. The listener is copied. Redirects to
- * another origin keep of the headers only those that describe the body or what is accepted, so
- * credentials stay where they were meant for. */
+/* NULL without memory, and then nothing is told; what else goes wrong at once is told by done too.
+ * The listener is copied. Redirects to another origin keep of the headers only those that describe
+ * the body or what is accepted, so credentials stay where they were meant for. */
 struct net_transfer *net_send(struct net_client *c, const struct net_request *r,
                               const struct net_listener *l);
 /* done still comes, from a later turn; data no more. */

@@ -182,6 +182,7 @@ static enum err send_request(struct step_port *port, const struct hook_webhook *
     if (status == OK) {
         struct net_listener listener = {.ctx = port, .done = on_done};
         s->transfer = net_send(port->net, &s->request, &listener);
+        status = s->transfer ? OK : error_nomem(e);
     }
     return status;
 }

@@ -183,6 +183,11 @@ static void on_done(void *ctx, const struct net_response *r, const struct error 
 void http_send(struct http_run *x) {
     struct net_listener l = {.ctx = x, .done = on_done};
     x->transfer = net_send(x->port->net, &x->ask.net, &l);
+    if (!x->transfer) {
+        struct error e;
+        (void)error_nomem(&e);
+        http_fail_error(x, &e);
+    }
 }
 
 /* ---- the beginning ---- */

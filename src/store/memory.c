@@ -301,7 +301,8 @@ static void apply_verdicts(struct memory_data *d, const struct store_batch *b,
     }
 }
 
-static void refuse_whole(struct prepared *all, const struct store_batch *b) {
+/* A whole batch of which a change is fenced: nothing of it is recorded. */
+static bool is_refused(struct prepared *all, const struct store_batch *b) {
     bool fenced = false;
     for (uint32_t i = 0; i < b->count; i++) {
         fenced = fenced || !all[i].x;
@@ -309,6 +310,7 @@ static void refuse_whole(struct prepared *all, const struct store_batch *b) {
     for (uint32_t i = 0; i < b->count && b->whole && fenced; i++) {
         all[i].x = NULL;
     }
+    return b->whole && fenced;
 }
 
 static enum err memory_commit(struct store *s, struct store_batch *b, struct error *e) {
@@ -327,15 +329,17 @@ static enum err memory_commit(struct store *s, struct store_batch *b, struct err
         free(all);
         return error_nomem(e);
     }
-    refuse_whole(all, b);
+    bool refused = is_refused(all, b);
     for (uint32_t i = 0; i < b->count; i++) {
         apply(d, &all[i], &b->changes[i]);
         if (all[i].x) {
             s->stats.events += b->changes[i].event_count;
         }
     }
-    apply_verdicts(d, b, verdicts);
-    s->stats.commits++;
+    if (!refused) {
+        apply_verdicts(d, b, verdicts);
+        s->stats.commits++;
+    }
     free(all);
     return OK;
 }

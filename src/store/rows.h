@@ -94,7 +94,7 @@ struct store_batch {
     uint32_t count;
     const struct store_verdict *verdicts;
     uint32_t verdict_count;
-    bool whole; /* all or none: when one change is fenced, every one is */
+    bool whole; /* all or none: when one change is fenced, every one is, and no verdict is given */
 };
 
 /* What readers get of an execution. Slices live in the arena given. */

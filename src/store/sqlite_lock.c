@@ -28,7 +28,13 @@ enum err sqlite_side_open(struct sqlite_store *s, struct error *e) {
     char path[PATH_MAX];
     side_path(s, "-lock", path);
     enum err status = io_lock_open(&s->side, path, e);
-    return status == OK ? OK : sqlite_error_outside(s->path, status, e);
+    if (status == OK || status == ERR_NOMEM || !e) {
+        return status == OK ? OK : sqlite_error_outside(s->path, status, e);
+    }
+    return error_set(e, ERR_STORE,
+                     "the store %s: %s; it may only be read: check the permissions of its folder, "
+                     "or name another with --store",
+                     s->path, e->message);
 }
 
 static enum err take_byte(struct sqlite_store *s, int wait_ms, struct error *e) {

@@ -52,7 +52,7 @@ def test_version(cairn):
     done = cairn("--version")
     assert (done.status, done.out, done.err) == (0, f"cairn {version}\n", "")
     more = cairn("--version", "-v").out.splitlines()
-    assert more[:2] == [f"cairn {version}", "store format 1, scheduling rules 1"]
+    assert more[:2] == [f"cairn {version}", "store format 2, scheduling rules 1"]
     assert re.fullmatch(r"build \w+, compiler .+", more[2])
     libraries = dict(line.split(" ", 1) for line in more[3:9])
     assert list(libraries) == ["libuv", "jansson", "libyaml", "sqlite", "zstd", "xxhash"]
@@ -123,12 +123,12 @@ def test_version(cairn):
         ),
         (
             ["run", "flow.yaml", "--timeout", "soon"],
-            'error: --timeout: expected a duration of more than 0, got "soon"\n'
+            'error: --timeout: expected a duration of more than 0 and at most 100 years, got "soon"\n'
             "    write a number and a unit of d, h, m, s or ms: 90s, 1h30m\n",
         ),
         (
             ["run", "flow.yaml", "--timeout=0s"],
-            'error: --timeout: expected a duration of more than 0, got "0s"\n'
+            'error: --timeout: expected a duration of more than 0 and at most 100 years, got "0s"\n'
             "    write a number and a unit of d, h, m, s or ms: 90s, 1h30m\n",
         ),
         (

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from conftest import BIN, ID, PATIENCE
+from killer import LONG
 
 HEAD = """cairn: 1
 name: flow
@@ -29,12 +30,12 @@ TAIL = """
 """
 
 
-def hostile(cairn, *lines, more=""):
+def hostile(cairn, *lines, more="", quiet=False):
     """A workflow whose step bad is the code, beside steps that are none the worse for it."""
     code = "\n      ".join(lines)
     cairn.write("flow.yaml", HEAD + more + "    code: |\n      " + code + TAIL)
     cairn.pipe("go")
-    return cairn.start("run", "flow.yaml", "--json")
+    return cairn.start("run", "flow.yaml", "--json", *(["-q"] if quiet else []))
 
 
 def let_go(cairn):
@@ -93,14 +94,35 @@ def test_a_flood_without_end(cairn):
     assert 900_000 < len(log) < 1_100_000
 
 
+def used_bytes(folder):
+    """What a folder takes on the disk."""
+    return int(subprocess.run(["du", "-sB1", folder], stdout=subprocess.PIPE).stdout.split()[0])
+
+
 def test_a_flood_of_the_log_alone(cairn):
-    running = hostile(cairn, "yes bbbbbbbbbbbbbbbbbbbbbbbbbbb | head -c 100000000 >&2", "echo done")
-    running.wait_for("bad completed")
+    """10 GB of it, or 1 GB in the short run: neither the memory nor the disk grow with it."""
+    size = 10_000_000_000 if LONG else 1_000_000_000
+    line = "b" * 16000
+    running = hostile(cairn, f"yes {line} | head -c {size} >&2", "echo done", quiet=True)
+    most = 0
+    end = time.monotonic() + (1200 if LONG else PATIENCE)
+    until(lambda: os.path.exists(cairn.store), "there is no store")
+    while not completed(cairn, "bad"):
+        assert time.monotonic() < end, "it does not end"
+        most = max(most, used_bytes(cairn.folder))
+        time.sleep(0.2)
     assert peak_kib(running.child.pid) < 300_000
+    assert most < 40_000_000
     bad, done = outcome(cairn, running)
     assert bad["result"] == "done"
     log = cairn("logs", json.loads(done.out)["id"], "bad", "--raw").out
     assert 900_000 < len(log) < 1_100_000
+
+
+def completed(cairn, node):
+    steps = cairn("results", "@last", "--json")
+    return any(step["node"] == node and step["status"] == "completed"
+               for step in (steps.json["subSteps"] if steps.status == 0 else []))
 
 
 def test_it_says_that_cairn_has_no_memory(cairn):

@@ -10,7 +10,7 @@
  *   store.c    a store whose n-th call fails, reads too
  *   stories.c  what is run: small workflows that together use what the engine can
  *   world.c    a process that runs one, the next that goes on with it, and what must hold
- *   units.c    parts of cairn alone: expressions, values, schemas, YAML, workflow files
+ *   units.c    parts of cairn alone: expressions, values, schemas, YAML, workflow files, requests
  */
 #ifndef CAIRN_TESTS_FAIL_H
 #define CAIRN_TESTS_FAIL_H

@@ -5,6 +5,7 @@
 #include "fail.h"
 #include "flow/flow.h"
 #include "host/host.h"
+#include "net/net.h"
 #include "schema/schema.h"
 #include "task.h"
 #include "value/csv.h"
@@ -397,6 +398,55 @@ static enum err work_format(size_t i, struct buf *out, struct error *e) {
     return err;
 }
 
+/* ---- requests ---- */
+
+struct asked {
+    enum err err;
+    struct error *e;
+    bool told;
+};
+
+static void on_answer(void *ctx, const struct net_response *r, const struct error *failure) {
+    struct asked *x = ctx;
+    (void)r;
+    x->told = true;
+    x->err = failure ? failure->code : OK;
+    if (failure) {
+        *x->e = *failure;
+    }
+}
+
+/* Nobody listens there: a socket, a failure, and it is told. */
+static enum err work_request(size_t i, struct buf *out, struct error *e) {
+    static const char *const urls[] = {"http://127.0.0.1:1/", "http://[::1]:1/", "no url"};
+    struct net_policy policy = {.allow_loopback = true};
+    struct net_request q = {.url = str_from(i < ARRAY_LEN(urls) ? urls[i] : "")};
+    struct asked x = {.e = e};
+    struct net_listener l = {.ctx = &x, .done = on_answer};
+    struct net_client *c = NULL;
+    struct io_loop *loop;
+    if (i >= ARRAY_LEN(urls)) {
+        return no_more(e);
+    }
+    enum err err = io_loop_open(&io_clock_system, &loop, e);
+    if (err) {
+        return err;
+    }
+    err = net_client_open(loop, &policy, &c, e);
+    if (!err && !net_send(c, &q, &l)) {
+        err = error_nomem(e);
+    }
+    while (!err && !x.told && io_loop_turn(loop, true)) {}
+    if (!err && !x.told) {
+        err = error_set(e, ERR_STORE, "it was never told");
+    }
+    buf_printf(out, "told");
+    net_client_close(c);
+    while (io_loop_turn(loop, false)) {}
+    io_loop_close(loop);
+    return err ? err : x.err;
+}
+
 const struct unit units[] = {
     {"expressions", work_expression},
     {"templates", work_template},
@@ -408,5 +458,6 @@ const struct unit units[] = {
     {"yaml", work_yaml},
     {"flow", work_flow},
     {"format", work_format},
+    {"requests", work_request},
 };
 const size_t unit_count = ARRAY_LEN(units);

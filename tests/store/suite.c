@@ -332,8 +332,13 @@ static void test_all_or_none(void **state) {
     assert_ok(f, commit_one(f, f->s, &moved));
     struct store_change next[] = {change_next(f, &a, 2, "w"), change_next(f, &b, 1, "w"),
                                   change_new(f, "c")};
-    struct store_batch batch = {.changes = next, .count = 3, .whole = true};
+    struct store_inbox row = {.execution = a.num, .kind = STR("k")};
+    struct store_verdict verdict = {.verdict = STR("accepted")};
+    assert_ok(f, store_inbox_add(f->s, &row, &verdict.inbox, &f->e));
+    struct store_batch batch = {next, 3, &verdict, 1, true};
     assert_ok(f, store_commit(f->s, &batch, &f->e));
+    assert_ok(f, store_inbox_get(f->s, verdict.inbox, &f->a, &row, &f->e));
+    assert_int_equal(row.verdict.len, 0);
     assert_true(next[0].fenced && next[1].fenced && next[2].fenced);
     assert_events(f, a.num, 0, "w");
     assert_events(f, b.num, 1, "w");

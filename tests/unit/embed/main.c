@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <cairn.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +103,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    static const char *const files[] = {"flows.db", "flows.db-wal", "flows.db-shm", "flows.db-lock",
-                                        "hello.yaml"};
+    static const char *const files[] = {"flows.db",      "flows.db-wal",   "flows.db-shm",
+                                        "flows.db-lock", "flows.db-inbox", "hello.yaml"};
     (void)state;
     cairn_close(c);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -421,6 +422,25 @@ static void a_living_owner_keeps_it(void **state) {
     assert_string_equal(cairn_status(x), "completed");
 }
 
+/* As `cairn cancel` does from another process. */
+static void others_ask(void **state) {
+    (void)state;
+    sqlite3 *db = NULL;
+    struct cairn_execution *x = submit(two_steps, NULL);
+    run();
+    assert_string_equal(cairn_status(x), "running");
+    assert_int_equal(sqlite3_open(store, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO inbox(execution, kind, step, payload, at_us)"
+                                  " SELECT num, 'cancel', '', '', 1 FROM executions",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    run();
+    assert_string_equal(cairn_status(x), "cancelled");
+}
+
 static void closed_before_anything_ran(void **state) {
     (void)state;
     (void)submit(two_steps, NULL);
@@ -464,6 +484,7 @@ int main(void) {
         T(stores_that_cannot_be_opened),
         T(closed_in_the_middle_and_gone_on_with),
         T(a_living_owner_keeps_it),
+        T(others_ask),
         T(closed_before_anything_ran),
         cmocka_unit_test(the_header_is_fine_for_cpp),
 #undef T

@@ -386,6 +386,53 @@ static void a_full_disk_is_waited_out(void **state) {
     assert_int_equal(rig_starts_of("a"), 1);
 }
 
+/* A sub-workflow that the new owner of its parent cannot claim: as a commit it is waited for. */
+static void a_child_waits_for_the_store(void **state) {
+    (void)state;
+    struct run *r =
+        rig_run("{cairn: 1, nodes: {k: {type: kid, workflow: {nodes: {w: {type: work}}}}, "
+                "e: {type: end, needs: [k], value: \"1\"}}}");
+    assert_non_null(rig_find("w"));
+    rig_reopen();
+    rig.commits = "..ffffffffffff";
+    r = rig_restart(r, 0);
+    rig_turns();
+    assert_null(rig_find("w"));
+    assert_int_equal(rig.busy, 1);
+    for (int i = 0; i < 5 && !rig_find("w"); i++) {
+        rig_wait_ms(1000);
+    }
+    assert_int_equal(rig.lost, 0);
+    assert_int_equal(rig.free_again, 1);
+    rig_done("w", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
+/* The time that one was given does not count for the next. */
+static void a_full_disk_is_waited_out_anew(void **state) {
+    (void)state;
+    const struct plan *p = rig_plan("{cairn: 1, nodes: {a: {type: work}}}");
+    rig.options.space_wait_ms = 3000;
+    rig_reopen();
+    (void)rig_submit(p, NULL);
+    rig.commits = "ffffffffffffffffffff";
+    for (int i = 0; i < 20 && !rig.lost; i++) {
+        rig_turn();
+        rig.now.us += 1000000;
+    }
+    assert_int_equal(rig.lost, 1);
+    rig.now.us += 60000000;
+    rig.commits = "ff";
+    struct run *second = rig_submit(p, NULL);
+    for (int i = 0; i < 4; i++) {
+        rig_turn();
+        rig.now.us += 1000000;
+    }
+    assert_int_equal(rig.lost, 1);
+    rig_done("a", NULL);
+    assert_string_equal(rig_status(second), "completed");
+}
+
 static void a_disk_that_stays_full_is_given_up(void **state) {
     (void)state;
     rig.options.space_wait_ms = 3000;
@@ -419,6 +466,8 @@ int run_failure_tests(void) {
         cmocka_unit_test(a_commit_of_unknown_outcome_is_found_out),
         T(four_failures_in_a_row_are_survived),
         T(a_full_disk_is_waited_out),
+        T(a_child_waits_for_the_store),
+        T(a_full_disk_is_waited_out_anew),
         T(a_disk_that_stays_full_is_given_up),
         T(the_fifth_failure_gives_it_up),
         T(what_is_given_up_stops_its_effects),
