@@ -75,6 +75,7 @@ static enum err spawn_error(const struct io_process *p, struct error *e) {
     switch ((enum wire_stage)p->failed.stage) {
     case STAGE_FORK:
     case STAGE_SETUP:
+    case STAGE_ZYGOTE:
         return error_set(e, ERR_TRANSIENT, "cannot start %s: %s", p->program, io_errno_text(no));
     case STAGE_FOLDER:
         return error_set(e, ERR_IO, "cannot start %s in the folder %s: %s", p->program, p->folder,
@@ -189,6 +190,10 @@ static void on_pipe(void *ctx, int events) {
 void process_started(struct io_process *p, const struct wire_started *m) {
     p->pid = m->pid;
     p->start_time = m->start_time;
+    if (p->request.zygote != 0) {
+        launcher_zygote_worked(p->launcher, p->request.zygote);
+        process_drop_request(p);
+    }
     if (p->started != NULL) {
         p->started(p->ctx, m->pid, m->start_time);
     }
@@ -196,9 +201,18 @@ void process_started(struct io_process *p, const struct wire_started *m) {
     io_fd_close(&p->go_fd);
 }
 
+/* A kill that was sent meanwhile has met nothing. */
+void process_again(struct io_process *p) {
+    p->request.zygote = 0;
+    p->sent = false;
+    p->kill_wanted = p->killed;
+    launcher_send(p);
+}
+
 /* The tree is gone, so at most what the pipes hold is still to come. */
 void process_gone(struct io_process *p, const struct wire_gone *m) {
     p->gone = true;
+    process_drop_request(p);
     p->result = (struct io_exit){.status = WIFEXITED(m->status) ? WEXITSTATUS(m->status) : -1,
                                  .signal = WIFSIGNALED(m->status) ? WTERMSIG(m->status) : 0,
                                  .user_us = m->user_us,
@@ -434,6 +448,10 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
         free_process(p);
         return NULL;
     }
+    if (spec->zygote != NULL && p->fds[WIRE_FD_TEXT] < 0) {
+        ASSERT(spec->want_result && spec->stdin_text.len > 0 && !spec->want_status);
+        p->request.zygote = launcher_zygote(l, spec->zygote, &p->request.limits);
+    }
     link_process(p);
     int no = launcher_send(p);
     if ((no == EPIPE || no == ECONNRESET) && l->running == 1) {
@@ -453,7 +471,7 @@ void io_process_kill(struct io_process *p, int grace_ms) {
     if (p->gone) {
         return;
     }
-    p->kill_grace_ms = p->kill_wanted && p->kill_grace_ms < grace_ms ? p->kill_grace_ms : grace_ms;
-    p->kill_wanted = true;
+    p->kill_grace_ms = p->killed && p->kill_grace_ms < grace_ms ? p->kill_grace_ms : grace_ms;
+    p->kill_wanted = p->killed = true;
     launcher_send(p);
 }

@@ -178,6 +178,7 @@ const char *const code_python_lines[] = {
     "    answer(b'{\"value\":' + said + b'}')",
     "    return 0",
     "",
-    "sys.exit(main())",
     NULL};
+
+const char *const code_python_start[] = {"sys.exit(main())", NULL};
 /* clang-format on */
