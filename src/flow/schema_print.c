@@ -119,6 +119,8 @@ static const char top_properties[] =
     "\"not\":{\"type\":\"string\",\"pattern\":\"^CAIRN_SECRET_\"},"
     "\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
     "\"not\":{\"pattern\":\"^CAIRN_SECRET_\"}}},"
+    "\"preload\":{\"type\":[\"string\",\"array\"],\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$\","
+    "\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$\"}},"
     "\"vars\":{\"type\":\"object\",\"propertyNames\":{\"$ref\":\"#/$defs/name\"}},"
     "\"outputs\":{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/expression\"}},"
     "\"nodes\":{\"oneOf\":[{\"type\":\"object\",\"minProperties\":1,"
