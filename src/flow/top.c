@@ -286,7 +286,8 @@ static void read_preload(struct unit *u) {
             struct diag_item *item = diag_error(
                 u->s->diag, n->type == YAML_LIST ? n->items[i]->mark : n->mark, "bad_name",
                 "\"preload\": \"%.*s\" is no name of a Python module", STR_ARG(names[i]));
-            diag_help(u->s->diag, item, "write what stands behind import, such as numpy or xml.dom");
+            diag_help(u->s->diag, item,
+                      "write what stands behind import, such as numpy or xml.dom");
         }
     }
     u->plan->preload = names;

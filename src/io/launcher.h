@@ -43,9 +43,9 @@ struct io_limits {
 #define IO_LIMIT_OPEN_FILES UINT64_C(16384)
 #define IO_LIMIT_MEMORY_BYTES (UINT64_C(64) << 30)
 
-/* A program that stays and forks: each fork is a process as if it had been started afresh, but with
- * what the program has in memory by then. How it is asked to fork stands in launcher_zygote.c. It
- * has a variable CAIRN_ROOM, so that a fork can lay its environment over the one that /proc shows. */
+/* A program that stays and forks: a fork is a process as if it had been started afresh, with what
+ * the program has in memory by then. How it is asked to fork stands in launcher_zygote.c. It has a
+ * variable CAIRN_ROOM, so that a fork can lay its environment over the one that /proc shows. */
 struct io_zygote_spec {
     const char *const *argv;
     const char *const *env;

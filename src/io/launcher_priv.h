@@ -3,10 +3,10 @@
  * One SOCK_SEQPACKET pair between two halves of the same program: structs as they are, a message
  * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill, on_death (at most once,
  * first of all), zygote (start one), bye (the last: the end of the socket is then no death). To the
- * host, for each process: started (sent by the process itself, which then waits on its `go` eventfd;
- * by the launcher for the fork of a zygote), failed (it could not be executed), gone (it has ended
- * and so has all that it left behind). `gone` is always the last message about an id; ids are not
- * used again within a launcher, except that a spawn that failed at STAGE_ZYGOTE has no `gone` and
+ * host, for each process: started (sent by the process itself, which then waits on its `go`
+ * eventfd; by the launcher for the fork of a zygote), failed (it could not be executed), gone (it
+ * has ended and so has all that it left behind). `gone` is the last message about an id, and ids
+ * are not used again within a launcher; only a spawn that failed at STAGE_ZYGOTE has no `gone` and
  * may be sent again. Zygotes have ids of their own; zygote_gone tells of their end.
  */
 #ifndef CAIRN_IO_LAUNCHER_PRIV_H

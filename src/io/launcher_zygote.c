@@ -142,8 +142,8 @@ void zygote_ask(struct child *c, const struct request *r) {
     struct zygote *z = zygote_find(c, r->head->zygote);
     struct awaited *w = z != NULL ? proc_vec_add(&c->awaited) : NULL;
     if (w != NULL) {
-        *w = (struct awaited){
-            .id = id, .zygote = z->id, .until_ns = tree_now_ns() + ANSWER_MOST_NS};
+        *w =
+            (struct awaited){.id = id, .zygote = z->id, .until_ns = tree_now_ns() + ANSWER_MOST_NS};
         if (send_question(z, r)) {
             return;
         }

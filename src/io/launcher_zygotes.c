@@ -1,9 +1,9 @@
-/* The host's side of zygotes: which there are, what they were started with, whether they still work.
+/* The host's side of zygotes: which there are, what they were started with, whether they work.
  *
  * There is one for each different set of arguments and environment, at most IO_MAX_ZYGOTES; the one
- * that was not used for longest makes room. The launcher process starts it; its texts are sent again
- * when it has died. Invariant: one that died DEATHS_MOST times in a row without a single fork is
- * not asked again, so a program that cannot be a zygote costs a few starts and nothing later.
+ * that was not used for longest makes room. The launcher process starts it; its texts are sent
+ * again when it has died. Invariant: one that died DEATHS_MOST times in a row without a single
+ * fork is not asked again, so a program that cannot be a zygote costs a few starts, nothing later.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,9 +2,10 @@
  *
  * code.c is the kind: its fields and what is checked when compiling. code_run.c owns the run of a
  * process; code_input.c makes arguments, environment and input of a step; code_zygote.c says whose
- * fork it may be instead of a program of its own; code_sandbox.c puts it into bwrap; code_files.c fills the private folder and takes what is to be kept; code_log.c makes
- * output the step's log; code_result.c turns output into a value; code_python.c and code_js.c hold
- * the programs that run code of these languages.
+ * fork it may be instead of a program of its own; code_sandbox.c puts it into bwrap; code_files.c
+ * fills the private folder and takes what is to be kept; code_log.c makes output the step's log;
+ * code_result.c turns output into a value; code_python.c and code_js.c hold the programs that run
+ * code of these languages.
  */
 #ifndef CAIRN_NODE_CODE_PRIV_H
 #define CAIRN_NODE_CODE_PRIV_H

@@ -140,8 +140,8 @@ static const char *const zygote_lines[] = {
 
 /* Variables that count when an interpreter or a library starts. */
 static bool counts_at_start(struct str name) {
-    static const char *const begins[] = {"PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_",
-                                         "OPENSSL_", "SSL_"};
+    static const char *const begins[] = {"PYTHON",  "LD_",    "LC_",      "LANG",
+                                         "MALLOC_", "GLIBC_", "OPENSSL_", "SSL_"};
     static const char *const names[] = {"PATH", "HOME", "TZ", "VIRTUAL_ENV"};
     for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
         if (str_starts(name, str_from(begins[i]))) {

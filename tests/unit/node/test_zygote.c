@@ -25,8 +25,9 @@ static char text[8192];
 
 static void add_node(const char *name, const char *code) {
     size_t len = strlen(text);
-    len += (size_t)snprintf(text + len, 200, "  %s:\n    type: code\n    language: python\n"
-                                             "    code: |\n      ",
+    len += (size_t)snprintf(text + len, 200,
+                            "  %s:\n    type: code\n    language: python\n"
+                            "    code: |\n      ",
                             name);
     for (; *code != '\0'; code++) {
         text[len++] = *code;
@@ -83,17 +84,19 @@ static void expect_second(const char *first, const char *second, const char *jso
 
 static void steps_are_forks(void **state) {
     (void)state;
-    expect_second("return 1", "import os\n"
-                              "session = os.getpid() == os.getsid(0) == os.getpgid(0)\n"
-                              "status = open('/proc/self/status').read()\n"
-                              "return [" IS_FORK ", session, 'NoNewPrivs:\\t1' in status]",
+    expect_second("return 1",
+                  "import os\n"
+                  "session = os.getpid() == os.getsid(0) == os.getpgid(0)\n"
+                  "status = open('/proc/self/status').read()\n"
+                  "return [" IS_FORK ", session, 'NoNewPrivs:\\t1' in status]",
                   "[true,true,true]");
 }
 
 static void a_patched_module_is_whole_again(void **state) {
     (void)state;
-    expect_second("import json\njson.dumps = None\njson.loads = None", "import json\n"
-                                                                       "return json.dumps([1])",
+    expect_second("import json\njson.dumps = None\njson.loads = None",
+                  "import json\n"
+                  "return json.dumps([1])",
                   "\"[1]\"");
     expect_second("import builtins, os\nbuiltins.len = None\nos.getcwd = None\nbuiltins.mine = 1",
                   "import builtins, os\nos.getcwd()\nreturn [len([1]), hasattr(builtins, 'mine')]",
