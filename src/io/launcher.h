@@ -68,7 +68,7 @@ struct io_process_spec {
     /* NULL, or: to be a fork of this one, which is kept; argv is for when there is none to be had.
      * Needs stdin_text and want_result; no want_status. 16 KiB of arguments and environment. */
     const struct io_zygote_spec *zygote;
-    /* All on the loop's thread, none from inside io_process_start. started: once, before the
+    /* All on the loop's thread, none from inside io_process_start. started: once, told before the
      * program runs, or never if exited tells of a spawn failure (only a file that exists and then
      * cannot be executed gives both). Output callbacks as it comes. exited: once, last, after
      * output ended and the whole tree is gone. spawn_error: ERR_NOT_FOUND when the program does

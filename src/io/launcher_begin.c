@@ -151,8 +151,9 @@ static int find_program(const struct request *r, char out[PATH_MAX]) {
     return answer;
 }
 
-/* Tells the host who it is and waits until the host has taken note. */
-static void report_and_wait(const struct child *c, const struct request *r) {
+/* Tells the host who it is. Nothing is lost by not waiting for an answer: what is recorded of it is
+ * recorded later in any case, and until then it dies with the host. */
+static void report(const struct child *c, const struct request *r) {
     struct proc_row row = {.start_time = 0};
     if (!proc_read(0, &row)) {
         row.start_time = 0;
@@ -160,14 +161,6 @@ static void report_and_wait(const struct child *c, const struct request *r) {
     struct wire_started m = {
         .head = {WIRE_STARTED, r->head->head.id}, .pid = getpid(), .start_time = row.start_time};
     launcher_say(c->sock, &m, sizeof m);
-    uint64_t go;
-    ssize_t got;
-    do {
-        got = read(r->fds[WIRE_FD_GO], &go, sizeof go);
-    } while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof go) {
-        give_up(c, r, EIO, STAGE_SETUP);
-    }
 }
 
 _Noreturn void launcher_begin(const struct child *c, const struct request *r) {
@@ -178,7 +171,7 @@ _Noreturn void launcher_begin(const struct child *c, const struct request *r) {
         give_up(c, r, no, STAGE_PROGRAM);
     }
     if (r->head->head.type != WIRE_ZYGOTE) {
-        report_and_wait(c, r);
+        report(c, r);
     }
     execve(program, r->argv, r->env);
     give_up(c, r, errno, STAGE_EXEC);

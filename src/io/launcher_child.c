@@ -40,10 +40,10 @@ static bool read_texts(struct child *c, struct request *r, const char *text) {
     return memchr(text, '\0', (size_t)(end - text)) != NULL;
 }
 
-/* _Fork runs no handlers of the host's libraries in the new process, which would touch memory whose
- * locks other threads of the host held. */
+/* vfork: the new process borrows this one's memory until it executes its program, so nothing is
+ * copied, and it writes to nothing but its own part of the stack. */
 pid_t launcher_fork(const struct child *c, const struct request *r) {
-    pid_t pid = _Fork();
+    pid_t pid = vfork();
     if (pid == 0) {
         launcher_begin(c, r);
     }
@@ -105,6 +105,7 @@ static void spawn(struct child *c, struct request *r, const char *inline_text) {
 /* Gives each received descriptor its role; those that do not come are -1. */
 static void sort_fds(struct request *r, const int *got, size_t count) {
     static const uint32_t flags[WIRE_FDS] = {[WIRE_FD_IN] = WIRE_HAS_IN,
+                                             [WIRE_FD_GO] = WIRE_HAS_GO,
                                              [WIRE_FD_RESULT] = WIRE_HAS_RESULT,
                                              [WIRE_FD_STATUS] = WIRE_HAS_STATUS,
                                              [WIRE_FD_TEXT] = WIRE_HAS_TEXT};

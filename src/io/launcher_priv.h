@@ -3,11 +3,12 @@
  * One SOCK_SEQPACKET pair between two halves of the same program: structs as they are, a message
  * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill, on_death (at most once,
  * first of all), zygote (start one), bye (the last: the end of the socket is then no death). To the
- * host, for each process: started (sent by the process itself, which then waits on its `go`
- * eventfd; by the launcher for the fork of a zygote), failed (it could not be executed), gone (it
- * has ended and so has all that it left behind). `gone` is the last message about an id, and ids
- * are not used again within a launcher; only a spawn that failed at STAGE_ZYGOTE has no `gone` and
- * may be sent again. Zygotes have ids of their own; zygote_gone tells of their end.
+ * host, for each process: started (sent by the process itself just before it executes its
+ * program; by the launcher for the fork of a zygote, which then waits on its `go` eventfd), failed
+ * (it could not be executed), gone (it has ended and so has all that it left behind). `gone` is the
+ * last message about an id, and ids are not used again within a launcher; only a spawn that failed
+ * at STAGE_ZYGOTE has no `gone` and may be sent again. Zygotes have ids of their own; zygote_gone
+ * tells of their end.
  */
 #ifndef CAIRN_IO_LAUNCHER_PRIV_H
 #define CAIRN_IO_LAUNCHER_PRIV_H
@@ -38,7 +39,13 @@ enum wire_fd {
     WIRE_FD_TEXT
 };
 #define WIRE_FDS 7
-enum wire_flag { WIRE_HAS_IN = 1, WIRE_HAS_RESULT = 2, WIRE_HAS_TEXT = 4, WIRE_HAS_STATUS = 8 };
+enum wire_flag {
+    WIRE_HAS_IN = 1,
+    WIRE_HAS_RESULT = 2,
+    WIRE_HAS_TEXT = 4,
+    WIRE_HAS_STATUS = 8,
+    WIRE_HAS_GO = 16 /* of the fork of a zygote, which waits for it */
+};
 
 struct wire_head {
     uint32_t type;

@@ -197,8 +197,10 @@ void process_started(struct io_process *p, const struct wire_started *m) {
     if (p->started != NULL) {
         p->started(p->ctx, m->pid, m->start_time);
     }
-    (void)!eventfd_write(p->go_fd, 1);
-    io_fd_close(&p->go_fd);
+    if (p->go_fd >= 0) {
+        (void)!eventfd_write(p->go_fd, 1);
+        io_fd_close(&p->go_fd);
+    }
 }
 
 /* A kill that was sent meanwhile has met nothing. */
@@ -287,6 +289,7 @@ static bool make_output(struct io_process *p, int number, enum wire_fd role) {
 
 /* An eventfd, not a pipe: writing to it cannot raise SIGPIPE when the process has died. */
 static bool make_go(struct io_process *p) {
+    p->request.flags |= WIRE_HAS_GO;
     p->go_fd = eventfd(0, EFD_CLOEXEC);
     p->fds[WIRE_FD_GO] = p->go_fd < 0 ? -1 : fcntl(p->go_fd, F_DUPFD_CLOEXEC, 0);
     return p->fds[WIRE_FD_GO] >= 0;
@@ -320,7 +323,8 @@ static bool make_fds(struct io_process *p, const struct io_process_spec *spec) {
             return false;
         }
     }
-    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) && make_go(p);
+    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) &&
+           (spec->zygote == NULL || make_go(p));
 }
 
 static void add_text(struct buf *text, const char *s) {
