@@ -179,6 +179,11 @@ void check_exit(struct node_check *c, const char *name) { add_handle(c, str_from
 
 bool check_has_timeout(const struct node_check *c) { return c->d->common[COMMON_TIMEOUT] != NULL; }
 
+const struct str *check_preload(const struct node_check *c, uint32_t *out_count) {
+    *out_count = c->u->plan->preload_count;
+    return c->u->plan->preload;
+}
+
 bool check_is_foreach(const struct node_check *c) { return c->d->common[COMMON_FOREACH] != NULL; }
 
 static bool handles_close(struct unit *u, struct draft *d) {

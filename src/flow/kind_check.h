@@ -35,6 +35,8 @@ void check_exit(struct node_check *c, const char *name);
 /* The node has a timeout of its own; it runs once per item. */
 bool check_has_timeout(const struct node_check *c);
 bool check_is_foreach(const struct node_check *c);
+/* Modules that the workflow names under `preload`; each text ends with NUL. */
+const struct str *check_preload(const struct node_check *c, uint32_t *out_count);
 /* This node is an effect although its kind is pure (condition by an agent, save_to). */
 void check_effect(struct node_check *c);
 /* Reads a file of the workflow (relative to its folder); reports and returns false on failure. */

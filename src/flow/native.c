@@ -7,7 +7,7 @@
 
 static const char *const top_keys[] = {
     "cairn", "name",        "description", "inputs",  "agents", "defaults", "timeout", "on_failure",
-    "nodes", "concurrency", "env",         "outputs", "vars",   "recover",  NULL};
+    "nodes", "concurrency", "env",         "outputs", "vars",   "recover",  "preload", NULL};
 static const char *const later_keys[] = {"budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {
@@ -149,6 +149,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
                           .env = yaml_get(root, STR("env")),
                           .vars = yaml_get(root, STR("vars")),
                           .recover = yaml_get(root, STR("recover")),
+                          .preload = yaml_get(root, STR("preload")),
                           .outputs = yaml_get(root, STR("outputs"))};
     const struct yaml_node *nodes = yaml_get(root, STR("nodes"));
     if (!nodes) {

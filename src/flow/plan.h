@@ -150,6 +150,8 @@ struct plan {
     bool has_outputs;
     const struct str *env;
     uint32_t env_count;
+    const struct str *preload; /* modules for Python code, imported before any step */
+    uint32_t preload_count;
     const struct str *secrets; /* names of all that it and its sub-workflows mention */
     uint32_t secret_count;
     int64_t timeout_us; /* whole execution, 0 for none */

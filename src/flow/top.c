@@ -256,6 +256,44 @@ static void read_env(struct unit *u) {
     u->plan->env_count = count;
 }
 
+/* Dotted names, as import has them. */
+static bool is_module_name(struct str s) {
+    while (s.len > 0) {
+        struct str part = str_split(s, '.', &s);
+        if (!is_env_name(part)) {
+            return false;
+        }
+        if (s.len == 0 && part.ptr[part.len] == '.') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_preload(struct unit *u) {
+    const struct yaml_node *n = u->def.preload;
+    const struct str *names = NULL;
+    uint32_t count = 0;
+    if (!n && u->parent && u->inline_name.len > 0) { /* it is part of that workflow's file */
+        u->plan->preload = u->parent->plan->preload;
+        u->plan->preload_count = u->parent->plan->preload_count;
+    }
+    if (!n || !flow_texts_get(u, n, "preload", &names, &count)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (names[i].len == 0 || !is_module_name(names[i])) {
+            struct diag_item *item = diag_error(
+                u->s->diag, n->type == YAML_LIST ? n->items[i]->mark : n->mark, "bad_name",
+                "\"preload\": \"%.*s\" is no name of a Python module", STR_ARG(names[i]));
+            diag_help(u->s->diag, item,
+                      "write what stands behind import, such as numpy or xml.dom");
+        }
+    }
+    u->plan->preload = names;
+    u->plan->preload_count = count;
+}
+
 bool flow_top_read(struct unit *u) {
     static const char *const on_failure[] = {"drain", "cancel", "continue", NULL};
     struct plan *p = u->plan;
@@ -277,6 +315,7 @@ bool flow_top_read(struct unit *u) {
         return false;
     }
     read_env(u);
+    read_preload(u);
     return !u->s->nomem && read_defaults(u) && read_inputs(u) && flow_vars_read(u);
 }
 

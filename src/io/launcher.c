@@ -158,6 +158,7 @@ void launcher_stop(struct io_launcher *l) {
     }
     io_poll_close(l->poll);
     l->poll = NULL;
+    launcher_zygotes_lost(l);
     send_bye(l->sock);
     io_fd_close(&l->sock);
     while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR) {
@@ -213,9 +214,14 @@ static int send_spawn(struct io_process *p) {
     }
     bool apart = p->fds[WIRE_FD_TEXT] >= 0;
     struct iovec parts[2] = {{&p->request, sizeof p->request}, {p->text.ptr, p->text.len}};
-    int no = send_packet(p->launcher, parts, apart ? 1 : 2, fds, count);
+    int no = launcher_zygote_tell(p->launcher, &p->request.zygote);
+    if (no == 0) {
+        no = send_packet(p->launcher, parts, apart ? 1 : 2, fds, count);
+    }
     if (no == 0) {
         p->sent = true;
+    }
+    if (no == 0 && p->request.zygote == 0) {
         process_drop_request(p);
     }
     return no;
@@ -297,14 +303,20 @@ static struct io_process *find_process(const struct io_launcher *l, uint32_t id)
 
 static void handle_message(struct io_launcher *l, const void *packet) {
     const struct wire_head *head = packet;
+    const struct wire_failed *failed = packet;
     struct io_process *p = find_process(l, head->id);
+    if (head->type == WIRE_ZYGOTE_GONE) {
+        launcher_zygote_gone(l, head->id);
+    }
     if (p == NULL || p->gone) {
         return;
     }
     if (head->type == WIRE_STARTED) {
         process_started(p, packet);
+    } else if (head->type == WIRE_FAILED && failed->stage == STAGE_ZYGOTE) {
+        process_again(p);
     } else if (head->type == WIRE_FAILED) {
-        p->failed = *(const struct wire_failed *)packet;
+        p->failed = *failed;
     } else if (head->type == WIRE_GONE) {
         process_gone(p, packet);
     }
@@ -359,6 +371,7 @@ void io_launcher_close(struct io_launcher *l) {
     }
     launcher_stop(l);
     scratch_home_close(l);
+    launcher_zygotes_close(l);
     for (size_t i = 0; i < INHERITED; i++) {
         free(l->env[i].value);
     }

@@ -5,6 +5,7 @@
  * host ended or was killed) it kills every descendant and ends. The host itself forks once.
  * Every process runs in its own process group with a token in its environment (CAIRN_ATTEMPT) by
  * which strays are told apart; pid and start time are reported before the program is executed.
+ * A program that is started often may be a zygote, which the launcher has fork (io_zygote_spec).
  * Every process gains no new privileges, has the limits of its spec, makes files only its user may
  * read (umask 077), and has no descriptors but 0 to 2 and those that the spec asks for.
  */
@@ -42,6 +43,14 @@ struct io_limits {
 #define IO_LIMIT_OPEN_FILES UINT64_C(16384)
 #define IO_LIMIT_MEMORY_BYTES (UINT64_C(64) << 30)
 
+/* A program that stays and forks: a fork is a process as if it had been started afresh, with what
+ * the program has in memory by then. How it is asked to fork stands in launcher_zygote.c. It has a
+ * variable CAIRN_ROOM, so that a fork can lay its environment over the one that /proc shows. */
+struct io_zygote_spec {
+    const char *const *argv;
+    const char *const *env;
+};
+
 struct io_process_spec {
     const char *const *argv; /* argv[0] is looked up in PATH of env */
     const char *const *env;  /* NULL-terminated "NAME=value"; exactly this plus the token */
@@ -56,7 +65,10 @@ struct io_process_spec {
     bool want_result;          /* opens descriptor 3 for the program's result, apart from stdout */
     bool want_status;          /* opens descriptor 4 for what a wrapper of the program reports */
     struct io_limits limits;
-    /* All on the loop's thread, none from inside io_process_start. started: once, before the
+    /* NULL, or: to be a fork of this one, which is kept; argv is for when there is none to be had.
+     * Needs stdin_text and want_result; no want_status. 16 KiB of arguments and environment. */
+    const struct io_zygote_spec *zygote;
+    /* All on the loop's thread, none from inside io_process_start. started: once, told before the
      * program runs, or never if exited tells of a spawn failure (only a file that exists and then
      * cannot be executed gives both). Output callbacks as it comes. exited: once, last, after
      * output ended and the whole tree is gone. spawn_error: ERR_NOT_FOUND when the program does

@@ -7,8 +7,6 @@
  * Invariants: its descriptors 0 to 4 are /dev/null, all others are closed on exec; all signals are
  * blocked, SIGCHLD is read from a signalfd; every spawn is answered by one `gone`.
  */
-#include "io/launcher_priv.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,198 +17,11 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/launcher_death_priv.h"
-#include "io/launcher_tree_priv.h"
-
-enum { FIRST_FREE_FD = 5, EXIT_NOT_EXECUTED = 127 };
-
-struct child {
-    int sock;
-    int host_pidfd;
-    int signals;
-    pid_t self;
-    struct tree tree;
-    struct proc_vec texts; /* char *: argv, NULL, env, NULL, folder */
-    struct death death;
-    bool over; /* the host is gone: nothing is started any more */
-};
-
-/* One spawn, taken apart. */
-struct request {
-    const struct wire_spawn *head;
-    int fds[WIRE_FDS]; /* by enum wire_fd, -1 for none */
-    char **argv;
-    char **env;
-    const char *folder;
-};
-
-static void send_wire(int sock, const void *message, size_t size) {
-    while (send(sock, message, size, MSG_NOSIGNAL) < 0 &&
-           (errno == EINTR || errno == ENOBUFS || errno == ENOMEM)) {
-        poll(NULL, 0, 10); /* the host waits for it: until the kernel has room again */
-    }
-}
-
-static void send_failed(int sock, uint32_t id, int no, enum wire_stage stage) {
-    struct wire_failed m = {.head = {WIRE_FAILED, id}, .no = no, .stage = (int32_t)stage};
-    send_wire(sock, &m, sizeof m);
-}
-
-/* ---- in the new process, before the program ---- */
-
-static _Noreturn void give_up(const struct child *c, const struct request *r, int no,
-                              enum wire_stage stage) {
-    send_failed(c->sock, r->head->head.id, no, stage);
-    _exit(EXIT_NOT_EXECUTED);
-}
-
-static void place_fd(const struct child *c, const struct request *r, int from, int to) {
-    if (from >= 0 && dup2(from, to) < 0) {
-        give_up(c, r, errno, STAGE_SETUP);
-    }
-}
-
-/* Both limits, so that the program cannot raise it again; never above what is allowed here. */
-static void set_limit(const struct child *c, const struct request *r, __rlimit_resource_t what,
-                      uint64_t most) {
-    struct rlimit limit;
-    if (getrlimit(what, &limit) != 0) {
-        give_up(c, r, errno, STAGE_SETUP);
-    }
-    limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(what, &limit) != 0) {
-        give_up(c, r, errno, STAGE_SETUP);
-    }
-}
-
-static void contain_process(const struct child *c, const struct request *r) {
-    const struct io_limits *limits = &r->head->limits;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        give_up(c, r, errno, STAGE_SETUP);
-    }
-    set_limit(c, r, RLIMIT_CORE, 0);
-    set_limit(c, r, RLIMIT_FSIZE, limits->file_bytes);
-    set_limit(c, r, RLIMIT_NPROC, limits->processes);
-    set_limit(c, r, RLIMIT_DATA, limits->memory_bytes);
-    set_limit(c, r, RLIMIT_NOFILE, limits->open_files);
-    umask(077);
-    /* All are closed on exec already, each where it was opened; this is for what was forgotten. */
-    (void)close_range(FIRST_FREE_FD, ~0U, CLOSE_RANGE_CLOEXEC);
-}
-
-static void set_up_process(const struct child *c, const struct request *r) {
-    sigset_t none;
-    sigemptyset(&none);
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != c->self) {
-        _exit(EXIT_NOT_EXECUTED);
-    }
-    setsid(); /* a session of its own: a process group too, and no terminal to ask */
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    place_fd(c, r, r->fds[WIRE_FD_IN], 0);
-    place_fd(c, r, r->fds[WIRE_FD_OUT], 1);
-    place_fd(c, r, r->fds[WIRE_FD_ERR], 2);
-    place_fd(c, r, r->fds[WIRE_FD_RESULT], 3);
-    place_fd(c, r, r->fds[WIRE_FD_STATUS], 4);
-    contain_process(c, r);
-    if (chdir(r->folder) != 0) {
-        give_up(c, r, errno, STAGE_FOLDER);
-    }
-}
-
-static const char *env_find(char *const *env, struct str name_equals) {
-    for (; *env != NULL; env++) {
-        if (strncmp(*env, name_equals.ptr, name_equals.len) == 0) {
-            return *env + name_equals.len;
-        }
-    }
-    return NULL;
-}
-
-/* 0 for a file that may be executed, else an errno value. */
-static int check_program(const char *path) {
-    struct stat st;
-    if (stat(path, &st) != 0) {
-        return errno;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        return EACCES;
-    }
-    return access(path, X_OK) != 0 ? errno : 0;
-}
-
-/* The path of the program, looked up like a shell does; an errno value otherwise. */
-static int find_program(const struct request *r, char out[PATH_MAX]) {
-    struct str name = str_from(r->argv[0]);
-    if (name.len == 0 || name.len >= PATH_MAX) {
-        return name.len == 0 ? ENOENT : ENAMETOOLONG;
-    }
-    if (memchr(name.ptr, '/', name.len) != NULL) {
-        memcpy(out, name.ptr, name.len + 1);
-        return check_program(out);
-    }
-    const char *path = env_find(r->env, STR("PATH="));
-    struct str rest = str_from(path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
-    int answer = ENOENT;
-    while (rest.len > 0) {
-        struct str part = str_split(rest, ':', &rest);
-        if (part.len + name.len + 2 > PATH_MAX) {
-            continue;
-        }
-        size_t at = 0;
-        if (part.len > 0) {
-            memcpy(out, part.ptr, part.len);
-            at = part.len;
-            out[at++] = '/';
-        }
-        memcpy(out + at, name.ptr, name.len + 1);
-        int no = check_program(out);
-        if (no == 0) {
-            return 0;
-        }
-        if (no == EACCES) {
-            answer = EACCES;
-        }
-    }
-    return answer;
-}
-
-/* Tells the host who it is and waits until the host has taken note. */
-static void report_and_wait(const struct child *c, const struct request *r) {
-    struct proc_row row = {.start_time = 0};
-    if (!proc_read(0, &row)) {
-        row.start_time = 0;
-    }
-    struct wire_started m = {
-        .head = {WIRE_STARTED, r->head->head.id}, .pid = getpid(), .start_time = row.start_time};
-    send_wire(c->sock, &m, sizeof m);
-    uint64_t go;
-    ssize_t got;
-    do {
-        got = read(r->fds[WIRE_FD_GO], &go, sizeof go);
-    } while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof go) {
-        give_up(c, r, EIO, STAGE_SETUP);
-    }
-}
-
-static _Noreturn void run_process(const struct child *c, const struct request *r) {
-    char program[PATH_MAX];
-    set_up_process(c, r);
-    int no = find_program(r, program);
-    if (no != 0) {
-        give_up(c, r, no, STAGE_PROGRAM);
-    }
-    report_and_wait(c, r);
-    execve(program, r->argv, r->env);
-    give_up(c, r, errno, STAGE_EXEC);
-}
+#include "io/launcher_child_priv.h"
 
 /* ---- requests of the host ---- */
 
@@ -229,21 +40,38 @@ static bool read_texts(struct child *c, struct request *r, const char *text) {
     return memchr(text, '\0', (size_t)(end - text)) != NULL;
 }
 
-/* Forks; 0 or an errno value. _Fork runs no handlers of the host's libraries in the new process,
- * which would touch memory whose locks other threads of the host held. */
+/* vfork: the new process borrows this one's memory until it executes its program, so nothing is
+ * copied, and it writes to nothing but its own part of the stack. */
+pid_t launcher_fork(const struct child *c, const struct request *r) {
+    pid_t pid = vfork();
+    if (pid == 0) {
+        launcher_begin(c, r);
+    }
+    return pid;
+}
+
+/* 0 or an errno value. */
 static int fork_process(struct child *c, const struct request *r) {
-    pid_t pid = _Fork();
+    pid_t pid = launcher_fork(c, r);
     if (pid < 0) {
         return errno;
-    }
-    if (pid == 0) {
-        run_process(c, r);
     }
     if (tree_add(&c->tree, r->head->head.id, pid) == NULL) {
         kill(pid, SIGKILL);
         return ENOMEM;
     }
     return 0;
+}
+
+/* The texts of a zygote and of what is asked of one are always inline. */
+static void with_zygote(struct child *c, struct request *r, const char *text) {
+    if (!read_texts(c, r, text)) {
+        launcher_say_failed(c->sock, r->head->head.id, ENOMEM, STAGE_ZYGOTE);
+    } else if (r->head->head.type == WIRE_ZYGOTE) {
+        zygote_start(c, r);
+    } else {
+        zygote_ask(c, r);
+    }
 }
 
 static int start_process(struct child *c, struct request *r, const char *inline_text) {
@@ -269,14 +97,15 @@ static void spawn(struct child *c, struct request *r, const char *inline_text) {
         return;
     }
     uint32_t id = r->head->head.id;
-    send_failed(c->sock, id, no, STAGE_FORK);
+    launcher_say_failed(c->sock, id, no, STAGE_FORK);
     struct wire_gone m = {.head = {WIRE_GONE, id}};
-    send_wire(c->sock, &m, sizeof m);
+    launcher_say(c->sock, &m, sizeof m);
 }
 
 /* Gives each received descriptor its role; those that do not come are -1. */
 static void sort_fds(struct request *r, const int *got, size_t count) {
     static const uint32_t flags[WIRE_FDS] = {[WIRE_FD_IN] = WIRE_HAS_IN,
+                                             [WIRE_FD_GO] = WIRE_HAS_GO,
                                              [WIRE_FD_RESULT] = WIRE_HAS_RESULT,
                                              [WIRE_FD_STATUS] = WIRE_HAS_STATUS,
                                              [WIRE_FD_TEXT] = WIRE_HAS_TEXT};
@@ -299,15 +128,21 @@ static size_t received_fds(struct msghdr *m, int out[WIRE_FDS]) {
 
 static void handle_request(struct child *c, const char *packet, const int *fds, size_t fd_count) {
     const struct wire_head *head = (const void *)packet;
-    if (head->type == WIRE_SPAWN && !c->over) {
+    if ((head->type == WIRE_SPAWN || head->type == WIRE_ZYGOTE) && !c->over) {
         struct request r = {.head = (const void *)packet};
         sort_fds(&r, fds, fd_count);
-        spawn(c, &r, packet + sizeof *r.head);
+        if (head->type == WIRE_ZYGOTE || r.head->zygote != 0) {
+            with_zygote(c, &r, packet + sizeof *r.head);
+        } else {
+            spawn(c, &r, packet + sizeof *r.head);
+        }
     } else if (head->type == WIRE_KILL) {
         const struct wire_kill *m = (const void *)packet;
         struct launched *p = tree_find(&c->tree, m->head.id);
         if (p != NULL) {
             tree_end(&c->tree, p, m->grace_ms);
+        } else {
+            zygote_kill(c, m->head.id);
         }
     } else if (head->type == WIRE_ON_DEATH) {
         death_set(&c->death, (const void *)packet);
@@ -363,7 +198,7 @@ static void report_gone(struct child *c) {
         if (!items[i].gone) {
             continue;
         }
-        send_wire(c->sock, &items[i].result, sizeof items[i].result);
+        launcher_say(c->sock, &items[i].result, sizeof items[i].result);
         tree_forget(&c->tree, &items[i]);
     }
 }
@@ -378,6 +213,7 @@ static void reap(struct child *c) {
         if (p != NULL) {
             note_end(p, status, &use);
         }
+        tree_helper_drop(&c->tree, pid);
         main_ended = main_ended || p != NULL;
         stray_ended = stray_ended || p == NULL;
     }
@@ -456,19 +292,22 @@ static bool open_signals(struct child *c) {
 }
 
 static int wait_ms(const struct child *c) {
-    if (c->tree.next_look_ns == 0) {
+    int64_t look_ns = c->tree.next_look_ns, due_ns = zygote_due_ns(c);
+    if (look_ns == 0 && due_ns == 0) {
         return -1;
     }
-    int64_t left_ns = c->tree.next_look_ns - tree_now_ns();
+    int64_t next_ns = look_ns == 0 || (due_ns != 0 && due_ns < look_ns) ? due_ns : look_ns;
+    int64_t left_ns = next_ns - tree_now_ns();
     return left_ns <= 0 ? 0 : (int)((left_ns + 999999) / 1000000);
 }
 
 /* One round. False when the host is gone. */
 static bool serve(struct child *c) {
-    struct pollfd fds[] = {{.fd = c->sock, .events = POLLIN},
-                           {.fd = c->signals, .events = POLLIN},
-                           {.fd = c->host_pidfd, .events = POLLIN}};
-    poll(fds, ARRAY_LEN(fds), wait_ms(c));
+    struct pollfd fds[3 + IO_MAX_ZYGOTES] = {{.fd = c->sock, .events = POLLIN},
+                                             {.fd = c->signals, .events = POLLIN},
+                                             {.fd = c->host_pidfd, .events = POLLIN}};
+    size_t zygotes = zygote_poll(c, fds + 3);
+    poll(fds, 3 + zygotes, wait_ms(c));
     if (fds[2].revents != 0) {
         return false;
     }
@@ -479,6 +318,8 @@ static bool serve(struct child *c) {
         }
         reap(c);
     }
+    zygote_polled(c, fds + 3, zygotes);
+    zygote_expire(c);
     if (fds[0].revents != 0 && !take_request(c)) {
         return false;
     }
@@ -508,6 +349,7 @@ _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     ok = ok && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
+    proc_vec_init(&c.awaited, sizeof(struct awaited));
     death_init(&c.death);
     while (ok && serve(&c)) {
         continue;

@@ -20,6 +20,17 @@ struct inherited {
 };
 #define INHERITED 4
 
+/* A zygote as the host knows it; see launcher_zygotes.c. */
+struct zygote_ref {
+    uint32_t id;     /* 0: none */
+    bool told;       /* the launcher was told to start it and it has not ended since */
+    uint32_t deaths; /* in a row, without a fork */
+    uint64_t used;   /* when it was last wanted, by a counter */
+    struct wire_spawn request;
+    struct buf text;
+    size_t text_bytes; /* of the text: what tells it apart */
+};
+
 struct io_launcher {
     struct io_loop *loop;
     pid_t pid; /* 0: none has been forked */
@@ -35,6 +46,8 @@ struct io_launcher {
     struct inherited env[INHERITED];
     const char *const *death_argv; /* NULL: nothing is executed should this process die */
     const char *const *death_env;
+    struct zygote_ref zygotes[IO_MAX_ZYGOTES];
+    uint64_t zygotes_used;
     bool in_callback;
     char *read_buffer;            /* LAUNCHER_READ_BYTES */
     struct scratch_home *scratch; /* NULL until the first private folder is made; see scratch.c */
@@ -63,11 +76,11 @@ struct io_process {
     bool keep_running;
     char *program; /* argv[0], for messages */
     char *folder;
-    /* the request, until it is sent */
+    /* the request, until it is sent; one that asks for a fork of a zygote, until it has started */
     struct wire_spawn request;
     struct buf text;
     int fds[WIRE_FDS]; /* the launcher's ends, by enum wire_fd */
-    bool queued, sent, kill_wanted;
+    bool queued, sent, kill_wanted, killed;
     int kill_grace_ms;
     /* the process */
     struct output_pipe pipes[PROCESS_PIPES];
@@ -96,12 +109,26 @@ void launcher_unqueue(struct io_process *p);
 /* What the launcher says about a process; gone may end it, and with it free p. */
 void process_started(struct io_process *p, const struct wire_started *m);
 void process_gone(struct io_process *p, const struct wire_gone *m);
+/* There was no fork to be had: asks for a fresh program. */
+void process_again(struct io_process *p);
 /* The launcher itself is gone. p ends in a later turn. */
 void process_lost(struct io_process *p);
 /* The request is sent or not wanted any more: frees what belongs to it. */
 void process_drop_request(struct io_process *p);
 /* Removes all private folders of this launcher; when nothing runs any more. */
 void scratch_home_close(struct io_launcher *l);
+
+/* The zygote for this spec, made known when it is new; 0: it is not to be had. */
+uint32_t launcher_zygote(struct io_launcher *l, const struct io_zygote_spec *spec,
+                         const struct io_limits *limits);
+/* To be called before the launcher is asked for a fork: has it started. 0 or an errno value; *id is
+ * 0 afterwards when it has been ended to make room for another. */
+int launcher_zygote_tell(struct io_launcher *l, uint32_t *id);
+void launcher_zygote_worked(struct io_launcher *l, uint32_t id);
+void launcher_zygote_gone(struct io_launcher *l, uint32_t id);
+/* With the launcher process all zygotes are gone. */
+void launcher_zygotes_lost(struct io_launcher *l);
+void launcher_zygotes_close(struct io_launcher *l);
 
 /* Frees p without a word to its owner. */
 void process_forget(struct io_process *p);

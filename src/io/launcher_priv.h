@@ -2,10 +2,13 @@
  *
  * One SOCK_SEQPACKET pair between two halves of the same program: structs as they are, a message
  * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill, on_death (at most once,
- * first of all), bye (the last: the end of the socket is then no death). To the host, for each
- * process: started (sent by the process itself, which then waits on its `go` eventfd),
- * failed (it could not be executed), gone (it has ended and so has all that it left behind).
- * `gone` is always the last message about an id; ids are not used again within a launcher.
+ * first of all), zygote (start one), bye (the last: the end of the socket is then no death). To the
+ * host, for each process: started (sent by the process itself just before it executes its
+ * program; by the launcher for the fork of a zygote, which then waits on its `go` eventfd), failed
+ * (it could not be executed), gone (it has ended and so has all that it left behind). `gone` is the
+ * last message about an id, and ids are not used again within a launcher; only a spawn that failed
+ * at STAGE_ZYGOTE has no `gone` and may be sent again. Zygotes have ids of their own; zygote_gone
+ * tells of their end.
  */
 #ifndef CAIRN_IO_LAUNCHER_PRIV_H
 #define CAIRN_IO_LAUNCHER_PRIV_H
@@ -20,7 +23,9 @@ enum wire_type {
     WIRE_FAILED,
     WIRE_GONE,
     WIRE_ON_DEATH,
-    WIRE_BYE
+    WIRE_BYE,
+    WIRE_ZYGOTE,
+    WIRE_ZYGOTE_GONE
 };
 
 /* The descriptors of a spawn, in this order; those without a flag are always there. */
@@ -34,7 +39,13 @@ enum wire_fd {
     WIRE_FD_TEXT
 };
 #define WIRE_FDS 7
-enum wire_flag { WIRE_HAS_IN = 1, WIRE_HAS_RESULT = 2, WIRE_HAS_TEXT = 4, WIRE_HAS_STATUS = 8 };
+enum wire_flag {
+    WIRE_HAS_IN = 1,
+    WIRE_HAS_RESULT = 2,
+    WIRE_HAS_TEXT = 4,
+    WIRE_HAS_STATUS = 8,
+    WIRE_HAS_GO = 16 /* of the fork of a zygote, which waits for it */
+};
 
 struct wire_head {
     uint32_t type;
@@ -48,11 +59,14 @@ struct wire_spawn {
     uint32_t flags;
     uint32_t argc;
     uint32_t envc;
-    uint32_t reserved;
+    uint32_t zygote; /* whose fork it is to be, 0: none; then it has IN and RESULT, no STATUS and
+                      * no TEXT, and its limits are those of the zygote */
     uint64_t text_bytes;
     struct io_limits limits; /* none is 0 */
 };
 #define WIRE_INLINE_BYTES 16384
+/* WIRE_ZYGOTE is a wire_spawn too: inline, without descriptors. */
+#define IO_MAX_ZYGOTES 8 /* at a time */
 
 struct wire_kill {
     struct wire_head head;
@@ -74,7 +88,14 @@ struct wire_started {
     uint64_t start_time;
 };
 
-enum wire_stage { STAGE_FORK, STAGE_SETUP, STAGE_FOLDER, STAGE_PROGRAM, STAGE_EXEC };
+enum wire_stage {
+    STAGE_FORK,
+    STAGE_SETUP,
+    STAGE_FOLDER,
+    STAGE_PROGRAM,
+    STAGE_EXEC,
+    STAGE_ZYGOTE /* nothing was begun */
+};
 
 struct wire_failed {
     struct wire_head head;

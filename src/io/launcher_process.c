@@ -75,6 +75,7 @@ static enum err spawn_error(const struct io_process *p, struct error *e) {
     switch ((enum wire_stage)p->failed.stage) {
     case STAGE_FORK:
     case STAGE_SETUP:
+    case STAGE_ZYGOTE:
         return error_set(e, ERR_TRANSIENT, "cannot start %s: %s", p->program, io_errno_text(no));
     case STAGE_FOLDER:
         return error_set(e, ERR_IO, "cannot start %s in the folder %s: %s", p->program, p->folder,
@@ -189,16 +190,31 @@ static void on_pipe(void *ctx, int events) {
 void process_started(struct io_process *p, const struct wire_started *m) {
     p->pid = m->pid;
     p->start_time = m->start_time;
+    if (p->request.zygote != 0) {
+        launcher_zygote_worked(p->launcher, p->request.zygote);
+        process_drop_request(p);
+    }
     if (p->started != NULL) {
         p->started(p->ctx, m->pid, m->start_time);
     }
-    (void)!eventfd_write(p->go_fd, 1);
-    io_fd_close(&p->go_fd);
+    if (p->go_fd >= 0) {
+        (void)!eventfd_write(p->go_fd, 1);
+        io_fd_close(&p->go_fd);
+    }
+}
+
+/* A kill that was sent meanwhile has met nothing. */
+void process_again(struct io_process *p) {
+    p->request.zygote = 0;
+    p->sent = false;
+    p->kill_wanted = p->killed;
+    launcher_send(p);
 }
 
 /* The tree is gone, so at most what the pipes hold is still to come. */
 void process_gone(struct io_process *p, const struct wire_gone *m) {
     p->gone = true;
+    process_drop_request(p);
     p->result = (struct io_exit){.status = WIFEXITED(m->status) ? WEXITSTATUS(m->status) : -1,
                                  .signal = WIFSIGNALED(m->status) ? WTERMSIG(m->status) : 0,
                                  .user_us = m->user_us,
@@ -273,6 +289,7 @@ static bool make_output(struct io_process *p, int number, enum wire_fd role) {
 
 /* An eventfd, not a pipe: writing to it cannot raise SIGPIPE when the process has died. */
 static bool make_go(struct io_process *p) {
+    p->request.flags |= WIRE_HAS_GO;
     p->go_fd = eventfd(0, EFD_CLOEXEC);
     p->fds[WIRE_FD_GO] = p->go_fd < 0 ? -1 : fcntl(p->go_fd, F_DUPFD_CLOEXEC, 0);
     return p->fds[WIRE_FD_GO] >= 0;
@@ -306,7 +323,8 @@ static bool make_fds(struct io_process *p, const struct io_process_spec *spec) {
             return false;
         }
     }
-    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) && make_go(p);
+    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) &&
+           (spec->zygote == NULL || make_go(p));
 }
 
 static void add_text(struct buf *text, const char *s) {
@@ -434,6 +452,10 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
         free_process(p);
         return NULL;
     }
+    if (spec->zygote != NULL && p->fds[WIRE_FD_TEXT] < 0) {
+        ASSERT(spec->want_result && spec->stdin_text.len > 0 && !spec->want_status);
+        p->request.zygote = launcher_zygote(l, spec->zygote, &p->request.limits);
+    }
     link_process(p);
     int no = launcher_send(p);
     if ((no == EPIPE || no == ECONNRESET) && l->running == 1) {
@@ -453,7 +475,7 @@ void io_process_kill(struct io_process *p, int grace_ms) {
     if (p->gone) {
         return;
     }
-    p->kill_grace_ms = p->kill_wanted && p->kill_grace_ms < grace_ms ? p->kill_grace_ms : grace_ms;
-    p->kill_wanted = true;
+    p->kill_grace_ms = p->killed && p->kill_grace_ms < grace_ms ? p->kill_grace_ms : grace_ms;
+    p->kill_wanted = p->killed = true;
     launcher_send(p);
 }

@@ -37,6 +37,7 @@ void tree_init(struct tree *t, uint64_t nonce) {
     proc_vec_init(&t->launched, sizeof(struct launched));
     proc_vec_init(&t->rows, sizeof(struct proc_row));
     proc_vec_init(&t->known, sizeof(struct known));
+    proc_vec_init(&t->helpers, sizeof(struct helper));
     t->nonce = nonce;
     t->self = getpid();
     t->next_look_ns = 0;
@@ -50,6 +51,31 @@ struct launched *tree_add(struct tree *t, uint32_t id, pid_t pid) {
         p->pid = pid;
     }
     return p;
+}
+
+bool tree_helper_add(struct tree *t, uint32_t id, pid_t pid) {
+    struct helper *h = proc_vec_add(&t->helpers);
+    if (h != NULL) {
+        *h = (struct helper){.id = id, .pid = pid};
+    }
+    return h != NULL;
+}
+
+static const struct helper *helper_find(const struct tree *t, uint32_t id, pid_t pid) {
+    const struct helper *items = t->helpers.ptr;
+    for (size_t i = 0; i < t->helpers.count; i++) {
+        if (items[i].pid == pid || (id != 0 && items[i].id == id)) {
+            return &items[i];
+        }
+    }
+    return NULL;
+}
+
+void tree_helper_drop(struct tree *t, pid_t pid) {
+    const struct helper *h = helper_find(t, 0, pid);
+    if (h != NULL) {
+        proc_vec_drop(&t->helpers, (size_t)(h - (const struct helper *)t->helpers.ptr));
+    }
 }
 
 struct launched *tree_find(struct tree *t, uint32_t id) {
@@ -144,6 +170,9 @@ static uint32_t stray_owner(struct tree *t, const struct proc_row *row) {
     if (id == 0) {
         id = token_find(t, row->pid);
     }
+    if (helper_find(t, id, row->pid) != NULL) {
+        return 0;
+    }
     return id != 0 && tree_find(t, id) != NULL ? id : elder_find(t, row);
 }
 
@@ -233,7 +262,7 @@ static bool no_strays(struct tree *t) {
             pid = pid * 10 + (*at - '0');
             continue;
         }
-        if (pid != 0 && tree_find_pid(t, pid) == NULL) {
+        if (pid != 0 && tree_find_pid(t, pid) == NULL && helper_find(t, 0, pid) == NULL) {
             return false;
         }
         pid = 0;

@@ -22,10 +22,17 @@ struct launched {
     struct wire_gone result;
 };
 
+/* A zygote. Its forks have its token until they have been told whose they are. */
+struct helper {
+    uint32_t id;
+    pid_t pid;
+};
+
 struct tree {
     struct proc_vec launched; /* struct launched */
     struct proc_vec rows;     /* the last scan */
     struct proc_vec known;    /* struct known: processes seen in a tree that is being ended */
+    struct proc_vec helpers;  /* struct helper: children of this process that are in no tree */
     uint64_t nonce;
     pid_t self;
     int64_t next_look_ns; /* when trees that are being ended are looked at again; 0: none is */
@@ -35,6 +42,9 @@ struct tree {
 void tree_init(struct tree *t, uint64_t nonce);
 /* NULL when the system has no memory. */
 struct launched *tree_add(struct tree *t, uint32_t id, pid_t pid);
+bool tree_helper_add(struct tree *t, uint32_t id, pid_t pid);
+/* It was waited for; nothing when it is none. */
+void tree_helper_drop(struct tree *t, pid_t pid);
 struct launched *tree_find(struct tree *t, uint32_t id);
 struct launched *tree_find_pid(struct tree *t, pid_t pid);
 /* Ends the tree: SIGTERM now unless grace_ms is 0, SIGKILL after it. May be called again. */

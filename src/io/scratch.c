@@ -3,6 +3,7 @@
  * <temporary folder>/cairn-steps-<user>/<number>/<attempt>: a launcher holds the byte of its number
  * in the file `lock` there, so a folder whose byte is free belongs to nobody. Must never remove a
  * folder whose byte is held, nor use one that another user could have made.
+ * A folder that is empty and as it was made when its attempt ends is used for another attempt.
  * Invariant: everything below <number> is removed by its launcher or, after that was killed, by
  * the next one.
  */
@@ -15,12 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "io/file.h"
 #include "io/launcher_host_priv.h"
 
-enum { TRIES = 64, MODE = 0700 };
+enum { TRIES = 64, MODE = 0700, SPARE_MOST = 32 };
 #define NUMBER_STEP (INT64_C(1) << 22) /* numbers of processes are smaller */
 
 struct scratch_home {
@@ -29,11 +31,14 @@ struct scratch_home {
     char *path; /* .../cairn-steps-<user>/<number> */
     struct io_lock lock;
     uint64_t last;
+    uint64_t spare[SPARE_MOST]; /* numbers of folders that are there, empty and used by nobody */
+    size_t spare_count;
     bool sweeping;
 };
 
 struct io_scratch {
-    struct io_loop *loop;
+    struct scratch_home *home;
+    uint64_t number;
     char *path;
     char *beside;
     void (*gone)(void *ctx);
@@ -231,6 +236,30 @@ static void free_scratch(struct io_scratch *s) {
     free(s);
 }
 
+/* Empty and as it was made. */
+static bool is_fresh(const char *path) {
+    enum { TWO_ENTRIES = 2 * 24 }; /* . and .. */
+    char entries[256] __attribute__((aligned(8)));
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool fresh = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+                 (st.st_mode & 07777) == MODE && flistxattr(fd, NULL, 0) <= 0 &&
+                 getdents64(fd, entries, sizeof entries) == TWO_ENTRIES &&
+                 getdents64(fd, entries, sizeof entries) == 0;
+    io_fd_close(&fd);
+    return fresh;
+}
+
+/* Making and removing a folder costs as much as starting a small program. */
+static bool keep_spare(struct io_scratch *s) {
+    struct scratch_home *h = s->home;
+    if (h->spare_count == SPARE_MOST || !is_fresh(s->path)) {
+        return false;
+    }
+    h->spare[h->spare_count++] = s->number;
+    return true;
+}
+
 struct io_scratch *io_scratch_open(struct io_launcher *l, struct error *e) {
     if (open_home(l, e) != OK) {
         return NULL;
@@ -240,14 +269,17 @@ struct io_scratch *io_scratch_open(struct io_launcher *l, struct error *e) {
         error_nomem(e);
         return NULL;
     }
+    struct scratch_home *h = l->scratch;
+    bool spare = h->spare_count > 0;
     char name[32];
-    snprintf(name, sizeof name, "%llu", (unsigned long long)++l->scratch->last);
-    s->loop = l->loop;
-    s->path = below(l->scratch->path, name);
+    s->home = h;
+    s->number = spare ? h->spare[--h->spare_count] : ++h->last;
+    snprintf(name, sizeof name, "%llu", (unsigned long long)s->number);
+    s->path = below(h->path, name);
     s->beside = s->path != NULL && asprintf(&s->beside, "%s.input", s->path) < 0 ? NULL : s->beside;
     if (s->path == NULL || s->beside == NULL) {
         error_nomem(e);
-    } else if (mkdir(s->path, MODE) != 0) {
+    } else if (!spare && mkdir(s->path, MODE) != 0) {
         io_error_errno(e, errno, "cannot make the folder", s->path);
     } else {
         return s;
@@ -278,8 +310,8 @@ bool io_scratch_close(struct io_scratch *s, void (*gone)(void *ctx), void *ctx) 
     unlink(s->beside);
     s->gone = gone;
     s->ctx = ctx;
-    bool empty = rmdir(s->path) == 0 || errno == ENOENT;
-    if (!empty && io_work_start(s->loop, remove_scratch, removed, s)) {
+    bool done = keep_spare(s) || rmdir(s->path) == 0 || errno == ENOENT;
+    if (!done && io_work_start(s->home->launcher->loop, remove_scratch, removed, s)) {
         return false;
     }
     free_scratch(s);

@@ -1,4 +1,5 @@
-/* Private folders for processes: one for each attempt, gone when the attempt is over.
+/* Private folders for processes: one for each attempt, gone when the attempt is over, or empty and
+ * for the next one.
  *
  * They lie in the temporary folder of the user, below one of this launcher's own, which is removed
  * with the launcher. What a host leaves that was killed is removed when the next one makes its

@@ -14,7 +14,9 @@ static const struct code_language code_languages[] = {
      .package = "python3",
      .what = "the Python code",
      .option = "-c",
-     .lines = code_python_lines},
+     .lines = code_python_lines,
+     .start = code_python_start,
+     .forks = true},
     {.name = "javascript",
      .program = "node",
      .package = "nodejs",
@@ -189,6 +191,7 @@ static void code_check(struct node_check *c) {
     check_shapes(c);
     check_expect_exit(c, d);
     check_folder(c, d);
+    d->preload = check_preload(c, &d->preload_count);
     check_set_data(c, d);
 }
 

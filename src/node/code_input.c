@@ -57,10 +57,14 @@ static void set_variable(struct variables *v, struct str name, struct str value)
     v->count += at == v->count;
 }
 
+const char *code_inherited(const struct step_port *port, const char *name, const char *otherwise) {
+    const char *value = port->launcher != NULL ? io_launcher_env(port->launcher, name) : NULL;
+    return value != NULL && value[0] != '\0' ? value : otherwise;
+}
+
 static void inherit(struct variables *v, const struct step_port *port, const char *name,
                     const char *otherwise) {
-    const char *value = port->launcher != NULL ? io_launcher_env(port->launcher, name) : NULL;
-    value = value != NULL && value[0] != '\0' ? value : otherwise;
+    const char *value = code_inherited(port, name, otherwise);
     if (value != NULL) {
         set_variable(v, str_from(name), str_from(value));
     }
@@ -146,8 +150,8 @@ static enum err make_env(const struct code_job *job, const struct step_port *por
     if (v->items == NULL) {
         return error_nomem(e);
     }
-    inherit(v, port, "PATH", "/usr/local/bin:/usr/bin:/bin");
-    inherit(v, port, "LANG", "C.UTF-8");
+    inherit(v, port, "PATH", CODE_PATH);
+    inherit(v, port, "LANG", CODE_LANG);
     if (job->data->sandbox) {
         set_variable(v, STR("HOME"), folder);
     } else {
@@ -210,20 +214,31 @@ static enum err shell_argv(const struct code_data *d, struct arena *a, const cha
     return OK;
 }
 
+static void add_lines(struct buf *program, const char *const *lines) {
+    for (; lines != NULL && *lines != NULL; lines++) {
+        buf_append_cstr(program, *lines);
+        buf_append_char(program, '\n');
+    }
+}
+
+struct str code_runner_text(const struct code_language *language, const char *const *end,
+                            struct arena *a) {
+    struct buf program;
+    buf_init(&program, 0);
+    add_lines(&program, language->lines);
+    add_lines(&program, end);
+    struct str text = arena_str(a, buf_str(&program));
+    bool ok = buf_ok(&program);
+    buf_fini(&program);
+    return ok ? text : (struct str){0};
+}
+
 static enum err runner_argv(const struct code_language *language, struct arena *a,
                             const char ***out, struct error *e) {
     static const char *const options[2][2] = {{"-X", "utf8"}, {"--experimental-vm-modules"}};
     const char **argv = ARENA_ARRAY(a, 6, const char *);
-    struct buf program;
-    buf_init(&program, 0);
-    for (const char *const *line = language->lines; *line != NULL; line++) {
-        buf_append_cstr(&program, *line);
-        buf_append_char(&program, '\n');
-    }
-    struct str text = arena_str(a, buf_str(&program));
-    bool ok = buf_ok(&program) && text.ptr != NULL && argv != NULL;
-    buf_fini(&program);
-    if (!ok) {
+    struct str text = code_runner_text(language, language->start, a);
+    if (argv == NULL || text.ptr == NULL) {
         return error_nomem(e);
     }
     size_t count = 0;
@@ -328,6 +343,9 @@ enum err code_input_make(const struct code_job *job, const struct step_port *por
     input.cwd = job->data->own_folder ? io_scratch_path(scratch)
                 : folder.len > 0      ? folder.ptr
                                       : NULL;
+    if (status == OK) {
+        input.forks = code_zygote_make(job, port, a, &input.zygote);
+    }
     if (status == OK && job->data->sandbox) {
         status = code_sandbox_wrap(&input, port->base_dir, scratch, a, e);
     }

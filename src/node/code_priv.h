@@ -1,10 +1,11 @@
 /* What the files of the code kind share: how code is started, what it is given, what it answers.
  *
  * code.c is the kind: its fields and what is checked when compiling. code_run.c owns the run of a
- * process; code_input.c makes arguments, environment and input of a step; code_sandbox.c puts them
- * into bwrap; code_files.c fills the private folder and takes what is to be kept; code_log.c makes
- * output the step's log; code_result.c turns output into a value; code_python.c and code_js.c hold
- * the programs that run code of these languages.
+ * process; code_input.c makes arguments, environment and input of a step; code_zygote.c says whose
+ * fork it may be instead of a program of its own; code_sandbox.c puts it into bwrap; code_files.c
+ * fills the private folder and takes what is to be kept; code_log.c makes output the step's log;
+ * code_result.c turns output into a value; code_python.c and code_js.c hold the programs that run
+ * code of these languages.
  */
 #ifndef CAIRN_NODE_CODE_PRIV_H
 #define CAIRN_NODE_CODE_PRIV_H
@@ -36,6 +37,8 @@ struct code_language {
     const char *const *lines; /* of the program that runs the code and answers on descriptor 3,
                                * without their ends, NULL after the last; NULL: a shell, which
                                * gets the code itself */
+    const char *const *start; /* more lines: what runs it all at once, NULL for none */
+    bool forks;               /* a step may be a fork of a zygote */
     bool js;                  /* integers that a double cannot hold are marked */
     bool typescript;
 };
@@ -52,6 +55,8 @@ struct code_data {
     bool own_folder; /* the process starts in its private folder, not in base_dir */
     bool exits;      /* exit_ok says what is a success; else 0 alone */
     bool exit_ok[256];
+    const struct str *preload; /* modules that the zygote imports; each ends with NUL */
+    uint32_t preload_count;
 };
 
 /* One run: what the node says, evaluated. All must stay as it is until the port is answered. */
@@ -79,12 +84,28 @@ struct code_input {
     struct str stdin_text;
     const char *cwd; /* NULL: the current folder */
     const char *stdin_path_env;
+    bool forks; /* zygote is given */
+    struct io_zygote_spec zygote;
 };
+
+#define CODE_PATH "/usr/local/bin:/usr/bin:/bin" /* when the host has none */
+#define CODE_LANG "C.UTF-8"
+/* The value of a variable that programs inherit; `otherwise` when the host has none. */
+const char *code_inherited(const struct step_port *port, const char *name, const char *otherwise);
+/* The program that runs code, with these lines at its end; ptr is NULL without memory. */
+struct str code_runner_text(const struct code_language *language, const char *const *end,
+                            struct arena *a);
 
 /* All in the arena. Errors are permanent failures of the step. */
 enum err code_input_make(const struct code_job *job, const struct step_port *port,
                          const struct io_scratch *scratch, struct arena *a, struct code_input *out,
                          struct error *e) MUST_USE;
+
+/* ---- code_zygote.c ---- */
+
+/* False when the step must be a program of its own (or there is no memory for another). */
+bool code_zygote_make(const struct code_job *job, const struct step_port *port, struct arena *a,
+                      struct io_zygote_spec *out);
 
 /* ---- code_sandbox.c ---- */
 
@@ -152,6 +173,7 @@ enum err code_mark(struct arena *a, struct value v, bool js, struct value *out, 
 /* ---- code_python.c, code_js.c ---- */
 
 extern const char *const code_python_lines[];
+extern const char *const code_python_start[];
 extern const char *const code_js_lines[];
 
 #endif

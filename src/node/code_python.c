@@ -30,15 +30,15 @@ const char *const code_python_lines[] = {
     "    raise TypeError('cannot return a value of type %s: only None, bool, int, float, str, '",
     "                    'bytes, list, tuple and dict' % type(o).__name__)",
     "",
+    "class Rules:",
+    "    strict = True",
+    "    object_hook = object_pairs_hook = None",
+    "    parse_float = parse_constant = float",
+    "    parse_int = int",
+    "    memo = {}",
+    "",
     "def load(text):",
-    "    class Rules:",
-    "        strict = True",
-    "        object_hook = staticmethod(from_marks) if '\"$bytes\"' in text else None",
-    "        object_pairs_hook = None",
-    "        parse_float = float",
-    "        parse_int = int",
-    "        parse_constant = float",
-    "        memo = {}",
+    "    if '\"$bytes\"' in text: Rules.object_hook = staticmethod(from_marks)",
     "    try:",
     "        import _json",
     "        scan = _json.make_scanner(Rules())",
@@ -178,6 +178,7 @@ const char *const code_python_lines[] = {
     "    answer(b'{\"value\":' + said + b'}')",
     "    return 0",
     "",
-    "sys.exit(main())",
     NULL};
+
+const char *const code_python_start[] = {"sys.exit(main())", NULL};
 /* clang-format on */

@@ -364,6 +364,7 @@ static enum err start_process(struct run *r, struct error *e) {
                                    .keep_running = answers(r),
                                    .want_result = answers(r),
                                    .want_status = r->job.data->sandbox,
+                                   .zygote = r->input.forks ? &r->input.zygote : NULL,
                                    .started = on_started,
                                    .output = on_output,
                                    .exited = on_exited,

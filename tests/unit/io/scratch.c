@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "groups.h"
@@ -53,11 +54,29 @@ static void each_has_its_own(void **state) {
     assert_int_equal(st.st_mode & 07777, 0700);
     assert_memory_equal(io_scratch_path(a), tmp, strlen(tmp));
     char *path = strdup(io_scratch_path(a));
-    assert_true(io_scratch_close(a, on_gone, NULL)); /* empty: gone at once */
+    assert_int_equal(chmod(path, 0500), 0);
+    assert_true(io_scratch_close(a, on_gone, NULL)); /* not as it was, but empty: gone at once */
     assert_false(io_path_exists(path));
     assert_false(told);
     free(path);
     assert_true(io_scratch_close(b, on_gone, NULL));
+}
+
+static void an_untouched_one_is_used_again(void **state) {
+    (void)state;
+    struct io_scratch *a = open_one(), *b = open_one();
+    char *path = strdup(io_scratch_path(a));
+    assert_true(io_scratch_close(a, on_gone, NULL));
+    struct io_scratch *c = open_one();
+    assert_string_equal(io_scratch_path(c), path);
+    assert_string_not_equal(io_scratch_path(c), io_scratch_path(b));
+    int fd = open(path, O_RDONLY | O_DIRECTORY);
+    bool marked = fsetxattr(fd, "user.mark", "x", 1, 0) == 0;
+    close(fd);
+    assert_true(io_scratch_close(c, on_gone, NULL));
+    assert_true(io_path_exists(path) != marked);
+    assert_true(io_scratch_close(b, on_gone, NULL));
+    free(path);
 }
 
 static void what_is_in_it_goes_too(void **state) {
@@ -180,6 +199,7 @@ static void writing_below(void **state) {
 int run_scratch_tests(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_has_its_own),
+        TEST(an_untouched_one_is_used_again),
         TEST(what_is_in_it_goes_too),
         TEST(the_next_host_removes_what_one_left),
         TEST(a_folder_of_others_is_not_used),

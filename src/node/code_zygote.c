@@ -1,0 +1,236 @@
+/* Python steps as forks of a zygote: which steps may be one, and what the zygote runs.
+ *
+ * The zygote is the program of code_python.c with more behind it: it imports what the workflow
+ * preloads and forks when it is asked (io/launcher_zygote.c says how). A fork is told apart from a
+ * program that was started for the step by nothing but what was imported. It ends without taking
+ * the interpreter apart, unless something would be told of the end by that.
+ * Invariant: a step whose environment holds what counts when an interpreter starts, and one in a
+ * sandbox, is never a fork.
+ */
+#include "node/code_priv.h"
+
+/* clang-format off */
+static const char *const zygote_lines[] = {
+    "import atexit, gc, io, types",
+    "",
+    "def preload(folder, names):",
+    "    # what to tell the steps instead of running them, or nothing",
+    "    sys.path.insert(0, folder)",
+    "    for name in names:",
+    "        try:",
+    "            __import__(name)",
+    "        except Exception as e:",
+    "            return 'preload: %s cannot be imported: %s: %s' % (name, type(e).__name__, e)",
+    "        if len(sys._current_frames()) > 1:",
+    "            return ('preload: %s starts a thread when it is imported, which steps would not '",
+    "                    'have: leave it out, and import it in the code' % name)",
+    "    del sys.path[0]",
+    "",
+    "def shown_environment():",
+    "    # where /proc/self/environ is read from, which is the same in every fork",
+    "    with open('/proc/self/stat', 'rb') as f:",
+    "        return map(int, f.read().rpartition(b')')[2].split()[47:49])",
+    "",
+    "def lay_environment(texts):",
+    "    # what others look for comes first",
+    "    shown = b'\\0'.join(sorted(texts, key=lambda t: t[:14] not in first))",
+    "    room = shown_end - shown_start",
+    "    if len(shown) >= room: shown = shown[:shown.rfind(b'\\0', 0, room)]",
+    "    memory = os.open('/proc/self/mem', os.O_WRONLY | os.O_CLOEXEC)",
+    "    os.pwrite(memory, shown.ljust(room, b'\\0'), shown_start)",
+    "    os.close(memory)",
+    "",
+    "def begin(control, data, fds):",
+    "    count, texts = int.from_bytes(data[4:8], sys.byteorder), data[8:].split(b'\\0')",
+    "    out, err, go, stdin, result = fds",
+    "    try:",
+    "        os.setsid()",
+    "        os.chdir(texts[count])",
+    "        for n, fd in enumerate((stdin, out, err, result)):",
+    "            os.dup2(fd, n, n < 3)",
+    "    except OSError:",
+    "        control.send(data[:4] + bytes(4))",
+    "        os._exit(1)",
+    "    control.send(data[:4] + os.getpid().to_bytes(4, sys.byteorder))",
+    "    control.close()",
+    "    if len(os.read(go, 8)) != 8: os._exit(1)",
+    "    for fd in fds: os.close(fd)",
+    "    del texts[count:]",
+    "    lay_environment(texts)",
+    "    for text in texts:",
+    "        name, _, value = text.partition(b'=')",
+    "        os.putenv(name, value)",
+    "        os.environ._data[name] = value",
+    "    random = sys.modules.get('numpy.random')",
+    "    if random: random.seed()",
+    "",
+    "def fork_twice():",
+    "    # 0 in the second one, which is the launcher's child then; else whether it has failed",
+    "    try:",
+    "        pid = os.fork()",
+    "    except OSError:",
+    "        return 1",
+    "    if pid: return os.waitpid(pid, 0)[1] or -1",
+    "    try:",
+    "        pid = os.fork()",
+    "    except OSError:",
+    "        os._exit(1)",
+    "    if pid: os._exit(0)",
+    "    return 0",
+    "",
+    "def serve(folder, names):",
+    "    # returns in each fork",
+    "    import _socket, _json, _ast, keyword",
+    "    control = _socket.socket(fileno=os.dup(3))",
+    "    os.dup2(0, 3)",
+    "    global first, shown_start, shown_end, plain",
+    "    first = (b'CAIRN_ATTEMPT=', b'CAIRN_IDEMPOTE')",
+    "    shown_start, shown_end = shown_environment()",
+    "    trouble = preload(folder, names) if names else None",
+    "    lay_environment([b'CAIRN_ATTEMPT=' + os.environb[b'CAIRN_ATTEMPT']])",
+    "    os.environ.clear()",
+    "    sys.stdout.flush()",
+    "    plain = {t for t in map(type, gc.get_objects())",
+    "             if not issubclass(t, io.IOBase) and not tells(t)}",
+    "    plain.update((int, str, bytes, float, bool))",
+    "    gc.collect()",
+    "    gc.freeze()",
+    "    while True:",
+    "        data, parts, _, _ = control.recvmsg(32768, 256)",
+    "        if not data: os._exit(0)",
+    "        fds = [int.from_bytes(part[at:at + 4], sys.byteorder)",
+    "               for _, _, part in parts for at in range(0, len(part), 4)]",
+    "        failed = fork_twice()",
+    "        if not failed:",
+    "            begin(control, data, fds)",
+    "            return trouble",
+    "        for fd in fds: os.close(fd)",
+    "        if failed > 0: control.send(data[:4] + bytes(4))",
+    "",
+    "def tells(kind):",
+    "    # its objects are told of the end by a method in Python",
+    "    return any(type(vars(base).get('__del__')) is types.FunctionType",
+    "               for base in kind.__mro__)",
+    "",
+    "def quick(found):",
+    "    # all that is left to be done at the end is to write what waits in buffers: does that",
+    "    if len(found) > 20000 or len(sys._current_frames()) > 1: return False",
+    "    if not plain.issuperset(map(type, found)):",
+    "        if any(map(tells, set(map(type, found)))): return False",
+    "        known = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.BufferedRandom,",
+    "                 io.FileIO)",
+    "        files = [f for f in found if isinstance(f, io.IOBase) and not f.closed]",
+    "        if any(type(f) not in known for f in files): return False",
+    "        files.sort(key=lambda f: type(f) is not io.TextIOWrapper)",
+    "        for f in files: f.flush()",
+    "    for f in (sys.stdout, sys.__stdout__, sys.stderr): f.flush()",
+    "    return True",
+    "",
+    "def end(status):",
+    "    threading = sys.modules.get('threading')",
+    "    if threading: threading._shutdown()",
+    "    atexit._run_exitfuncs()",
+    "    try:",
+    "        if quick(gc.get_objects()): os._exit(status)",
+    "    except Exception:",
+    "        pass",
+    "    sys.exit(status)",
+    "",
+    "def run():",
+    "    trouble = serve(sys.argv[1], sys.argv[2:])",
+    "    if trouble:",
+    "        answer(dump({'error': {'message': printable(trouble), 'type': 'preload',",
+    "                               'permanent': True}}).encode())",
+    "        return 1",
+    "    try:",
+    "        return main()",
+    "    except SystemExit as e:",
+    "        if e.code is None: return 0",
+    "        if type(e.code) is not int: raise",
+    "        return e.code & 255",
+    "",
+    "end(run())",
+    NULL};
+/* clang-format on */
+
+/* Variables that count when an interpreter or a library starts. */
+static bool counts_at_start(struct str name) {
+    static const char *const begins[] = {"PYTHON",  "LD_",    "LC_",      "LANG",
+                                         "MALLOC_", "GLIBC_", "OPENSSL_", "SSL_"};
+    static const char *const names[] = {"PATH", "HOME", "TZ", "VIRTUAL_ENV"};
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+        if (str_starts(name, str_from(begins[i]))) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_is(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_fork(const struct code_job *job) {
+    const struct code_data *d = job->data;
+    if (d->language == NULL || !d->language->forks || d->sandbox) {
+        return false;
+    }
+    for (size_t i = 0; job->env.type == VALUE_MAP && i < value_count(job->env); i++) {
+        if (counts_at_start(value_str(job->env.pairs[i].key))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char **make_argv(const struct code_job *job, struct str base_dir, struct arena *a) {
+    const struct code_data *d = job->data;
+    const char **argv = ARENA_ARRAY(a, 7 + d->preload_count, const char *);
+    struct str program = code_runner_text(d->language, zygote_lines, a);
+    struct str folder = arena_str(a, d->preload_count > 0 ? base_dir : STR("/"));
+    if (argv == NULL || program.ptr == NULL || folder.ptr == NULL) {
+        return NULL;
+    }
+    size_t count = 0;
+    argv[count++] = d->language->program;
+    argv[count++] = "-X";
+    argv[count++] = "utf8";
+    argv[count++] = d->language->option;
+    argv[count++] = program.ptr;
+    argv[count++] = folder.ptr;
+    for (uint32_t i = 0; i < d->preload_count; i++) {
+        argv[count++] = d->preload[i].ptr;
+    }
+    return argv;
+}
+
+static void inherit(const char **env, size_t *count, const struct step_port *port, const char *name,
+                    const char *otherwise, struct arena *a) {
+    const char *value = code_inherited(port, name, otherwise);
+    if (value != NULL) {
+        env[(*count)++] = arena_printf(a, "%s=%s", name, value).ptr;
+    }
+}
+
+bool code_zygote_make(const struct code_job *job, const struct step_port *port, struct arena *a,
+                      struct io_zygote_spec *out) {
+    if (!may_fork(job)) {
+        return false;
+    }
+    const char **env = ARENA_ARRAY(a, 4, const char *);
+    *out = (struct io_zygote_spec){.argv = make_argv(job, port->base_dir, a), .env = env};
+    if (env == NULL || out->argv == NULL) {
+        return false;
+    }
+    size_t count = 0;
+    inherit(env, &count, port, "PATH", CODE_PATH, a);
+    inherit(env, &count, port, "LANG", CODE_LANG, a);
+    inherit(env, &count, port, "HOME", NULL, a);
+    for (size_t i = 0; i < count; i++) {
+        if (env[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
