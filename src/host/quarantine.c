@@ -6,6 +6,7 @@
  * journal was folded by whoever ran it. Invariant: nothing is written but at the heads that were
  * read.
  */
+#include "base/mutant.h"
 #include "host/host_priv.h"
 
 /* What is to end, the parent first. */
@@ -59,7 +60,7 @@ static enum err find_all(struct ending *t, const struct store_execution *x, stru
     struct store *s = t->host->options.store;
     t->doomed = (struct doomed){0};
     enum err err = add(t, x, e);
-    for (uint32_t i = 0; i < t->doomed.count && !err; i++) {
+    for (uint32_t i = 0; i < t->doomed.count && !err && !MUTANT(quarantine_alone); i++) {
         struct store_execution *children = NULL;
         uint32_t count = 0;
         struct store_children of = {t->doomed.items[i].num, .unended = true};
