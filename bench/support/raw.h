@@ -15,10 +15,15 @@ void bench_remove(const char *folder);
 /* The median of count figures (sorts them). */
 double bench_median(double *figures, int count);
 
+/* Before anything else: SQLite counts no memory, as in the program cairn. For bare rows, too. */
+void bench_sqlite_set_up(void);
+
 /* Writes the rows of `executions` executions of `steps` steps each into folder/raw.db, one commit
  * per round in which every execution has one step done and the next scheduled; rows of steps at the
  * end. Returns seconds without opening and creating. Exits with a message on any error. */
 double raw_rounds(const char *folder, int executions, int steps);
+/* The same one after the other: `steps` commits of one step each, per second. */
+double raw_commit_rate(const char *folder, int steps);
 /* fdatasync of 4 KiB appended, per second, over count. */
 double raw_fdatasync_rate(const char *folder, int count);
 

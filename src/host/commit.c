@@ -147,6 +147,7 @@ static void run_committed(struct run *r, const struct store_change *c) {
     r->is_new = false;
     r->last_seq = engine_last_seq(r->engine);
     r->last_event = c->last_event;
+    row_recorded(r, &c->row);
     r->steps_written += r->row_complete ? 0 : c->step_count;
     r->row_complete = c->row.steps_upto != 0;
     r->failures = 0;

@@ -68,6 +68,15 @@ struct port {
     struct error child_error;
 };
 
+/* What of the read model was recorded last: see store_row.same. */
+struct row_written {
+    bool known;
+    enum exec_status status;
+    wall_us started, completed, deadline;
+    uint32_t total_tasks;
+    bool texts; /* an error, a result or usage */
+};
+
 struct run {
     struct host *host;
     struct run *next;       /* all runs of the host */
@@ -109,6 +118,7 @@ struct run {
     struct store_new fixed; /* of an execution that was submitted here */
     struct str folder;
     struct str result_json, error_json;
+    struct row_written written;
     uint32_t steps_written;
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
@@ -333,6 +343,8 @@ void timers_arm(struct host *h);
 
 /* ---- rows.c ---- */
 enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) MUST_USE;
+/* The row was recorded; afterwards row_make tells what need not be written again. */
+void row_recorded(struct run *r, const struct store_row *row);
 /* The row of an execution that nobody owns from now on. */
 void row_release(struct store_row *row);
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,

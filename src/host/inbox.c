@@ -221,6 +221,7 @@ static enum err release_all(struct host *h, struct error *e) {
                                        .last_event = r->last_event};
             err = row_make(r, &h->scratch, &c->row, e);
             row_release(&c->row);
+            r->written.known = false;
             b.count++;
         }
     }
