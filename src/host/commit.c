@@ -347,6 +347,7 @@ static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
         run_end(r); /* after all: the end of a child is news for its parent */
+        run_rest(r);
     }
 }
 

@@ -85,6 +85,7 @@ struct run {
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
+    bool asleep;  /* it rests without a state in memory: sleep.c */
     bool starved; /* there was no memory for what happened: given up before the next decision */
     bool untold;  /* its last recorded event, a claim: watchers learn of it with the next */
     bool to_drop; /* lost, and in the store still owned by this host */
@@ -211,6 +212,16 @@ enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
  * shelf, but for the known one (which may be NULL), and outlive the state. */
 enum err run_fold(struct shelf *shelf, const struct plan *known, struct store_range r,
                   struct engine **out, struct error *e) MUST_USE;
+
+/* ---- sleep.c ---- */
+/* After a commit: lets go of the state of a run at rest when the host has many. */
+void run_rest(struct run *r);
+/* Folds the state again; nothing to do when it is awake. */
+enum err run_wake(struct run *r, struct error *e) MUST_USE;
+/* It is under way here, awake or not. */
+static inline bool run_is_here(const struct run *r) {
+    return !r->ended && !r->lost && (r->engine || r->asleep);
+}
 
 /* ---- attach.c ---- */
 /* A run that was given up and of which nothing is left to stop. */
