@@ -36,7 +36,8 @@ enum err run_wake(struct run *r, struct error *e) {
     if (!r->asleep) {
         return OK;
     }
-    enum err err = run_fold(r->host->options.store, r->plan, r->num, r->last_seq, &r->engine, e);
+    struct store_range all = {r->num, 0, r->last_seq};
+    enum err err = run_fold(&r->host->shelf, r->plan, all, &r->engine, e);
     if (err) {
         return err;
     }
