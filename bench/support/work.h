@@ -30,8 +30,8 @@ struct work_process {
     char output[4096]; /* the beginning of stdout */
 };
 
-/* Runs `cairn WORDS...` (the program that $CAIRN_BIN names) to its end, which must be success. words
- * ends with NULL. */
+/* Runs `cairn WORDS...` to its end, which must be success: the program that $CAIRN_BIN names. The
+ * list ends with NULL. */
 struct work_process work_cairn(const char *const *words);
 
 #endif
