@@ -23,6 +23,18 @@ static void die(const char *what, const char *why) {
     exit(1);
 }
 
+bool bench_note(const char *figure, double value, const char *unit, double goal,
+                bool less_is_better) {
+    const char *path = getenv("CAIRN_BENCH_JSON");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (f) {
+        fprintf(f, "{\"figure\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"goal\": %.6g}\n",
+                figure, value, unit, goal);
+        fclose(f);
+    }
+    return goal == 0 || (less_is_better ? value <= goal : value >= goal);
+}
+
 void bench_sqlite_set_up(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
 
 void bench_folder(char *out, size_t out_bytes) {

@@ -4,6 +4,7 @@
 #ifndef CAIRN_BENCH_RAW_H
 #define CAIRN_BENCH_RAW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Seconds of a steady clock. */
@@ -14,6 +15,12 @@ void bench_folder(char *out, size_t out_bytes);
 void bench_remove(const char *folder);
 /* The median of count figures (sorts them). */
 double bench_median(double *figures, int count);
+
+/* One figure of the report: printed to the file that $CAIRN_BENCH_JSON names, a line of JSON each,
+ * {"figure", "value", "unit", "goal"}. Goals of figures with less_is_better are upper limits. Gives
+ * whether the goal is met; a goal of 0 is none. */
+bool bench_note(const char *figure, double value, const char *unit, double goal,
+                bool less_is_better);
 
 /* Before anything else: SQLite counts no memory, as in the program cairn. For bare rows, too. */
 void bench_sqlite_set_up(void);
