@@ -113,7 +113,7 @@ CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
 TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
-.PHONY: fresh-check clean help libs-present force
+.PHONY: bench-compare fresh-check clean help libs-present force
 
 ifeq ($(BUILD),fuzz)
 all: fuzzers
@@ -218,6 +218,11 @@ bench:
 	+$(Q)$(MAKE) --no-print-directory benches
 	$(Q)tools/run-bench $(OUT) $(BENCH_ARGS)
 
+# Against another revision, both measured now: make bench-compare BASE=v1.0
+bench-compare:
+	$(Q)tools/setup run
+	$(Q)tools/bench-compare $(BASE) $(BENCH_ARGS)
+
 tidy:
 	+$(Q)tools/tidy
 
@@ -267,6 +272,7 @@ help:
 	@echo 'make run          set up what is missing, build, run examples/triage.yaml'
 	@echo 'make test         set up, build, run every test; the last line counts them'
 	@echo 'make bench        build and run the benchmarks'
+	@echo 'make bench-compare BASE=rev   the same beside those of another revision'
 	@echo 'make tidy         layers, sizes, formatting, unused functions, warnings as errors'
 	@echo 'make format       reformat every source with clang-format'
 	@echo 'make check-all    all tests under ASan+UBSan and TSan, fuzzing, long simulation'

@@ -23,6 +23,20 @@ static void die(const char *what, const char *why) {
     exit(1);
 }
 
+bool bench_note(const char *figure, double value, const char *unit, double goal,
+                bool less_is_better) {
+    const char *path = getenv("CAIRN_BENCH_JSON");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    if (f) {
+        fprintf(f, "{\"figure\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"goal\": %.6g}\n",
+                figure, value, unit, goal);
+        fclose(f);
+    }
+    return goal == 0 || (less_is_better ? value <= goal : value >= goal);
+}
+
+void bench_sqlite_set_up(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 void bench_folder(char *out, size_t out_bytes) {
     const char *tmp = getenv("TMPDIR");
     snprintf(out, out_bytes, "%s/cairn-bench-XXXXXX", tmp ? tmp : ".");
@@ -61,7 +75,7 @@ struct raw {
     struct pending block[BLOCK];
     int pending;
     sqlite3 *db;
-    sqlite3_stmt *event, *events, *head, *step, *create, *begin, *commit;
+    sqlite3_stmt *event, *events, *head, *end, *step, *create, *begun, *begin, *commit;
     int64_t next_event;
     int64_t *last; /* event of each execution */
     int64_t *seq;
@@ -91,8 +105,9 @@ static void open_raw(struct raw *r, const char *folder, int executions) {
         "CREATE TABLE events(id INTEGER PRIMARY KEY AUTOINCREMENT, execution INTEGER, seq INTEGER,"
         " at_us INTEGER, kind INTEGER, step TEXT, prev INTEGER, body BLOB);"
         "CREATE TABLE executions(num INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE,"
-        " status TEXT, epoch INTEGER, last_seq INTEGER, last_event INTEGER, updated_us INTEGER,"
-        " completed_tasks INTEGER, result TEXT);"
+        " status TEXT, result TEXT);"
+        "CREATE TABLE progress(execution INTEGER PRIMARY KEY, epoch INTEGER, last_seq INTEGER,"
+        " last_event INTEGER, updated_us INTEGER, completed_tasks INTEGER);"
         "CREATE TABLE steps(id INTEGER PRIMARY KEY AUTOINCREMENT, execution INTEGER, step TEXT,"
         " node TEXT, kind TEXT, status TEXT, attempt INTEGER, started_us INTEGER,"
         " completed_us INTEGER, result TEXT);";
@@ -109,9 +124,11 @@ static void open_raw(struct raw *r, const char *folder, int executions) {
     }
     r->event = prepare(r, "INSERT INTO events VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
     r->events = prepare(r, many);
-    r->head = prepare(r, "UPDATE executions SET status=?2, last_seq=?3, last_event=?4,"
-                         " updated_us=?5, completed_tasks=?6 WHERE num=?1");
-    r->create = prepare(r, "INSERT INTO executions VALUES(?1,?2,'running',1,0,0,0,0,'')");
+    r->head = prepare(r, "UPDATE progress SET last_seq=?2, last_event=?3, updated_us=?4,"
+                         " completed_tasks=?5 WHERE execution=?1");
+    r->end = prepare(r, "UPDATE executions SET status='completed', result='null' WHERE num=?1");
+    r->create = prepare(r, "INSERT INTO executions VALUES(?1,?2,'running','')");
+    r->begun = prepare(r, "INSERT INTO progress VALUES(?1,1,0,0,0,0)");
     r->step = prepare(r, "INSERT INTO steps VALUES(NULL,?1,?2,?2,'noop','completed',1,?3,?3,"
                          "'null')");
     r->begin = prepare(r, "BEGIN IMMEDIATE");
@@ -125,7 +142,9 @@ static void close_raw(struct raw *r) {
     sqlite3_finalize(r->event);
     sqlite3_finalize(r->events);
     sqlite3_finalize(r->head);
+    sqlite3_finalize(r->end);
     sqlite3_finalize(r->create);
+    sqlite3_finalize(r->begun);
     sqlite3_finalize(r->step);
     sqlite3_finalize(r->begin);
     sqlite3_finalize(r->commit);
@@ -176,13 +195,12 @@ static void put_event(struct raw *r, int execution, int kind, const char *step, 
     }
 }
 
-static void put_head(struct raw *r, int execution, const char *status, int done) {
+static void put_head(struct raw *r, int execution, int done) {
     sqlite3_bind_int(r->head, 1, execution);
-    sqlite3_bind_text(r->head, 2, status, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(r->head, 3, r->seq[execution]);
-    sqlite3_bind_int64(r->head, 4, r->last[execution]);
-    sqlite3_bind_int64(r->head, 5, 1763715600000000);
-    sqlite3_bind_int(r->head, 6, done);
+    sqlite3_bind_int64(r->head, 2, r->seq[execution]);
+    sqlite3_bind_int64(r->head, 3, r->last[execution]);
+    sqlite3_bind_int64(r->head, 4, 1763715600000000);
+    sqlite3_bind_int(r->head, 5, done);
     run(r, r->head);
 }
 
@@ -197,10 +215,12 @@ static void put_execution(struct raw *r, int execution) {
     sqlite3_bind_int(r->create, 1, execution);
     sqlite3_bind_text(r->create, 2, id, -1, SQLITE_STATIC);
     run(r, r->create);
+    sqlite3_bind_int(r->begun, 1, execution);
+    run(r, r->begun);
     put_event(r, execution, 1, "", 60);
     put_event(r, execution, 2, "", 6);
     put_event(r, execution, 4, "s0", 6);
-    put_head(r, execution, "running", 0);
+    put_head(r, execution, 0);
 }
 
 static void put_round(struct raw *r, int execution, int done, int steps) {
@@ -213,7 +233,11 @@ static void put_round(struct raw *r, int execution, int done, int steps) {
     } else {
         put_event(r, execution, 19, "", 2);
     }
-    put_head(r, execution, done < steps ? "running" : "completed", done);
+    put_head(r, execution, done);
+    if (done == steps) {
+        sqlite3_bind_int(r->end, 1, execution);
+        run(r, r->end);
+    }
 }
 
 static void put_steps(struct raw *r, int execution, int steps) {
@@ -254,6 +278,10 @@ double raw_rounds(const char *folder, int executions, int steps) {
     double seconds = bench_now() - from;
     close_raw(&r);
     return seconds;
+}
+
+double raw_commit_rate(const char *folder, int steps) {
+    return steps / raw_rounds(folder, 1, steps);
 }
 
 double raw_fdatasync_rate(const char *folder, int count) {

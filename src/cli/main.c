@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "io/file.h"
+#include "store/store.h"
 
 #define COMMAND(name) extern const struct command command_##name;
 #include "cli/commands.def"
@@ -50,6 +51,7 @@ int main(int argc, char **argv) {
     io_streams_hold();
     keys_take_environment();
     signal(SIGXFSZ, SIG_IGN); /* a file as large as it may be is an error of writing too */
+    store_process_set_up();
     arena_init(&c.arena, 0);
     sink_init(&c.out, 1);
     sink_init(&c.err, 2);

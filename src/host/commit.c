@@ -147,6 +147,7 @@ static void run_committed(struct run *r, const struct store_change *c) {
     r->is_new = false;
     r->last_seq = engine_last_seq(r->engine);
     r->last_event = c->last_event;
+    row_recorded(r, &c->row);
     r->steps_written += r->row_complete ? 0 : c->step_count;
     r->row_complete = c->row.steps_upto != 0;
     r->failures = 0;
@@ -346,6 +347,7 @@ static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
         run_end(r); /* after all: the end of a child is news for its parent */
+        run_rest(r);
     }
 }
 

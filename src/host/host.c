@@ -117,6 +117,20 @@ static bool same_work(const struct host_submission *s, const struct store_new *k
     return same;
 }
 
+/* What was submitted is let go of when an execution sleeps; the store has it. */
+static enum err same_work_here(const struct host_submission *s, const struct run *here, bool *out,
+                               struct error *e) {
+    struct arena a;
+    struct store_execution x = {.fixed = here->fixed};
+    arena_init(&a, 0);
+    enum err err = here->fixed.id.len ? OK
+                                      : store_execution_get(here->host->options.store, here->num,
+                                                            STR(""), &a, &x, e);
+    *out = !err && same_work(s, &x.fixed);
+    arena_fini(&a);
+    return err;
+}
+
 /* The same key gives the same execution; other work under it is refused. */
 static enum err submit_again(struct host *h, const struct host_submission *s,
                              const struct store_execution *x, struct run **out, struct error *e) {
@@ -134,9 +148,10 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
                      struct error *e) {
     struct run *here = keyed_here(h, s->key);
     if (here) {
-        bool same = same_work(s, &here->fixed);
+        bool same = false;
+        enum err err = same_work_here(s, here, &same, e);
         *out = same ? here : *out;
-        return same ? OK : key_reused(s->key, run_id(here), e);
+        return err || same ? err : key_reused(s->key, run_id(here), e);
     }
     if (s->key.len) {
         struct arena a;

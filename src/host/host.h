@@ -63,6 +63,8 @@ struct host_options {
     /* The store again, for a thread that renews the lease; NULL: the loop does it. Must outlive the
      * host. */
     const char *lease_url;
+    /* With so many executions those that wait keep no state in memory, 0: HOST_AWAKE_RUNS. */
+    uint32_t awake_runs;
     uint32_t space_wait_ms; /* how long no space is waited out, 0: HOST_SPACE_WAIT_MS */
     uint32_t inbox_poll_ms; /* how often to look for what others ask, besides being told of
                                     it by the store; 0: never, and nothing is watched */
@@ -85,7 +87,9 @@ struct host_options {
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
 #define HOST_LEASE_RENEW_US INT64_C(5000000)
 #define HOST_SPACE_WAIT_MS 600000u
-#define HOST_COMMIT_TRIES 5 /* failed commits or decisions in a row, then it is given up */
+#define HOST_AWAKE_RUNS 64u
+#define HOST_SLEEP_EVENTS 2000u /* a longer journal is not folded again each time */
+#define HOST_COMMIT_TRIES 5     /* failed commits or decisions in a row, then it is given up */
 
 enum err host_open(const struct host_options *o, struct host **out, struct error *e) MUST_USE;
 /* Stops what runs (effects are cancelled, nothing more is recorded) and frees all. */

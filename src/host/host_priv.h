@@ -68,6 +68,15 @@ struct port {
     struct error child_error;
 };
 
+/* What of the read model was recorded last: see store_row.same. */
+struct row_written {
+    bool known;
+    enum exec_status status;
+    wall_us started, completed, deadline;
+    uint32_t total_tasks;
+    bool texts; /* an error, a result or usage */
+};
+
 struct run {
     struct host *host;
     struct run *next;       /* all runs of the host */
@@ -76,6 +85,7 @@ struct run {
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
+    bool asleep;  /* it rests without a state in memory: sleep.c */
     bool starved; /* there was no memory for what happened: given up before the next decision */
     bool untold;  /* its last recorded event, a claim: watchers learn of it with the next */
     bool to_drop; /* lost, and in the store still owned by this host */
@@ -109,6 +119,7 @@ struct run {
     struct store_new fixed; /* of an execution that was submitted here */
     struct str folder;
     struct str result_json, error_json;
+    struct row_written written;
     uint32_t steps_written;
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
@@ -201,6 +212,16 @@ enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
  * shelf, but for the known one (which may be NULL), and outlive the state. */
 enum err run_fold(struct shelf *shelf, const struct plan *known, struct store_range r,
                   struct engine **out, struct error *e) MUST_USE;
+
+/* ---- sleep.c ---- */
+/* After a commit: lets go of the state of a run at rest when the host has many. */
+void run_rest(struct run *r);
+/* Folds the state again; nothing to do when it is awake. */
+enum err run_wake(struct run *r, struct error *e) MUST_USE;
+/* It is under way here, awake or not. */
+static inline bool run_is_here(const struct run *r) {
+    return !r->ended && !r->lost && (r->engine || r->asleep);
+}
 
 /* ---- attach.c ---- */
 /* A run that was given up and of which nothing is left to stop. */
@@ -333,6 +354,8 @@ void timers_arm(struct host *h);
 
 /* ---- rows.c ---- */
 enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) MUST_USE;
+/* The row was recorded; afterwards row_make tells what need not be written again. */
+void row_recorded(struct run *r, const struct store_row *row);
 /* The row of an execution that nobody owns from now on. */
 void row_release(struct store_row *row);
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,

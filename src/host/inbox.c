@@ -62,7 +62,7 @@ enum err host_ask(struct host *h, struct run *r, const struct host_request *q, s
 
 static struct run *run_of(struct host *h, int64_t num) {
     struct run *r = h->runs;
-    while (r && (r->num != num || r->ended || r->lost || !r->engine)) {
+    while (r && (r->num != num || !run_is_here(r))) {
         r = r->next;
     }
     return r;
@@ -198,14 +198,12 @@ bool host_at_rest(const struct host *h) {
     return true;
 }
 
-static bool is_live(const struct run *r) { return !r->ended && !r->lost && r->engine; }
-
 static enum err release_all(struct host *h, struct error *e) {
     struct store_batch b = {0};
     uint32_t count = 0;
     enum err err = OK;
     for (struct run *r = h->runs; r; r = r->next) {
-        count += is_live(r);
+        count += run_is_here(r);
     }
     arena_reset(&h->scratch);
     b.changes = ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change);
@@ -214,13 +212,15 @@ static enum err release_all(struct host *h, struct error *e) {
     }
     for (struct run *r = h->runs; r && !err; r = r->next) {
         struct store_change *c = &b.changes[b.count];
-        if (is_live(r) && !r->is_new) {
+        if (run_is_here(r) && !r->is_new) {
+            err = run_wake(r, e);
             *c = (struct store_change){.num = r->num,
                                        .epoch = r->epoch,
                                        .last_seq = r->last_seq,
                                        .last_event = r->last_event};
-            err = row_make(r, &h->scratch, &c->row, e);
+            err = err ? err : row_make(r, &h->scratch, &c->row, e);
             row_release(&c->row);
+            r->written.known = false;
             b.count++;
         }
     }
@@ -234,7 +234,7 @@ enum err host_release(struct host *h, struct error *e) {
     }
     err = err ? err : release_all(h, e);
     for (struct run *r = h->runs; r && !err; r = r->next) {
-        if (is_live(r)) {
+        if (run_is_here(r)) {
             r->lost = true;
             h->live_runs--;
         }

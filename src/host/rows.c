@@ -189,12 +189,33 @@ enum err row_messages(const struct engine *g, struct arena *a, struct store_mess
     return ok ? OK : error_nomem(e);
 }
 
-enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
-    return row_of(r->engine, a, out, e);
+static struct row_written written_of(const struct run *r, const struct store_row *row) {
+    return (struct row_written){.known = true,
+                                .status = engine_status(r->engine),
+                                .started = row->started,
+                                .completed = row->completed,
+                                .deadline = row->deadline,
+                                .total_tasks = row->total_tasks,
+                                .texts = row->error.len || row->result.len || row->usage.len};
 }
+
+enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct error *e) {
+    const struct row_written *w = &r->written;
+    enum err err = row_of(r->engine, a, out, e);
+    if (!err && w->known && !w->texts) {
+        struct row_written now = written_of(r, out);
+        out->same = now.status == w->status && now.started.us == w->started.us &&
+                    now.completed.us == w->completed.us && now.deadline.us == w->deadline.us &&
+                    now.total_tasks == w->total_tasks && !now.texts;
+    }
+    return err;
+}
+
+void row_recorded(struct run *r, const struct store_row *row) { r->written = written_of(r, row); }
 
 /* Owned by nobody it was left at rest: what seems to run is a step whose sub-workflow waits. */
 void row_release(struct store_row *row) {
+    row->same = false;
     if (str_is(row->status, exec_status_name(EXEC_RUNNING))) {
         row->status = str_from(exec_status_name(EXEC_WAITING));
     }

@@ -168,6 +168,8 @@ static enum err refold(struct run *r, struct error *e) {
     uint64_t committed = r->last_seq, known = committed - r->untold;
     engine_free(r->engine);
     r->engine = NULL;
+    r->asleep = false;
+    r->written.known = false;
     engine_out_reset(&r->out);
     enum err err = fold_recorded(r, e);
     if (err) {

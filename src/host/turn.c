@@ -133,8 +133,8 @@ void turn_decide(struct host *h) {
         if (r->starved) {
             error_nomem(&why);
             run_give_up(r, &why);
-        } else if (!r->lost && r->engine) {
-            if (decide_run(r, &why)) {
+        } else if (!r->lost && (r->engine || r->asleep)) {
+            if (run_wake(r, &why) || decide_run(r, &why)) {
                 run_failed(r, &why); /* the state is void; nothing of it was recorded */
             }
             cancel_children(r);

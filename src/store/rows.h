@@ -15,8 +15,11 @@ struct store_event {
     struct str body;
 };
 
-/* The read model of one execution, written whole with its events. Times 0: none. */
+/* The read model of one execution, written with its events. Times 0: none. */
 struct store_row {
+    /* Of a change: status, the times but `updated`, total_tasks, error, result and usage are those
+     * of the execution's last change, so that they need not be written again. */
+    bool same;
     struct str status; /* a word of model.md "States" */
     wall_us updated, started, completed, deadline;
     uint32_t total_tasks, completed_tasks, failed_tasks, skipped_tasks, waiting_tasks;

@@ -341,4 +341,6 @@ enum err store_sqlite_open(const char *path, bool make, const struct io_clock *c
     return OK;
 }
 
+void store_process_set_up(void) { (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 const char *store_sqlite_version(void) { return sqlite3_libversion(); }

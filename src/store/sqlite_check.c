@@ -204,8 +204,9 @@ static void check_journals(struct audit *a) {
 
 static void check_rows(struct audit *a) {
     static const char *const columns[] = {
-        "inputs without an execution",       "steps without an execution",
-        "messages without an execution",     "inbox rows without an execution",
+        "progress without an execution",     "inputs without an execution",
+        "steps without an execution",        "messages without an execution",
+        "inbox rows without an execution",   "executions without progress",
         "executions without inputs",         "executions whose workflow is missing",
         "executions whose parent is missing"};
     sqlite3_stmt *st = stmt(a, STMT_CHECK_ROWS);

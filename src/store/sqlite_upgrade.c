@@ -75,7 +75,7 @@ static enum err drop_views(struct sqlite_store *s, struct error *e) {
 }
 
 static enum err make_views(struct sqlite_store *s, struct error *e) {
-    enum err status = drop_views(s, e);
+    enum err status = OK;
     for (size_t i = 0; i < ARRAY_LEN(schema) && status == OK; i++) {
         bool view = strncmp(schema[i], "CREATE VIEW", strlen("CREATE VIEW")) == 0;
         status = view ? run(s, schema[i], e) : OK;
@@ -109,6 +109,7 @@ static enum err bring_up(struct sqlite_store *s, bool *out_changed, struct error
         return status;
     }
     status = refuse_living(s, e);
+    status = status == OK ? drop_views(s, e) : status;
     for (size_t i = 0; i < ARRAY_LEN(steps) && status == OK; i++) {
         status = steps[i].from >= from ? run(s, steps[i].sql, e) : OK;
     }

@@ -1,7 +1,7 @@
 /* The commit: many executions in one transaction, each with its own fence.
  *
- * First every executions row is updated (or made) under its fence, then the events of those that
- * were not fenced follow in commit order, chained by ids that are taken here, inside the lock.
+ * First the progress of every execution is updated (or made) under its fence, and its row where that
+ * differs, then the events of those that were not fenced follow in commit order, chained by ids that are taken here, inside the lock.
  * Invariants: events of a fenced change are never inserted; what the caller sees of the commit
  * (numbers, heads, fences) is published only after COMMIT returned.
  */
@@ -33,40 +33,41 @@ static enum err run(struct commit *t, sqlite3_stmt *st) {
 
 /* --- executions --- */
 
-/* Parameters 1 to 17 of the three statements that write a row. */
-static void bind_row(sqlite3_stmt *st, const struct store_change *c, int64_t last_event) {
+/* Parameters 1 to 10 of the statements that write to progress. */
+static void bind_progress(sqlite3_stmt *st, const struct store_change *c, int64_t last_event) {
     const struct store_row *r = &c->row;
     bind_count(st, 1, c->new_epoch ? c->new_epoch : c->epoch);
     sqlite3_bind_int64(st, 2, c->num || c->host > 0 ? c->host : 0);
     bind_count(st, 3, c->last_seq + c->event_count);
     sqlite3_bind_int64(st, 4, last_event);
     sqlite3_bind_int64(st, 5, r->updated.us);
-    bind_time(st, 6, r->started);
-    bind_time(st, 7, r->completed);
-    bind_time(st, 8, r->deadline);
-    bind_count(st, 9, r->total_tasks);
-    bind_count(st, 10, r->completed_tasks);
-    bind_count(st, 11, r->failed_tasks);
-    bind_count(st, 12, r->skipped_tasks);
-    bind_count(st, 13, r->waiting_tasks);
-    bind_some(st, 14, r->error);
-    bind_some(st, 15, r->result);
-    bind_some(st, 16, r->usage);
-    bind_count(st, 17, r->steps_upto);
+    bind_count(st, 6, r->completed_tasks);
+    bind_count(st, 7, r->failed_tasks);
+    bind_count(st, 8, r->skipped_tasks);
+    bind_count(st, 9, r->waiting_tasks);
+    bind_count(st, 10, r->steps_upto);
+}
+
+/* Parameters 1 to 8 of the statements that write to executions. */
+static void bind_row(sqlite3_stmt *st, const struct store_row *r) {
+    bind_text(st, 1, r->status);
+    bind_time(st, 2, r->started);
+    bind_time(st, 3, r->completed);
+    bind_time(st, 4, r->deadline);
+    bind_count(st, 5, r->total_tasks);
+    bind_some(st, 6, r->error);
+    bind_some(st, 7, r->result);
+    bind_some(st, 8, r->usage);
 }
 
 static enum err update_with(struct commit *t, enum stmt_id id, const struct store_change *c,
-                            int64_t last_event, bool *out_done) {
+                            bool *out_done) {
     sqlite3_stmt *st = stmt(t, id);
     if (!st) {
         return fail(t);
     }
-    bind_row(st, c, last_event);
-    sqlite3_bind_int64(st, 18, c->num);
-    bind_count(st, 19, c->epoch);
-    bind_count(st, 20, c->last_seq);
-    sqlite3_bind_int64(st, 21, c->last_event);
-    bind_text(st, 22, c->row.status);
+    bind_row(st, &c->row);
+    sqlite3_bind_int64(st, 9, c->num);
     enum err status = run(t, st);
     *out_done = sqlite3_changes(t->s->writer.db) > 0;
     return status;
@@ -74,14 +75,35 @@ static enum err update_with(struct commit *t, enum stmt_id id, const struct stor
 
 static enum err update_row(struct commit *t, const struct store_change *c, int64_t last_event,
                            struct sqlite_outcome *out) {
-    bool done = false;
-    enum err status = update_with(t, STMT_ROW_SAME, c, last_event, &done);
-    if (status == OK && !done) {
-        status = update_with(t, STMT_ROW_OTHER, c, last_event, &done);
+    sqlite3_stmt *st = stmt(t, STMT_PROGRESS);
+    if (!st) {
+        return fail(t);
     }
+    bind_progress(st, c, last_event);
+    sqlite3_bind_int64(st, 11, c->num);
+    bind_count(st, 12, c->epoch);
+    bind_count(st, 13, c->last_seq);
+    sqlite3_bind_int64(st, 14, c->last_event);
+    enum err status = run(t, st);
+    bool done = status != OK || sqlite3_changes(t->s->writer.db) > 0;
     out->num = c->num;
     out->fenced = !done;
-    return status;
+    if (status != OK || !done || c->row.same) {
+        return status;
+    }
+    status = update_with(t, STMT_ROW_SAME, c, &done);
+    return status != OK || done ? status : update_with(t, STMT_ROW_OTHER, c, &done);
+}
+
+static enum err insert_progress(struct commit *t, const struct store_change *c, int64_t num,
+                                int64_t last_event) {
+    sqlite3_stmt *st = stmt(t, STMT_PROGRESS_NEW);
+    if (!st) {
+        return fail(t);
+    }
+    bind_progress(st, c, last_event);
+    sqlite3_bind_int64(st, 11, num);
+    return run(t, st);
 }
 
 static enum err put_inputs(struct commit *t, int64_t num, struct str inputs) {
@@ -134,18 +156,17 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
     if (!st) {
         return fail(t);
     }
-    bind_row(st, c, last_event);
-    bind_text(st, 18, n->id);
-    bind_text(st, 19, n->workflow);
-    bind_text(st, 20, n->workflow_hash);
-    bind_text(st, 21, n->entry);
-    bind_text(st, 22, c->row.status);
-    sqlite3_bind_int64(st, 23, n->created.us);
-    bind_count(st, 24, n->rules);
-    bind_time(st, 25, (wall_us){n->parent});
-    bind_some(st, 26, n->parent_step);
-    bind_some(st, 27, n->key);
-    bind_some(st, 28, n->labels);
+    bind_row(st, &c->row);
+    bind_text(st, 9, n->id);
+    bind_text(st, 10, n->workflow);
+    bind_text(st, 11, n->workflow_hash);
+    bind_text(st, 12, n->entry);
+    sqlite3_bind_int64(st, 13, n->created.us);
+    bind_count(st, 14, n->rules);
+    bind_time(st, 15, (wall_us){n->parent});
+    bind_some(st, 16, n->parent_step);
+    bind_some(st, 17, n->key);
+    bind_some(st, 18, n->labels);
     status = run(t, st);
     if (status != OK) {
         return status;
@@ -155,7 +176,8 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
         return n->key.len ? find_key(t, n->key, &out->key_taken) : OK;
     }
     out->num = sqlite3_last_insert_rowid(t->s->writer.db);
-    return n->inputs.len ? put_inputs(t, out->num, n->inputs) : OK;
+    status = insert_progress(t, c, out->num, last_event);
+    return status == OK && n->inputs.len ? put_inputs(t, out->num, n->inputs) : status;
 }
 
 static enum err write_rows(struct commit *t) {

@@ -135,7 +135,7 @@ def test_the_id_alone_on_stdout_when_it_is_durable_and_owned(cairn):
     pipe = cairn.pipe("pipe")
     cairn.flow(HOLD)
     done = cairn("run", "flow.yaml", "--background")
-    owner, = rows(cairn, "SELECT x.id, x.status, h.pid FROM executions x JOIN hosts h ON h.id = x.host")
+    owner, = rows(cairn, "SELECT x.id, x.status, h.pid FROM executions x JOIN progress g ON g.execution = x.num JOIN hosts h ON h.id = g.host")
     assert (done.status, done.out) == (0, owner[0] + "\n")
     assert owner[1] == "running" and lives(owner[2])
     assert done.err == (
@@ -563,7 +563,7 @@ def write(cairn, statement):
 def test_resume_all_takes_what_was_left_waiting_for_a_time(cairn, background):
     cairn.flow("  w: {type: wait, for: 1h}\n")
     timed, = interrupted(cairn, background, "flow.yaml", 1)
-    write(cairn, "UPDATE executions SET host = 0")  # as one that was given up
+    write(cairn, "UPDATE progress SET host = 0")  # as one that was given up
     cairn.flow(ASK, "ask.yaml")
     assert cairn("run", "ask.yaml", "-q").status == 3
     assert "interrupted" not in cairn("list").err
@@ -602,7 +602,7 @@ def test_resume_all_in_the_background(cairn, background):
         assert done.status == 0
         assert [(i["id"], i["from"], i["outcome"]) for i in told["items"]] == [
             (id, "waiting", "goes on") for id in sorted(ids)]
-        owners = rows(cairn, "SELECT h.pid FROM executions x JOIN hosts h ON h.id = x.host")
+        owners = rows(cairn, "SELECT h.pid FROM executions x JOIN progress g ON g.execution = x.num JOIN hosts h ON h.id = g.host")
         assert owners == [(one.pid,)] * 2
         for id in ids:
             assert cairn("answer", id, "no").status == 0

@@ -160,13 +160,13 @@ CLAIM_AFTER_TWO = bytes([28, 2])  # field `count`: two before it died over the f
 
 def append_event(store, id, kind, step, body, epochs=0):
     db = sqlite3.connect(store, timeout=GRACE)
-    num, seq, last, epoch = db.execute("SELECT num, last_seq, last_event, epoch FROM executions "
+    num, seq, last, epoch = db.execute("SELECT num, last_seq, last_event, epoch FROM executions JOIN progress ON execution = num "
                                        "WHERE id = ?", (id,)).fetchone()
     kind = db.execute("SELECT id FROM event_kinds WHERE name = ?", (kind,)).fetchone()[0]
     event = db.execute("INSERT INTO events(execution, seq, at_us, kind, step, prev, body) "
                        "VALUES(?, ?, (SELECT max(at_us) FROM events), ?, ?, ?, ?)",
                        (num, seq + 1, kind, step, last, body)).lastrowid
-    db.execute("UPDATE executions SET last_seq = ?, last_event = ?, epoch = ? WHERE num = ?",
+    db.execute("UPDATE progress SET last_seq = ?, last_event = ?, epoch = ? WHERE execution = ?",
                (seq + 1, event, epoch + epochs, num))
     db.commit()
     db.close()

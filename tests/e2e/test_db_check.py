@@ -153,7 +153,7 @@ def test_a_paused_one_is_sound(cairn):
          "broken at event 2"),
         ("UPDATE events SET prev = 1 WHERE seq = 4 AND execution = 1", "journals",
          "broken at event 4"),
-        ("UPDATE executions SET last_seq = last_seq - 1 WHERE num = 1", "journals", "is broken"),
+        ("UPDATE progress SET last_seq = last_seq - 1 WHERE execution = 1", "journals", "is broken"),
         ("UPDATE events SET execution = 77 WHERE execution = 3", "journals",
          "belong to no execution"),
         ("UPDATE steps SET execution = 77 WHERE execution = 1", "rows",
@@ -166,7 +166,7 @@ def test_a_paused_one_is_sound(cairn):
          "1 executions whose parent is missing"),
         ("UPDATE executions SET status = 'completed', error = NULL WHERE status = 'failed'",
          "read model", "status is not what its journal says"),
-        ("UPDATE executions SET completed_tasks = 7 WHERE num = 1", "read model",
+        ("UPDATE progress SET completed_tasks = 7 WHERE execution = 1", "read model",
          "completed_tasks is not what its journal says"),
         ("UPDATE executions SET result = '3' WHERE num = 1", "read model",
          "result is not what its journal says"),
@@ -189,7 +189,7 @@ def test_damage_is_found_and_named(filled, statement, name, text):
 
 
 def test_the_read_model_is_checked_as_far_as_asked(filled):
-    damage(filled, "UPDATE executions SET completed_tasks = 7 WHERE num = 1")
+    damage(filled, "UPDATE progress SET completed_tasks = 7 WHERE execution = 1")
     assert check(filled, "--newest", "2")[2].status == 0
     assert check(filled, "--all")[2].status == 4
 

@@ -120,7 +120,7 @@ def test_failure_mode_02_many_recover_at_once_and_one_does(cairn):
     many += [cairn.start("resume", run.id) for _ in range(2)]
     begun(cairn, "a", 2)
     losers = until(lambda: len([m for m in many if m.child.poll() is not None]) == 5)
-    assert losers and rows(cairn, "SELECT epoch FROM executions") == [(2,)]
+    assert losers and rows(cairn, "SELECT epoch FROM progress") == [(2,)]
     release(pipe)
     for one in many:
         one.finish()
@@ -161,7 +161,7 @@ def test_failure_mode_04_who_was_replaced_records_and_starts_nothing_more(cairn)
     run.wait_for("busy")
     run.send(signal.SIGSTOP)
     with sqlite3.connect(cairn.store) as db:  # as by an owner on a machine that sees no lock of ours
-        db.execute("UPDATE executions SET epoch = epoch + 1, host = 0")
+        db.execute("UPDATE progress SET epoch = epoch + 1, host = 0")
     db.close()
     other = cairn.start("resume", run.id)
     begun(cairn, "a", 2)
@@ -294,7 +294,7 @@ def test_failure_mode_09_a_cancel_is_final_for_the_whole_tree(cairn):
     assert run.finish().status == 1
     told = dict(rows(cairn, "SELECT workflow, status FROM executions"))
     assert told["flow"] == "cancelled" and told["child"] in ("cancelled", "completed")
-    assert set(rows(cairn, "SELECT host FROM executions")) == {(0,)}
+    assert set(rows(cairn, "SELECT host FROM progress")) == {(0,)}
     assert not rows(cairn, "SELECT id FROM steps WHERE status NOT IN "
                     "('cancelled', 'completed', 'skipped', 'failed')")
     refused = cairn("resume", run.id)
@@ -431,7 +431,7 @@ def test_failure_mode_16_all_are_recovered_once_by_however_many(cairn):
     assert [one.finish().status for one in many] == [0] * 4
     keys = starts(cairn, "a")
     assert len(keys) == 10 and all(keys.count(key) == 2 for key in keys)
-    assert rows(cairn, "SELECT DISTINCT status, epoch FROM executions") == [("completed", 2)]
+    assert rows(cairn, "SELECT DISTINCT status, epoch FROM executions_now") == [("completed", 2)]
 
 
 # ---- 18: an answer to one question is taken for the answer to a later one ----

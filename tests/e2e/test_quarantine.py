@@ -35,12 +35,12 @@ def claim(cairn, id, before):
     count = bytes([28, before]) if before else b""
     db = sqlite3.connect(cairn.store, timeout=10)
     num, seq, last, epoch = db.execute(
-        "SELECT num, last_seq, last_event, epoch FROM executions WHERE id = ?", (id,)).fetchone()
+        "SELECT num, last_seq, last_event, epoch FROM executions JOIN progress ON execution = num WHERE id = ?", (id,)).fetchone()
     event = db.execute(
         "INSERT INTO events(execution, seq, at_us, kind, step, prev, body)"
         " VALUES(?, ?, (SELECT max(at_us) FROM events), 27, '', ?, ?)",
         (num, seq + 1, last, count)).lastrowid
-    db.execute("UPDATE executions SET last_seq = ?, last_event = ?, epoch = ? WHERE num = ?",
+    db.execute("UPDATE progress SET last_seq = ?, last_event = ?, epoch = ? WHERE execution = ?",
                (seq + 1, event, epoch + 1, num))
     db.commit()
     db.close()

@@ -582,7 +582,7 @@ def test_an_execution_that_another_process_took_is_left_alone(cairn):
     run = cairn.start("run", "flow.yaml")
     run.wait_for("step wait started")
     with sqlite3.connect(cairn.store) as db:
-        db.execute("UPDATE executions SET epoch = epoch + 1")
+        db.execute("UPDATE progress SET epoch = epoch + 1")
     db.close()
     try:
         end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)

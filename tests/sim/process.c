@@ -178,6 +178,7 @@ static enum err open_host(struct process *p, struct error *e) {
     struct host_options o = {.loop = p->loop,
                              .kinds = recipe_kinds(w->recipe),
                              .slots = w->recipe->slots,
+                             .awake_runs = w->recipe->slots % 3 == 0 ? 1 : 0,
                              .observer = {.ctx = p, .event = told_event, .lost = told_lost}};
     enum err err = w->weather.far ? store_memory_attach_far(w->disk, &p->handle, e)
                                   : store_memory_attach(w->disk, &p->handle, e);

@@ -115,8 +115,8 @@ static void test_broken_chain(void **state) {
 static void test_chain_of_another(void **state) {
     struct fixture *f = fixture_of(state);
     make_settled(f);
-    sql_run(f, "UPDATE executions SET last_event ="
-               " (SELECT last_event FROM executions WHERE num = 1) WHERE num = 2");
+    sql_run(f, "UPDATE progress SET last_event ="
+               " (SELECT last_event FROM progress WHERE execution = 1) WHERE execution = 2");
     open_again(f);
     assert_ok(f, read_all(f, 1));
     assert_err(f, ERR_CORRUPT, read_all(f, 2));

@@ -115,7 +115,7 @@ static void test_many_writers_take_turns(void **state) {
     assert_str(sql_rows(f, "DELETE FROM executions"), "");
     many_write(f, 20, 60);
     assert_str(sql_rows(f, "PRAGMA integrity_check"), "ok");
-    assert_str(sql_rows(f, "SELECT count(*) FROM executions WHERE last_seq = 60"), "20");
+    assert_str(sql_rows(f, "SELECT count(*) FROM progress WHERE last_seq = 60"), "20");
 }
 
 /* --- a process that is stopped while it waits --- */

@@ -32,11 +32,19 @@ static void put(struct fixture *f, const char *file) {
 
 /* What a store holds, whatever its format. */
 static struct str content(struct fixture *f) {
-    return sql_rows(f, "SELECT * FROM (SELECT 'events', count(*), sum(length(body)), sum(prev) FROM"
-                       " events UNION ALL SELECT 'executions', count(*), sum(last_seq),"
-                       " sum(last_event) FROM executions UNION ALL SELECT 'steps', count(*),"
-                       " sum(attempt), sum(length(result)) FROM steps UNION ALL SELECT 'blobs',"
-                       " count(*), sum(length(data)), sum(size) FROM blobs)");
+    bool first = str_is(sql_rows(f, "PRAGMA user_version"), "1");
+    struct str heads = sql_rows(f, first ? "SELECT count(*), sum(last_seq), sum(last_event),"
+                                           " sum(completed_tasks), sum(epoch) FROM executions"
+                                         : "SELECT count(*), sum(last_seq), sum(last_event),"
+                                           " sum(completed_tasks), sum(epoch) FROM progress");
+    struct str rest =
+        sql_rows(f, "SELECT * FROM (SELECT 'events', count(*), sum(length(body)), sum(prev) FROM"
+                    " events UNION ALL SELECT 'executions', count(*), sum(total_tasks),"
+                    " group_concat(id || status) FROM executions UNION ALL SELECT 'steps',"
+                    " count(*), sum(attempt), sum(length(result)) FROM steps UNION ALL SELECT"
+                    " 'blobs', count(*), sum(length(data)), sum(size) FROM blobs UNION ALL SELECT"
+                    " 'last', seq, 0, 0 FROM sqlite_sequence WHERE name = 'executions')");
+    return arena_printf(&f->a, "%.*s %.*s", STR_ARG(heads), STR_ARG(rest));
 }
 
 /* Tables column by column, since ALTER TABLE leaves another text; all else by its text. */

@@ -94,6 +94,38 @@ static void test_row_is_replaced_whole(void **state) {
     assert_events(f, c.num, 2, "w");
 }
 
+/* What is said to be as it was is not lost by not being written. */
+static void test_row_that_is_the_same(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change c = make_execution(f, "a");
+    struct store_change next = change_next(f, &c, 1, "w");
+    next.row = (struct store_row){.status = STR("waiting"),
+                                  .updated = {5},
+                                  .started = {4},
+                                  .deadline = {9},
+                                  .total_tasks = 3};
+    assert_ok(f, commit_one(f, f->s, &next));
+    struct store_change last = change_next(f, &next, 1, "w");
+    last.row.same = true;
+    last.row.updated = (wall_us){7};
+    last.row.completed_tasks = 2;
+    last.row.waiting_tasks = 1;
+    assert_ok(f, commit_one(f, f->s, &last));
+    struct store_execution x = get_num(f, c.num);
+    assert_str(x.row.status, "waiting");
+    assert_int_equal(x.row.updated.us, 7);
+    assert_int_equal(x.row.started.us, 4);
+    assert_int_equal(x.row.deadline.us, 9);
+    assert_int_equal(x.row.total_tasks, 3);
+    assert_int_equal(x.row.completed_tasks, 2);
+    assert_int_equal(x.row.waiting_tasks, 1);
+    assert_events(f, c.num, 2, "w");
+    struct store_change stale = change_next(f, &next, 1, "w");
+    stale.row.same = true;
+    assert_ok(f, commit_one(f, f->s, &stale));
+    assert_true(stale.fenced);
+}
+
 static void test_events_come_back(void **state) {
     struct fixture *f = fixture_of(state);
     struct store_change a = make_execution(f, "a");
@@ -853,6 +885,7 @@ int run_suite(const char *scheme) {
     const struct CMUnitTest tests[] = {
         TEST(test_row_comes_back),
         TEST(test_row_is_replaced_whole),
+        TEST(test_row_that_is_the_same),
         TEST(test_events_come_back),
         TEST(test_new_with_events),
         TEST(test_event_ranges),

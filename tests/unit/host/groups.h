@@ -26,5 +26,6 @@ int run_retry_tests(void);
 int run_inbox_tests(void);
 int run_mode_tests(void);
 int run_power_tests(void);
+int run_sleep_tests(void);
 
 #endif

@@ -24,5 +24,6 @@ int main(void) {
     failed += run_inbox_tests();
     failed += run_mode_tests();
     failed += run_power_tests();
+    failed += run_sleep_tests();
     return failed != 0;
 }

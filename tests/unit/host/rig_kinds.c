@@ -37,6 +37,25 @@ static enum err choose(const struct step_in *in, struct step_result *out, struct
     return OK;
 }
 
+static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                            struct error *e) {
+    struct value_builder b;
+    (void)e;
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("answer")));
+    out->request = value_map_done(&b);
+    out->due.us = in->timeout_us ? now.us + in->timeout_us : 0;
+    return OK;
+}
+
+static enum err person_woken(const struct step_in *in, const struct step_wake *w,
+                             struct step_result *out, struct error *e) {
+    (void)in;
+    (void)e;
+    out->body = w->answered ? w->answer : value_text(STR("nobody"));
+    return OK;
+}
+
 static void kid_check(struct node_check *c) { check_child(c, "workflow"); }
 
 static const char *const both[] = {"true", "false", NULL};
@@ -100,6 +119,13 @@ static const struct node_kind kid = {.name = "kid",
                                      .check = kid_check,
                                      .start = start_child};
 
-static const struct node_kind *const rows[] = {&work,   &light, &mute,   &calc, &frail,
-                                               &broken, &end,   &choice, &kid,  &post};
+static const struct node_kind person = {.name = "person",
+                                        .doc = "waits for an answer",
+                                        .body_doc = "the answer, or nobody",
+                                        .flags = KIND_NO_SLOT | KIND_ASKS,
+                                        .wait = person_wait,
+                                        .woken = person_woken};
+
+static const struct node_kind *const rows[] = {&work, &light,  &mute, &calc, &frail, &broken,
+                                               &end,  &choice, &kid,  &post, &person};
 const struct kind_table rig_kinds = {rows, ARRAY_LEN(rows)};
