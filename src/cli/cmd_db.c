@@ -24,6 +24,11 @@ static void tell(void *ctx, const struct store_finding *f) {
     struct checking *k = ctx;
     struct cli *c = k->s->cli;
     struct buf b;
+    k->warnings += f->health == STORE_WARNING;
+    k->damages += f->health == STORE_DAMAGED;
+    if (f->health == STORE_SOUND && cli_has(c, "quiet")) {
+        return;
+    }
     buf_init(&b, 0);
     buf_append_cstr(&b, f->check);
     text_pad(&b, 12 - (uint32_t)strlen(f->check));
@@ -36,8 +41,6 @@ static void tell(void *ctx, const struct store_finding *f) {
     buf_append_char(&b, '\n');
     sink_flush(&c->out, &b);
     buf_fini(&b);
-    k->warnings += f->health == STORE_WARNING;
-    k->damages += f->health == STORE_DAMAGED;
 }
 
 /* ---- the read model ---- */
@@ -196,14 +199,14 @@ static int check(struct session *s) {
 static const struct action {
     const char *name;
     int (*run)(struct session *s);
-    const char *options[2]; /* those that only this one has */
-} actions[] = {{"check", check, {"newest", "all"}}, {"hosts", db_hosts, {"json", "quiet"}}};
+    const char *options[2]; /* those that only this one has; NULL: no more */
+} actions[] = {{"check", check, {"newest", "all"}}, {"hosts", db_hosts, {"json"}}};
 
 /* An option that is not looked at would be taken for one that was heeded. */
 static enum err check_options(struct cli *c, const struct action *chosen) {
     for (const struct action *other = actions; other < actions + ARRAY_LEN(actions); other++) {
         for (size_t i = 0; other != chosen && i < ARRAY_LEN(other->options); i++) {
-            if (cli_has(c, other->options[i])) {
+            if (other->options[i] && cli_has(c, other->options[i])) {
                 cli_fail(c, ERR_USAGE, "`cairn db --help` shows what there is",
                          "`cairn db %s` has no option --%s, `cairn db %s` has", chosen->name,
                          other->options[i], other->name);
@@ -243,7 +246,8 @@ static const struct cli_option options[] = {
     {"newest", 0, "N", "check: folds the journals of the N newest executions (20)"},
     {"all", 0, NULL, "check: folds those of all executions"},
     {"json", 0, NULL, "hosts: prints {items, removed} as JSON"},
-    {"quiet", 'q', NULL, "hosts: only removes those that are gone"},
+    {"quiet", 'q', NULL,
+     "check: only what is not in order; hosts: only removes those that are gone"},
 };
 
 static const struct cli_example examples[] = {

@@ -66,6 +66,13 @@ def test_a_sound_store(filled):
     assert contents(filled) == before
 
 
+def test_quiet_tells_what_is_wrong_alone(filled):
+    assert filled("db", "check", "-q").out == ""
+    damage(filled, "DELETE FROM inputs WHERE execution = 2")
+    states, _, done = check(filled, "-q")
+    assert (done.status, states) == (4, {"rows": "damaged"})
+
+
 def test_every_example_leaves_a_sound_store(cairn):
     from conftest import TOP
 
