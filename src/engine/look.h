@@ -49,6 +49,7 @@ uint64_t engine_last_seq(const struct engine *g);
 /* Epoch of the host that began or went on with it last, 0 before. */
 uint64_t engine_epoch(const struct engine *g);
 struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
+struct value engine_inputs(const struct engine *g);
 struct value engine_env(const struct engine *g);  /* recorded environment variables */
 /* Null unless completed or partial. */
 struct value engine_result(const struct engine *g);

@@ -63,8 +63,7 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
         return err;
     }
     r->status = engine_status(r->engine);
-    r->folder = engine_folder(r->engine);
-    return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
+    return run_follow_plan(r, e);
 }
 
 static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {
@@ -76,7 +75,12 @@ static enum err queue_retry(struct run *r, const struct host_retry *q, struct er
     x->in.epoch = r->epoch;
     x->in.target = arena_str(&x->arena, q->from);
     x->in.by = arena_str(&x->arena, q->by);
-    if (!x->in.target.ptr || !x->in.by.ptr) {
+    x->in.folder = arena_str(&x->arena, q->folder);
+    x->in.plan = q->plan;
+    bool ok = x->in.target.ptr && x->in.by.ptr && x->in.folder.ptr &&
+              value_copy(&x->arena, q->inputs, &x->in.inputs) &&
+              value_copy(&x->arena, q->env, &x->in.env);
+    if (!ok) {
         happened_free(x);
         return error_nomem(e);
     }

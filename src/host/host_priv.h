@@ -206,6 +206,8 @@ enum err run_create(struct run *r, const struct host_submission *s, struct error
 /* For who creates or attaches: the text lives as long as the run; it begins with the next turn. */
 bool run_keep(struct run *r, struct str *s);
 enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
+/* After a fold or a decision: the run is of the workflow that its state is of. */
+enum err run_follow_plan(struct run *r, struct error *e) MUST_USE;
 
 /* ---- fold.c ---- */
 /* The state that the journal makes from its first event to r.to; r.from is 0. Plans come from the
