@@ -79,10 +79,10 @@ static enum err note_gone(struct engine *g, struct str name, const struct node_s
         g->gone = more;
         g->gone_cap = cap;
     }
-    g->gone[g->gone_count++] = (struct gone_node){
-        .name = name,
-        .iteration = n->iteration,
-        .generation = n->generation + (n->status != STEP_PENDING)};
+    g->gone[g->gone_count++] =
+        (struct gone_node){.name = name,
+                           .iteration = n->iteration,
+                           .generation = n->generation + (n->status != STEP_PENDING)};
     return OK;
 }
 
@@ -292,6 +292,7 @@ enum err change_apply(struct engine *g, const struct event *ev, struct error *e)
                        .was = ARENA_ARRAY(&g->arena, (size_t)to->node_count + 1, int64_t),
                        .moved = ARENA_ARRAY(&g->arena, (size_t)g->plan->node_count + 1, uint8_t)};
     stop_all(g);
+    answer_end_all(g);
     enum err err = c.was && c.moved ? engine_take_plan(g, to, e) : error_nomem(e);
     if (err) {
         return err;

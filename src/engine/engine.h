@@ -62,6 +62,7 @@ struct engine_input {
     struct value env;        /* RETRY: likewise */
     struct str folder;       /* RETRY: likewise, or empty */
     struct value anew;       /* RETRY: list of names of nodes that run anew besides, or null */
+    struct value whole;      /* RETRY: of foreach nodes that keep no item if they do, or null */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
     struct value value;      /* CALL_*, ANSWER */

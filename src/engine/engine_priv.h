@@ -386,6 +386,8 @@ enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct e
 void answer_note_taken(struct engine *g, struct step_id step);
 /* The node has a new generation: nothing is for it that was for the one before. */
 void answer_end_generation(struct engine *g, uint32_t node);
+/* Another workflow may ask something else. */
+void answer_end_all(struct engine *g);
 void answer_digest_kept(const struct engine *g, struct buf *b);
 void answers_free(struct engine *g);
 

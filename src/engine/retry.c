@@ -118,6 +118,16 @@ static enum err emit_changed(struct engine *g, const struct engine_input *in, st
     return in->plan || !value_is_null(in->inputs) ? engine_emit(g, &ev, e) : OK;
 }
 
+/* The nodes named; or of these those that would keep items. */
+static void force_whole(const struct engine *g, struct value names, bool items, uint8_t *fates) {
+    for (size_t i = 0; names.type == VALUE_LIST && i < value_count(names); i++) {
+        int64_t node = plan_node_find(g->plan, value_str(names.items[i]));
+        if (node >= 0 && (!items || fates[node] == ITEMS)) {
+            fates[node] = WHOLE;
+        }
+    }
+}
+
 /* In an arena of its own: the fold of the event uses the engine's. */
 static enum err emit_retried(struct engine *g, const struct engine_input *in, struct arena *a,
                              struct error *e) {
@@ -138,12 +148,8 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
     if (named >= 0 && fates[named] == KEPT) {
         fates[named] = WHOLE; /* the header of a loop that hit its limit */
     }
-    for (size_t i = 0; in->anew.type == VALUE_LIST && i < value_count(in->anew); i++) {
-        int64_t node = plan_node_find(g->plan, value_str(in->anew.items[i]));
-        if (node >= 0) {
-            fates[node] = WHOLE;
-        }
-    }
+    force_whole(g, in->anew, false, fates);
+    force_whole(g, in->whole, true, fates);
     spread(g, fates);
     enum err err = names_of(g, fates, WHOLE, a, &ev.nodes, e);
     err = err ? err : names_of(g, fates, ITEMS, a, &ev.keeping, e);

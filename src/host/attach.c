@@ -77,12 +77,13 @@ static enum err queue_retry(struct run *r, const struct host_retry *q, struct er
     x->in.by = arena_str(&x->arena, q->by);
     x->in.folder = arena_str(&x->arena, q->folder);
     x->in.plan = q->plan;
+    enum err err = mend_anew(r->engine, q, &x->arena, &x->in, e);
     bool ok = x->in.target.ptr && x->in.by.ptr && x->in.folder.ptr &&
               value_copy(&x->arena, q->inputs, &x->in.inputs) &&
               value_copy(&x->arena, q->env, &x->in.env);
-    if (!ok) {
+    if (err || !ok) {
         happened_free(x);
-        return error_nomem(e);
+        return err ? err : error_nomem(e);
     }
     run_happens(r, x);
     return OK;

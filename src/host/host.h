@@ -115,7 +115,7 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
 struct host_retry {
     struct str from; /* a node that runs anew, with all that depends on it, besides what failed */
     struct str by;
-    bool force; /* also when it was quarantined */
+    bool force;              /* also when it was quarantined */
     const struct plan *plan; /* goes on with this workflow; must outlive the host. NULL: its own */
     struct value inputs;     /* from now on, checked by flow_inputs; null: as they were */
     struct value env;        /* recorded environment variables, or null: as they were */
@@ -184,6 +184,6 @@ bool run_is_child(const struct run *r);
 struct str run_result_json(const struct run *r);
 struct str run_error_json(const struct run *r);
 
-#include "host/view.h"
+#include "host/mend.h"
 
 #endif

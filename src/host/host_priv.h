@@ -237,6 +237,11 @@ enum err run_retry(struct host *h, const struct plan *p, const struct store_exec
 /* x is below an execution that runs here: who owns that owns x, whoever may still think to. */
 bool run_is_below_ours(const struct host *h, const struct store_execution *x);
 
+/* ---- mend.c ---- */
+/* What follows for a retry from definitions: in->anew, in->whole; in a. */
+enum err mend_anew(const struct engine *g, const struct host_retry *q, struct arena *a,
+                   struct engine_input *in, struct error *e) MUST_USE;
+
 /* ---- run.c: ends ---- */
 /* Left as it was last recorded, its parent too; nobody is told without a reason why. */
 void run_give_up(struct run *r, const struct error *why);
