@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 void engine_offer_plan(struct engine *g, const struct plan *p) { g->offered = p; }
@@ -95,7 +96,7 @@ static void name_new(const struct change *c, uint32_t node) {
     n->iteration = header >= 0 ? g->nodes[c->to->loops[p->loops[0]].header].iteration : 0;
     for (uint32_t i = 0; i < g->gone_count; i++) {
         struct gone_node *x = &g->gone[i];
-        if (!str_eq(x->name, p->name)) {
+        if (!str_eq(x->name, p->name) || MUTANT(reuse_id_of_what_went)) {
             continue;
         }
         if (x->iteration >= n->iteration) {

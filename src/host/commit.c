@@ -120,7 +120,7 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
     if (!c->events) {
         return error_nomem(e);
     }
-    enum err err = is_changed(r) ? add_changed(r, c, a, e) : OK;
+    enum err err = is_changed(r) && !MUTANT(row_of_old_workflow) ? add_changed(r, c, a, e) : OK;
     err = err ? err : row_make(r, a, &c->row, e);
     if (err || !exec_status_final(engine_status(r->engine))) {
         return err;

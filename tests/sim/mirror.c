@@ -605,6 +605,9 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
         world_fail(w, "%s cannot be read: %s", x->id, e.message);
         return;
     }
+    if (!str_is(stored.fixed.workflow_hash, x->plan->hash)) {
+        world_fail(w, "the row of %s is of another workflow than its journal", x->id);
+    }
     if (!str_is(stored.row.status, exec_status_name(engine_status(g)))) {
         world_fail(w, "the row of %s says %.*s, its journal %s", x->id, STR_ARG(stored.row.status),
                    exec_status_name(engine_status(g)));
