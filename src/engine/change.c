@@ -40,6 +40,7 @@ static void stop_items(struct foreach_state *f) {
         flight_unref(item->flight);
         item->flight = NULL;
         item->retry_due = false;
+        item->suspended = 0;
         if (!step_status_final(item->status) && item->status != STEP_PENDING) {
             item->status = STEP_CANCELLED;
         }
@@ -52,6 +53,7 @@ static void stop_all(struct engine *g) {
         flight_unref(n->flight);
         n->flight = NULL;
         n->ready = n->dirty = n->armed = n->retry_due = false;
+        n->suspended = 0;
         if (n->each) {
             stop_items(n->each);
         }

@@ -151,7 +151,7 @@ struct seen_execution {
     uint64_t epoch;
     uint32_t claims; /* at the end of the journal */
     bool final, completed, cancelled, quarantined, paused;
-    bool ended_above; /* with an execution above it that was quarantined */
+    bool ended_above;              /* with an execution above it that was quarantined */
     bool retried;                  /* at any time */
     const struct plan *first_plan; /* plan is the one it has now */
     struct map gone;               /* nodes that it had once -> how often they were armed again */
