@@ -163,14 +163,22 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
     return OK;
 }
 
+static enum err under_way(const struct run *r, struct error *e) {
+    return error_set(e, ERR_CONFLICT, "execution %s goes on here already: a retry is under way",
+                     r->id);
+}
+
 enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
                    const struct host_retry *q, struct run **out, struct error *e) {
     struct run *here = find_here(h, x->fixed.id);
-    if (here && !here->lost) {
+    bool changes = q->plan || !value_is_null(q->inputs);
+    if (here && !here->lost && !changes) {
         *out = here; /* a retry of it is under way */
         return OK;
     }
-    enum err err = here ? being_stopped(here, e) : run_new(h, p, out, e);
+    enum err err = here && here->lost ? being_stopped(here, e)
+                   : here             ? under_way(here, e)
+                                      : run_new(h, p, out, e);
     if (err) {
         return err;
     }
