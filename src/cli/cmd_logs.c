@@ -12,11 +12,11 @@ struct logs {
 };
 
 static bool wanted(const struct logs *x, struct str step) {
-    struct step_id id;
-    if (!x->step.len || str_eq(step, x->step)) {
-        return true;
+    size_t len = 0; /* of the node's name, which the workflow may have no more */
+    while (len < step.len && !strchr("#[~", step.ptr[len])) {
+        len++;
     }
-    return step_id_parse(x->f.plan, step, &id) && str_eq(x->f.plan->nodes[id.node].name, x->step);
+    return !x->step.len || str_eq(step, x->step) || str_eq(str_sub(step, 0, len), x->step);
 }
 
 static void put_lines(struct buf *b, const struct store_event *row, struct str stream,
@@ -57,11 +57,16 @@ static void on_event(void *ctx, const struct store_event *row) {
     arena_fini(&a);
 }
 
+/* A step of an earlier workflow is known by what it printed. */
 static int check_step(struct logs *x) {
     struct step_id id;
     const struct plan *p = x->f.plan;
     if (!x->step.len || step_id_parse(p, x->step, &id) || plan_node_find(p, x->step) >= 0) {
         return 0;
+    }
+    enum err err = follow_read(&x->f);
+    if (err || x->any) {
+        return err ? err_exit_code(err) : 0;
     }
     struct arena *a = &x->f.s->cli->arena;
     struct str *names = ARENA_ARRAY(a, (size_t)p->node_count + 1, struct str);

@@ -3,7 +3,7 @@
  * What completed is kept; what failed, and all that depends on it, runs anew in a new generation,
  * so with new keys.
  */
-#include "cli/running.h"
+#include "cli/mend.h"
 
 /* The name in a step's id, to which its iteration, index and generation are added. */
 static struct str node_of(struct str step) {
@@ -78,6 +78,11 @@ static int go_on(struct running *x) {
     struct host_retry q = {.from = str_from(cli_value(c, "from")),
                            .by = session_user(&x->s),
                            .force = cli_has(c, "force")};
+    err = mend_read(x, id, &q);
+    if (err) {
+        background_back(&x->background, true);
+        return err_exit_code(err);
+    }
     if (background_log(&x->background, &x->s, id)) {
         return EXIT_STORE;
     }
@@ -106,6 +111,8 @@ static int run(struct cli *c) {
 
 static const struct cli_option options[] = {
     {"from", 0, "NODE", "this node, and all that depends on it, runs anew, too"},
+    {"workflow", 'w', "FILE", "goes on with this file, a mended one; what completed is kept"},
+    {"input", 'i', "NAME=TEXT", "another value of an input; NAME:=JSON; @FILE.json"},
     {"force", 0, NULL, "also what is quarantined: it ended every process that ran it"},
     BACKGROUND_OPTION,
     RUNNING_OPTIONS,
@@ -114,6 +121,8 @@ static const struct cli_option options[] = {
 static const struct cli_example examples[] = {
     {"cairn retry @last", "what failed is tried again, what completed is kept"},
     {"cairn retry exec_06f3 --from fetch", "from a node on, also of one that completed"},
+    {"cairn retry @last --workflow flow.yaml", "goes on with the mended file"},
+    {"cairn retry @last -i city=Rome", "what runs anew reads another input"},
 };
 
 const struct command command_retry = {
@@ -121,8 +130,9 @@ const struct command command_retry = {
     .arguments = "ID",
     .doc = "goes on with what failed, was cancelled or completed in part",
     .details =
-        "The workflow is the one that was recorded: what it reads and calls may be mended, a "
-        "changed\nworkflow file is for a new run.",
+        "The workflow is the one that was recorded, or with --workflow the file as it is now: its\n"
+        "new and failed steps run, with all that depends on them; of those that are kept it is\n"
+        "told what differs. Inputs stay what they were but for those given by -i.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

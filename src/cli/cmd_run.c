@@ -4,33 +4,10 @@
  * stdout carries the result alone (or, with --json or --json-lines, the documents), stderr the
  * progress.
  */
-#include <stdlib.h>
-
 #include "cli/running.h"
 #include "node/node.h"
 
 enum { KEY_MAX_BYTES = 255 };
-
-/* Environment variables that the workflow lists: recorded, so a later owner sees the same. */
-static enum err read_env(struct running *x, struct value *out) {
-    const struct plan *p = x->w.plan;
-    struct value_builder b;
-    value_builder_init(&b, &x->c->arena);
-    for (uint32_t i = 0; i < p->env_count; i++) {
-        struct str name = arena_str(&x->c->arena, p->env[i]);
-        const char *text = name.ptr ? getenv(name.ptr) : NULL;
-        if (text && !str_is_utf8(str_from(text))) {
-            cli_fail(x->c, ERR_INVALID, NULL, "the environment variable %s is not UTF-8 text",
-                     name.ptr);
-            return ERR_INVALID;
-        }
-        if (text) {
-            value_map_add(&b, name, value_text(str_from(text)));
-        }
-    }
-    *out = value_map_done(&b);
-    return b.ok ? OK : ERR_NOMEM;
-}
 
 static enum err check_key(struct cli *c, struct str key) {
     if (cli_has(c, "key") && (!key.len || key.len > KEY_MAX_BYTES || !str_is_utf8(key))) {
@@ -103,7 +80,7 @@ static int run_here(struct running *x, struct host_submission *sub) {
         cli_findings(c, &x->w.diag);
     }
     err = err ? err : load_inputs(c, &x->w, &sub->inputs);
-    err = err ? err : read_env(x, &sub->env);
+    err = err ? err : load_env(x->c, x->w.plan, &sub->env);
     sub->plan = x->w.plan;
     sub->folder = x->w.folder;
     int status = err ? err_exit_code(err) : run_workflow(x, sub);

@@ -33,6 +33,7 @@ static void on_event(void *ctx, const struct store_event *row) {
                             .at = row->at,
                             .step = row->step,
                             .body = row->body};
+    x->of.plan = x->f.page;
     if (ev.kind == EVENT_STEP_LOG) {
         tell_log(x, row);
     }

@@ -193,6 +193,9 @@ static struct value answers_of(const struct explaining *x) {
     bool final = exec_status_final(engine_status(x->v.engine));
     for (uint32_t i = 0; !final && i < engine_kept_count(x->v.engine); i++) {
         const struct kept_answer *k = engine_kept_answer(x->v.engine, i);
+        if (k->plan != x->v.plan) {
+            continue; /* of a workflow that is no longer */
+        }
         const struct track *t = engine_track_find(x->v.engine, k->step);
         bool dropped = k->state == KEPT_DROPPED;
         if (k->state == KEPT_TAKEN || (dropped ? !t || t->status != STEP_WAITING : t != NULL)) {
@@ -201,7 +204,7 @@ static struct value answers_of(const struct explaining *x) {
         struct value_builder b;
         char text[STEP_ID_BYTES];
         value_builder_init(&b, a);
-        add_text(&b, "step", step_id_print(x->v.plan, k->step, text));
+        add_text(&b, "step", step_id_print(k->plan, k->step, text));
         add_text(&b, "status", dropped ? STR("dropped") : STR("kept"));
         add_text(&b, "by", k->by);
         add_time(&b, "since", k->at);

@@ -36,7 +36,6 @@ static enum err look(struct follow *f) {
 static enum err compile(struct follow *f) {
     struct error e = {0};
     const struct store_new *fixed = &f->x.fixed;
-    shelf_init(&f->shelf, f->s->store, f->s->kinds);
     enum err err = shelf_find(&f->shelf, fixed->workflow_hash, fixed->entry, &f->plan, &e);
     if (err) {
         cli_fail_error(f->s->cli, &e, NULL);
@@ -46,6 +45,7 @@ static enum err compile(struct follow *f) {
 
 enum err follow_open(struct follow *f, struct session *s) {
     *f = (struct follow){.s = s, .ctx = f->ctx, .event = f->event};
+    shelf_init(&f->shelf, s->store, s->kinds);
     enum err err = session_open_loop(s);
     err = err ? err : session_find(s, s->cli->arguments[0], &f->id);
     if (err) {
@@ -56,6 +56,22 @@ enum err follow_open(struct follow *f, struct session *s) {
     return err ? err : compile(f);
 }
 
+/* The workflow that the events from this one on are of. */
+static void turn_page(struct follow *f, const struct store_event *row) {
+    struct event_fetch fetch = host_fetch(f->s->store);
+    struct event ev = {.kind = (enum event_kind)row->kind};
+    struct error ignored;
+    struct arena a;
+    if (ev.kind != EVENT_EXECUTION_CREATED && ev.kind != EVENT_WORKFLOW_CHANGED) {
+        return;
+    }
+    arena_init(&a, 0);
+    bool known = event_decode(row->body, &fetch, &a, &ev, &ignored) == OK &&
+                 shelf_find(&f->shelf, ev.hash, ev.entry, &f->page, &ignored) == OK;
+    f->page = known ? f->page : f->plan;
+    arena_fini(&a);
+}
+
 enum err follow_read(struct follow *f) {
     struct error e = {0};
     struct arena a;
@@ -63,6 +79,7 @@ enum err follow_read(struct follow *f) {
     uint32_t count = 0;
     arena_init(&a, 0);
     enum err err = look(f);
+    err = err || plan_is(f->plan, f->x.fixed.workflow_hash, f->x.fixed.entry) ? err : compile(f);
     if (err) {
         return err;
     }
@@ -71,6 +88,7 @@ enum err follow_read(struct follow *f) {
         err = store_read_events(f->s->store, range, &a, &rows, &count, &e);
     }
     for (uint32_t i = 0; i < count && !f->stop; i++) {
+        turn_page(f, &rows[i]);
         f->event(f->ctx, &rows[i]);
         f->seq = rows[i].seq;
     }

@@ -13,7 +13,8 @@ struct follow {
     struct store_execution x; /* as it was when last looked at */
     struct arena seen;        /* of x */
     struct shelf shelf;
-    const struct plan *plan; /* in the shelf */
+    const struct plan *plan; /* the newest one, in the shelf */
+    const struct plan *page; /* of the event that is told */
     uint64_t seq;            /* events up to this were told */
     bool stop;               /* Ctrl-C, or the one who is told has enough */
     struct io_signal *signal;

@@ -251,19 +251,40 @@ enum err load_given(struct cli *c, struct flow_input **out, size_t *out_count) {
     return err;
 }
 
-enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) {
-    struct flow_input *items;
-    size_t count;
+enum err load_inputs_as(struct cli *c, const struct plan *p, const struct flow_input *items,
+                        size_t count, struct value *out) {
     struct diag d;
-    enum err err = load_given(c, &items, &count);
-    if (err) {
-        return err;
-    }
     diag_init(&d, &c->arena);
-    err = flow_inputs(w->plan, items, count, &c->arena, out, &d);
+    enum err err = flow_inputs(p, items, count, &c->arena, out, &d);
     report_inputs(c, &d);
     if (err == ERR_NOMEM) {
         cli_fail(c, ERR_NOMEM, NULL, "out of memory");
     }
     return err;
+}
+
+enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) {
+    struct flow_input *items;
+    size_t count;
+    enum err err = load_given(c, &items, &count);
+    return err ? err : load_inputs_as(c, w->plan, items, count, out);
+}
+
+enum err load_env(struct cli *c, const struct plan *p, struct value *out) {
+    struct value_builder b;
+    value_builder_init(&b, &c->arena);
+    for (uint32_t i = 0; i < p->env_count; i++) {
+        struct str name = arena_str(&c->arena, p->env[i]);
+        const char *text = name.ptr ? getenv(name.ptr) : NULL;
+        if (text && !str_is_utf8(str_from(text))) {
+            cli_fail(c, ERR_INVALID, NULL, "the environment variable %s is not UTF-8 text",
+                     name.ptr);
+            return ERR_INVALID;
+        }
+        if (text) {
+            value_map_add(&b, name, value_text(str_from(text)));
+        }
+    }
+    *out = value_map_done(&b);
+    return b.ok ? OK : ERR_NOMEM;
 }

@@ -28,6 +28,12 @@ void workflow_close(struct workflow *w);
 
 /* The values given by -i, as they were given; mistakes are reported. ERR_USAGE, ERR_NOMEM. */
 enum err load_given(struct cli *c, struct flow_input **out, size_t *out_count) MUST_USE;
+/* Environment variables that the workflow lists, as they are now: recorded, so that a later owner
+ * sees the same. Reported. */
+enum err load_env(struct cli *c, const struct plan *p, struct value *out) MUST_USE;
+/* Inputs checked against a workflow; reported. ERR_INVALID, ERR_NOMEM. */
+enum err load_inputs_as(struct cli *c, const struct plan *p, const struct flow_input *items,
+                        size_t count, struct value *out) MUST_USE;
 /* The inputs given by -i, checked against the workflow; reported. ERR_INVALID, ERR_USAGE... */
 enum err load_inputs(struct cli *c, const struct workflow *w, struct value *out) MUST_USE;
 

@@ -66,6 +66,11 @@ static void print_failure(struct running *x, const struct details *d) {
     outcome_print_completed(&b, d);
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
     buf_printf(&b, "    try again: cairn retry %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
+    if (x->w.plan && x->w.path.len && !str_is(x->w.path, "-")) {
+        buf_printf(&b, "    after mending it: cairn retry %.*s --workflow ", STR_ARG(x->id));
+        text_shell(&b, x->w.path);
+        buf_printf(&b, "%.*s\n", STR_ARG(store));
+    }
     sink_flush(&x->c->err, &b);
     buf_fini(&b);
 }

@@ -166,9 +166,27 @@ static bool decode(struct watch *w, const struct watch_source *of, const struct 
     return event_decode(raw->body, &fetch, &w->scratch, out, NULL) == OK;
 }
 
+/* The execution goes on with another workflow: how its nodes stand is known by name. */
+static bool follow_plan(struct watch *w, const struct watch_source *of) {
+    if (of->child || of->plan == w->plan) {
+        return true;
+    }
+    struct watch_node *nodes =
+        ARENA_ARRAY(&w->cli->arena, (size_t)of->plan->node_count + 1, struct watch_node);
+    for (uint32_t i = 0; nodes && i < w->plan->node_count; i++) {
+        int64_t node = plan_node_find(of->plan, w->plan->nodes[i].name);
+        if (node >= 0) {
+            nodes[node] = w->nodes[i];
+        }
+    }
+    w->nodes = nodes ? nodes : w->nodes;
+    w->plan = nodes ? of->plan : w->plan;
+    return nodes != NULL;
+}
+
 void watch_event(struct watch *w, const struct watch_source *of, const struct host_event *raw) {
     struct event ev;
-    if (!w->ops || !decode(w, of, raw, &ev)) {
+    if (!w->ops || !follow_plan(w, of) || !decode(w, of, raw, &ev)) {
         return;
     }
     struct watch_event x = {.of = of, .seq = raw->seq, .at = raw->at, .step = raw->step, .ev = &ev};
@@ -181,7 +199,7 @@ void watch_event(struct watch *w, const struct watch_source *of, const struct ho
 
 void watch_past(struct watch *w, const struct watch_source *of, const struct host_event *raw) {
     struct event ev;
-    if (w->ops && raw->step.len && decode(w, of, raw, &ev) && ev.has_step) {
+    if (w->ops && raw->step.len && follow_plan(w, of) && decode(w, of, raw, &ev) && ev.has_step) {
         apply(w, &ev);
         arena_reset(&w->scratch);
     }

@@ -141,14 +141,15 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
 }
 
 static bool execution_line(const struct watch_event *x, struct buf *b) {
-    static const char *const words[] = {[EVENT_EXECUTION_COMPLETED] = "completed",
-                                        [EVENT_EXECUTION_FAILED] = "failed",
-                                        [EVENT_EXECUTION_CANCELLED] = "cancelled",
-                                        [EVENT_CANCEL_REQUESTED] = "is to be cancelled",
-                                        [EVENT_EXECUTION_PAUSED] = "paused",
-                                        [EVENT_EXECUTION_RESUMED] = "goes on",
-                                        [EVENT_EXECUTION_RETRIED] =
-                                            "is tried again: what failed runs anew"};
+    static const char *const words[] = {
+        [EVENT_EXECUTION_COMPLETED] = "completed",
+        [EVENT_EXECUTION_FAILED] = "failed",
+        [EVENT_EXECUTION_CANCELLED] = "cancelled",
+        [EVENT_CANCEL_REQUESTED] = "is to be cancelled",
+        [EVENT_EXECUTION_PAUSED] = "paused",
+        [EVENT_EXECUTION_RESUMED] = "goes on",
+        [EVENT_EXECUTION_RETRIED] = "is tried again: what failed runs anew",
+        [EVENT_WORKFLOW_CHANGED] = "goes on with another workflow or other inputs"};
     const struct event *ev = x->ev;
     buf_printf(b, "execution %.*s ", STR_ARG(x->of->id));
     if (ev->kind == EVENT_EXECUTION_CREATED) {

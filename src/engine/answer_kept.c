@@ -130,8 +130,12 @@ enum err answer_apply_kept(struct engine *g, const struct event *ev, struct erro
         g->kept_cap = cap;
     }
     struct kept_slot *s = &g->kept[g->kept_count];
-    *s = (struct kept_slot){
-        .k = {.step = ev->step, .by = STR(""), .why = STR(""), .at = ev->at, .seq = ev->seq}};
+    *s = (struct kept_slot){.k = {.step = ev->step,
+                                  .plan = g->plan,
+                                  .by = STR(""),
+                                  .why = STR(""),
+                                  .at = ev->at,
+                                  .seq = ev->seq}};
     if (ev->reason.len) {
         s->k.by = arena_str(&g->arena, ev->reason);
     }
@@ -172,6 +176,15 @@ void answer_end_generation(struct engine *g, uint32_t node) {
         bool gone = s->k.step.generation < g->nodes[node].generation;
         if (s->k.step.node == node && s->k.state == KEPT_OPEN && gone) {
             close_kept(s, KEPT_DROPPED);
+        }
+    }
+}
+
+void answer_end_all(struct engine *g) {
+    for (uint32_t i = 0; i < g->kept_count; i++) {
+        if (g->kept[i].k.state == KEPT_OPEN) {
+            close_kept(&g->kept[i], KEPT_DROPPED);
+            g->kept[i].k.why = STR("the workflow was changed before the step began to wait");
         }
     }
 }

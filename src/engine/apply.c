@@ -546,6 +546,7 @@ static const apply_fn table[] = {
     [EVENT_STEP_RELEASED] = release_apply,
     [EVENT_ANSWER_KEPT] = answer_apply_kept,
     [EVENT_ANSWER_DROPPED] = answer_apply_dropped,
+    [EVENT_WORKFLOW_CHANGED] = change_apply,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones. */
@@ -553,7 +554,7 @@ static bool follows(const struct engine *g, const struct event *ev) {
     if (ev->seq != g->seq + 1 || exec_status_final(g->status)) {
         return ev->seq == g->seq + 1 &&
                (ev->kind == EVENT_LATE_RESULT || ev->kind == EVENT_EXECUTION_CLAIMED ||
-                ev->kind == EVENT_EXECUTION_RETRIED);
+                ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_RETRIED);
     }
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;

@@ -205,6 +205,43 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
     return err;
 }
 
+/* What an edge is when its loops are what they are. */
+static uint8_t effect_of(const struct engine *g, uint32_t index) {
+    const struct plan_edge *edge = &g->plan->edges[index];
+    bool open = g->raw[index] == EDGE_OPEN;
+    for (uint32_t i = 0; i < edge->leaves_count; i++) {
+        open |= !g->loops[edge->leaves[i]].over;
+    }
+    bool taken = edge->handle == HANDLE_LIMIT ? limit_taken(g, edge) : g->raw[index] == EDGE_TAKEN;
+    return open ? EDGE_OPEN : taken && g->raw[index] != EDGE_REFUSED ? EDGE_TAKEN : EDGE_DEAD;
+}
+
+/* Loops stand inner first, and their back edges leave none but inner ones. */
+void edges_restore(struct engine *g) {
+    const struct plan *p = g->plan;
+    for (uint32_t i = 0; i < p->loop_count; i++) {
+        struct loop_state *s = &g->loops[i];
+        *s = (struct loop_state){.count = s->count};
+        for (uint32_t k = 0; k < p->loops[i].back_count; k++) {
+            uint32_t edge = p->loops[i].backs[k];
+            g->effective[edge] = effect_of(g, edge);
+            s->live_backs += g->effective[edge] != EDGE_DEAD;
+            s->hit |= g->raw[edge] == EDGE_REFUSED;
+        }
+        s->over = s->live_backs == 0;
+    }
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        struct node_state *n = &g->nodes[i];
+        n->open_in = n->taken_in = 0;
+        for (uint32_t k = 0; k < p->nodes[i].in_count_edges; k++) {
+            uint32_t edge = p->nodes[i].in_edges[k];
+            g->effective[edge] = effect_of(g, edge);
+            n->open_in += g->effective[edge] == EDGE_OPEN;
+            n->taken_in += g->effective[edge] == EDGE_TAKEN;
+        }
+    }
+}
+
 /* A loop as its back edges are now. One whose header runs anew is entered anew. */
 static enum err reopen_loop(struct engine *g, uint32_t loop, bool anew, struct error *e) {
     const struct plan_loop *l = &g->plan->loops[loop];

@@ -47,6 +47,30 @@ static void rank_nodes(struct engine *g) {
     }
 }
 
+enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *e) {
+    struct arena *a = &g->arena;
+    uint32_t n = p->node_count + 1;
+    struct node_state *nodes = ARENA_ARRAY(a, n, struct node_state);
+    struct loop_state *loops = ARENA_ARRAY(a, p->loop_count + 1, struct loop_state);
+    struct var_state *vars = ARENA_ARRAY(a, p->var_count + 1, struct var_state);
+    uint32_t *order = ARENA_ARRAY(a, n, uint32_t), *by_rank = ARENA_ARRAY(a, n, uint32_t);
+    uint8_t *raw = ARENA_ARRAY(a, p->edge_count + 1, uint8_t);
+    uint8_t *effective = ARENA_ARRAY(a, p->edge_count + 1, uint8_t);
+    if (!nodes || !loops || !vars || !order || !by_rank || !raw || !effective) {
+        return error_nomem(e);
+    }
+    g->plan = p;
+    g->nodes = nodes;
+    g->loops = loops;
+    g->vars = vars;
+    g->order = order;
+    g->by_rank = by_rank;
+    g->raw = raw;
+    g->effective = effective;
+    rank_nodes(g);
+    return OK;
+}
+
 enum err engine_new(const struct plan *p, struct engine **out, struct error *e) {
     struct engine *g = calloc(1, sizeof *g);
     if (!g) {
@@ -55,22 +79,9 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
     g->plan = p;
     arena_init(&g->arena, 0);
     arena_init(&g->scratch, 0);
-    uint32_t n = p->node_count + 1;
-    g->nodes = ARENA_ARRAY(&g->arena, n, struct node_state);
-    g->order = ARENA_ARRAY(&g->arena, n, uint32_t);
-    g->by_rank = ARENA_ARRAY(&g->arena, n, uint32_t);
-    g->raw = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
-    g->effective = ARENA_ARRAY(&g->arena, p->edge_count + 1, uint8_t);
-    g->loops = ARENA_ARRAY(&g->arena, p->loop_count + 1, struct loop_state);
-    g->vars = ARENA_ARRAY(&g->arena, p->var_count + 1, struct var_state);
-    if (!g->vars || !g->nodes || !g->order || !g->by_rank || !g->raw || !g->effective ||
-        !g->loops) {
-        engine_free(g);
-        return error_nomem(e);
-    }
-    rank_nodes(g);
+    enum err err = engine_take_plan(g, p, e);
     g->by_status[STEP_PENDING] = p->node_count;
-    enum err err = edges_init(g, e);
+    err = err ? err : edges_init(g, e);
     if (err) {
         engine_free(g);
         return err;
@@ -79,7 +90,7 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
     return OK;
 }
 
-static void free_node(struct node_state *n) {
+void node_state_clear(struct node_state *n) {
     held_clear(&n->body);
     held_clear(&n->previous);
     held_clear(&n->meta);
@@ -93,7 +104,7 @@ void engine_free(struct engine *g) {
         return;
     }
     for (uint32_t i = 0; g->nodes && i < g->plan->node_count; i++) {
-        free_node(&g->nodes[i]);
+        node_state_clear(&g->nodes[i]);
     }
     held_clear(&g->inputs);
     held_clear(&g->env);
@@ -107,6 +118,7 @@ void engine_free(struct engine *g) {
     heap_fini(&g->rearm);
     heap_fini(&g->ready);
     heap_fini(&g->slotted);
+    free(g->gone);
     track_free(g);
     arena_fini(&g->scratch);
     arena_fini(&g->arena);
@@ -144,6 +156,10 @@ uint64_t engine_epoch(const struct engine *g) { return g->epoch; }
 
 struct str engine_folder(const struct engine *g) {
     return g->folder;
+}
+
+struct value engine_inputs(const struct engine *g) {
+    return g->inputs.v;
 }
 
 struct value engine_env(const struct engine *g) {
@@ -231,6 +247,20 @@ static void digest_loop(struct buf *b, const struct loop_state *l) {
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
 }
 
+/* What another workflow or other inputs would have changed. */
+static void digest_changes(struct buf *b, const struct engine *g) {
+    buf_append_cstr(b, g->plan->hash);
+    buf_append(b, g->folder);
+    digest_number(b, (uint64_t)g->timeout_us);
+    value_encode(g->inputs.v, b);
+    value_encode(g->env.v, b);
+    for (uint32_t i = 0; i < g->gone_count; i++) {
+        buf_append(b, g->gone[i].name);
+        digest_number(b, g->gone[i].iteration);
+        digest_number(b, g->gone[i].generation);
+    }
+}
+
 enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     enum err err = engine_settle_quietly(g, e);
     if (err) {
@@ -255,7 +285,9 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     for (uint32_t i = 0; i < g->plan->var_count; i++) {
         value_encode(g->vars[i].held.v, &b);
         digest_number(&b, g->vars[i].size_bytes);
+        digest_number(&b, g->vars[i].is_set);
     }
+    digest_changes(&b, g);
     for (uint32_t i = 0; i < g->signal_count; i++) {
         digest_number(&b, g->signals[i].taken);
         buf_append(&b, g->signals[i].name);

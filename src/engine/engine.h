@@ -57,6 +57,12 @@ struct engine_input {
     bool exact;        /* ANSWER: target is a step id and no name of a node */
     struct str target; /* ANSWER: step id, node, or empty for the only one that waits; RETRY: a node
                         * that runs anew besides what failed, or empty; SIGNAL: its name */
+    const struct plan *plan; /* RETRY: goes on with that; NULL: with the one it has */
+    struct value inputs;     /* RETRY: the execution's inputs from now on; null: as they were */
+    struct value env;        /* RETRY: likewise */
+    struct str folder;       /* RETRY: likewise, or empty */
+    struct value anew;       /* RETRY: list of names of nodes that run anew besides, or null */
+    struct value whole;      /* RETRY: of foreach nodes that keep no item if they do, or null */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
     struct value value;      /* CALL_*, ANSWER */
@@ -116,8 +122,12 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
 void engine_free(struct engine *g);
 enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
                        struct error *e) MUST_USE;
-/* Whether INPUT_RETRY would be accepted; ERR_CONFLICT, ERR_INVALID say why not. */
-enum err engine_may_retry(const struct engine *g, struct str from, struct error *e) MUST_USE;
+/* Whether INPUT_RETRY would be accepted, on the plan p (NULL: the one it has); ERR_CONFLICT,
+ * ERR_INVALID say why not. */
+enum err engine_may_retry(const struct engine *g, const struct plan *p, struct str from,
+                          struct error *e) MUST_USE;
+/* Before a recorded workflow_changed: the plan that it names, which must outlive the state. */
+void engine_offer_plan(struct engine *g, const struct plan *p);
 /* Applies a recorded event. ERR_CORRUPT: it does not follow; ERR_UNSUPPORTED: other rules. */
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* A hash of all that decisions depend on: equal before and after a fold. */

@@ -98,6 +98,13 @@ struct var_state {
     struct held held;
     uint32_t room;     /* of a value that was appended to, see held_append */
     size_t size_bytes; /* written so far: what a limit is compared with */
+    bool is_set;       /* by a step */
+};
+
+/* A node that the workflow had once, and the id that a step of it would have. */
+struct gone_node {
+    struct str name;
+    uint32_t iteration, generation;
 };
 
 struct kept_signal {
@@ -128,8 +135,9 @@ struct call_slot {
 
 struct engine {
     const struct plan *plan;
-    struct arena arena;   /* lives as long as the execution */
-    struct arena scratch; /* one evaluation */
+    const struct plan *offered; /* what the next workflow_changed means */
+    struct arena arena;         /* lives as long as the execution */
+    struct arena scratch;       /* one evaluation */
     enum exec_status status;
     enum run_mode mode;
     bool cancelling;
@@ -179,6 +187,8 @@ struct engine {
     uint32_t kept_count, kept_cap;
     struct call_slot *calls;
     uint32_t call_count, call_cap;
+    struct gone_node *gone;
+    uint32_t gone_count, gone_cap;
     uint32_t *order; /* node -> rank by (priority, file) */
     uint32_t *by_rank;
     struct engine_out *out; /* of the decision under way, else NULL */
@@ -217,6 +227,8 @@ enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
 enum err edges_refuse(struct engine *g, uint32_t edge, struct error *e) MUST_USE;
 enum err edges_reopen(struct engine *g, const uint8_t *fates, struct error *e) MUST_USE;
+/* After raw: what all edges and loops are, and what that means for joins. */
+void edges_restore(struct engine *g);
 enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) MUST_USE;
 bool engine_loop_may_repeat(const struct engine *g, uint32_t loop);
 /* Join table: what the states of a node's forward in-edges mean. */
@@ -374,12 +386,24 @@ enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct e
 void answer_note_taken(struct engine *g, struct step_id step);
 /* The node has a new generation: nothing is for it that was for the one before. */
 void answer_end_generation(struct engine *g, uint32_t node);
+/* Another workflow may ask something else. */
+void answer_end_all(struct engine *g);
 void answer_digest_kept(const struct engine *g, struct buf *b);
 void answers_free(struct engine *g);
+
+/* ---- engine.c ---- */
+/* Fresh arrays for a plan, from now on the state's; the old ones are the caller's to empty. */
+enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *e) MUST_USE;
+void node_state_clear(struct node_state *n);
+
+/* ---- change.c ---- */
+enum err change_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 
 /* ---- retry.c ---- */
 enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
 enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* Nothing of what the node did in this iteration is left; its status is the caller's to set. */
+void engine_begin_generation(struct engine *g, uint32_t node);
 
 /* ---- control.c ---- */
 enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e)
@@ -393,6 +417,7 @@ wall_us engine_deadline(const struct engine *g);
 int64_t engine_unpaused_us(const struct engine *g);
 
 /* ---- vars.c ---- */
+/* First values of the variables that no step has set. */
 enum err vars_init(struct engine *g, struct error *e) MUST_USE;
 void vars_free(struct engine *g);
 /* What a step that completes with this body sets, for event.set; in g->scratch. */

@@ -49,7 +49,8 @@ uint64_t engine_last_seq(const struct engine *g);
 /* Epoch of the host that began or went on with it last, 0 before. */
 uint64_t engine_epoch(const struct engine *g);
 struct str engine_folder(const struct engine *g); /* relative paths of effects start there */
-struct value engine_env(const struct engine *g);  /* recorded environment variables */
+struct value engine_inputs(const struct engine *g);
+struct value engine_env(const struct engine *g); /* recorded environment variables */
 /* Null unless completed or partial. */
 struct value engine_result(const struct engine *g);
 /* The error of a failed or failing execution, or NULL. */
@@ -119,6 +120,7 @@ const struct call *engine_call_answered(const struct engine *g, struct step_id s
 enum kept_state { KEPT_OPEN, KEPT_TAKEN, KEPT_DROPPED };
 struct kept_answer {
     struct step_id step;
+    const struct plan *plan; /* that the step is of */
     enum kept_state state;
     struct str by;
     struct str why; /* dropped: what did not fit */

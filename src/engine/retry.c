@@ -79,13 +79,14 @@ static enum err names_of(const struct engine *g, const uint8_t *fates, uint8_t w
     return b.ok ? OK : error_nomem(e);
 }
 
-enum err engine_may_retry(const struct engine *g, struct str from, struct error *e) {
+enum err engine_may_retry(const struct engine *g, const struct plan *p, struct str from,
+                          struct error *e) {
     enum exec_status status = engine_status(g);
     if (!exec_status_final(status)) {
         return error_set(e, ERR_CONFLICT, "the execution is %s: only what has ended is retried",
                          exec_status_name(status));
     }
-    if (from.len && plan_node_find(g->plan, from) < 0) {
+    if (from.len && plan_node_find(p ? p : g->plan, from) < 0) {
         return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"",
                          STR_ARG(str_sub(from, 0, 200)));
     }
@@ -95,16 +96,49 @@ enum err engine_may_retry(const struct engine *g, struct str from, struct error 
     return OK;
 }
 
+/* It ended, and on the workflow as it is now it would not have begun, or not yet. */
+static bool is_out_of_place(const struct engine *g, uint32_t node) {
+    uint8_t status = g->nodes[node].status;
+    bool ran = status == STEP_COMPLETED || status == STEP_FAILED;
+    return ran && engine_node_join(g, node) != JOIN_IS_READY;
+}
+
+/* From now on it is of another workflow, or has other inputs. */
+static enum err emit_changed(struct engine *g, const struct engine_input *in, struct error *e) {
+    const struct plan *p = in->plan ? in->plan : g->plan;
+    struct event ev = {.kind = EVENT_WORKFLOW_CHANGED,
+                       .workflow = p->name,
+                       .hash = str_from(p->hash),
+                       .entry = p->entry,
+                       .inputs = in->inputs,
+                       .env = in->env,
+                       .folder = in->folder,
+                       .reason = in->by};
+    engine_offer_plan(g, p);
+    return in->plan || !value_is_null(in->inputs) ? engine_emit(g, &ev, e) : OK;
+}
+
+/* The nodes named; or of these those that would keep items. */
+static void force_whole(const struct engine *g, struct value names, bool items, uint8_t *fates) {
+    for (size_t i = 0; names.type == VALUE_LIST && i < value_count(names); i++) {
+        int64_t node = plan_node_find(g->plan, value_str(names.items[i]));
+        if (node >= 0 && (!items || fates[node] == ITEMS)) {
+            fates[node] = WHOLE;
+        }
+    }
+}
+
 /* In an arena of its own: the fold of the event uses the engine's. */
 static enum err emit_retried(struct engine *g, const struct engine_input *in, struct arena *a,
                              struct error *e) {
     uint8_t *fates = ARENA_ARRAY(a, (size_t)g->plan->node_count + 1, uint8_t);
     struct event ev = {.kind = EVENT_EXECUTION_RETRIED, .reason = in->by};
+    bool changed = in->plan || !value_is_null(in->inputs);
     if (!fates) {
         return error_nomem(e);
     }
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
-        fates[i] = fate_of(g, i);
+        fates[i] = changed && is_out_of_place(g, i) ? WHOLE : fate_of(g, i);
     }
     int64_t from = in->target.len ? plan_node_find(g->plan, in->target) : -1;
     int64_t named = g->has_error ? plan_node_find(g->plan, g->error.node) : -1;
@@ -114,6 +148,8 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
     if (named >= 0 && fates[named] == KEPT) {
         fates[named] = WHOLE; /* the header of a loop that hit its limit */
     }
+    force_whole(g, in->anew, false, fates);
+    force_whole(g, in->whole, true, fates);
     spread(g, fates);
     enum err err = names_of(g, fates, WHOLE, a, &ev.nodes, e);
     err = err ? err : names_of(g, fates, ITEMS, a, &ev.keeping, e);
@@ -123,11 +159,12 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
 enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
     struct error why;
-    if (engine_may_retry(g, in->target, &why)) {
+    if (engine_may_retry(g, in->plan, in->target, &why)) {
         return engine_verdict(g, in, why.message, e);
     }
     enum err err = engine_verdict(g, in, NULL, e);
     struct arena a;
+    err = err ? err : emit_changed(g, in, e);
     arena_init(&a, 0);
     err = err ? err : emit_retried(g, in, &a, e);
     arena_fini(&a);
@@ -160,7 +197,7 @@ static void drop_items(struct engine *g, uint32_t node) {
     }
 }
 
-static void begin_generation(struct engine *g, uint32_t node) {
+void engine_begin_generation(struct engine *g, uint32_t node) {
     struct node_state *n = &g->nodes[node];
     if (n->status == STEP_RUNNING && !n->each) {
         engine_release_slot(g, &g->plan->nodes[node]);
@@ -181,7 +218,7 @@ static void begin_generation(struct engine *g, uint32_t node) {
 static void reset_whole(struct engine *g, uint32_t node) {
     struct node_state *n = &g->nodes[node];
     drop_items(g, node);
-    begin_generation(g, node);
+    engine_begin_generation(g, node);
     engine_set_status(g, node, STEP_PENDING);
     foreach_free(n->each);
     n->each = NULL;
@@ -195,7 +232,7 @@ static enum err reset_items(struct engine *g, uint32_t node, struct error *e) {
         return error_set(e, ERR_CORRUPT, "items of a node that has none are to be kept");
     }
     drop_items(g, node);
-    begin_generation(g, node);
+    engine_begin_generation(g, node);
     engine_set_status(g, node, STEP_RUNNING);
     f->failed = f->queued = false;
     f->due.count = 0;

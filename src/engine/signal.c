@@ -58,7 +58,7 @@ enum err signal_take_kept(struct engine *g, struct step_id step, uint32_t attemp
 static bool find_waiter(const struct engine *g, struct str name, const struct track **out) {
     for (uint32_t i = 0; i < g->track_count && g->waiting_steps; i++) {
         const struct track *t = &g->track[i].t;
-        if (t->status == STEP_WAITING && step_current(g, t->step) &&
+        if (t->status == STEP_WAITING && t->plan == g->plan && step_current(g, t->step) &&
             str_eq(awaited(g, t->step), name)) {
             *out = t;
             return true;

@@ -52,7 +52,7 @@ static enum err first_value(struct engine *g, uint32_t var, struct error *e) {
 enum err vars_init(struct engine *g, struct error *e) {
     enum err err = OK;
     for (uint32_t i = 0; i < g->plan->var_count && !err && !g->vars_error.ptr; i++) {
-        err = first_value(g, i, e);
+        err = g->vars[i].is_set ? OK : first_value(g, i, e);
     }
     return err;
 }
@@ -188,6 +188,7 @@ static enum err apply_one(struct engine *g, const struct event *ev, struct value
     }
     struct var_state *s = &g->vars[var];
     size_t size = value_size(change.val);
+    s->is_set = true;
     if (!grows) {
         s->room = 0;
         s->size_bytes = size;

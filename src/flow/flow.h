@@ -6,6 +6,7 @@
 #ifndef CAIRN_FLOW_FLOW_H
 #define CAIRN_FLOW_FLOW_H
 
+#include "flow/differ.h"
 #include "flow/plan.h"
 
 /* Reads one file. path is relative to the folder of the entry file, normalized ("a/b.py", no "..",

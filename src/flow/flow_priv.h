@@ -211,6 +211,8 @@ bool flow_unit_init(struct unit *u, struct session *s, struct plan *plan, struct
 /* Reads the file of u (mark: who asks for it) and compiles what is in it. */
 bool flow_unit_compile(struct unit *u, struct mark mark);
 bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree);
+/* What the file says, in whatever format it is: u->def. */
+bool flow_definition_read(struct unit *u, const struct yaml_node *tree);
 bool flow_top_read(struct unit *u);    /* top.c */
 bool flow_agents_read(struct unit *u); /* agents.c */
 /* agent_text.c: text as written becomes a template over the inputs if there is a {{ in it. */

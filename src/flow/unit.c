@@ -110,13 +110,17 @@ static void hash_plan(struct plan *p) {
     p->hash[SHA256_HEX_BYTES - 1] = 0;
 }
 
-bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree) {
+bool flow_definition_read(struct unit *u, const struct yaml_node *tree) {
     const struct flow_format *format = formats[ARRAY_LEN(formats) - 1];
     for (size_t i = ARRAY_LEN(formats); i-- > 0;) {
         format = formats[i]->detect(tree) ? formats[i] : format;
     }
+    return format->read(u, tree);
+}
+
+bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree) {
     u->plan->kinds = u->s->source->kinds;
-    if (!format->read(u, tree)) {
+    if (!flow_definition_read(u, tree)) {
         return false;
     }
     bool done = flow_top_read(u) && flow_agents_read(u) && flow_nodes_open(u) &&

@@ -63,8 +63,7 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
         return err;
     }
     r->status = engine_status(r->engine);
-    r->folder = engine_folder(r->engine);
-    return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
+    return run_follow_plan(r, e);
 }
 
 static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {
@@ -76,9 +75,15 @@ static enum err queue_retry(struct run *r, const struct host_retry *q, struct er
     x->in.epoch = r->epoch;
     x->in.target = arena_str(&x->arena, q->from);
     x->in.by = arena_str(&x->arena, q->by);
-    if (!x->in.target.ptr || !x->in.by.ptr) {
+    x->in.folder = arena_str(&x->arena, q->folder);
+    x->in.plan = q->plan;
+    enum err err = mend_anew(r->engine, q, &x->arena, &x->in, e);
+    bool ok = x->in.target.ptr && x->in.by.ptr && x->in.folder.ptr &&
+              value_copy(&x->arena, q->inputs, &x->in.inputs) &&
+              value_copy(&x->arena, q->env, &x->in.env);
+    if (err || !ok) {
         happened_free(x);
-        return error_nomem(e);
+        return err ? err : error_nomem(e);
     }
     run_happens(r, x);
     return OK;
@@ -158,14 +163,22 @@ enum err run_attach(struct host *h, const struct plan *p, const struct store_exe
     return OK;
 }
 
+static enum err under_way(const struct run *r, struct error *e) {
+    return error_set(e, ERR_CONFLICT, "execution %s goes on here already: a retry is under way",
+                     r->id);
+}
+
 enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
                    const struct host_retry *q, struct run **out, struct error *e) {
     struct run *here = find_here(h, x->fixed.id);
-    if (here && !here->lost) {
+    bool changes = q->plan || !value_is_null(q->inputs);
+    if (here && !here->lost && !changes) {
         *out = here; /* a retry of it is under way */
         return OK;
     }
-    enum err err = here ? being_stopped(here, e) : run_new(h, p, out, e);
+    enum err err = here && here->lost ? being_stopped(here, e)
+                   : here             ? under_way(here, e)
+                                      : run_new(h, p, out, e);
     if (err) {
         return err;
     }

@@ -20,6 +20,15 @@ enum err host_bundle_encode(const struct plan *p, struct buf *out, struct error 
     return ok && buf_ok(out) ? OK : error_nomem(e);
 }
 
+enum err host_workflow_put(struct store *s, const struct plan *p, struct error *e) {
+    struct buf bundle;
+    buf_init(&bundle, 0);
+    enum err err = host_bundle_encode(p, &bundle, e);
+    err = err ? err : store_workflow_put(s, str_from(p->hash), p->name, buf_str(&bundle), e);
+    buf_fini(&bundle);
+    return err;
+}
+
 static enum err read_bundled(void *ctx, struct str path, struct arena *a, struct str *out,
                              struct error *e) {
     const struct value *files = ctx;

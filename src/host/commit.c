@@ -58,7 +58,8 @@ static bool find_track(const struct run *r, const struct engine_record *x, uint3
     struct str text = {r->out.bytes.ptr + x->step_offset, x->step_len};
     struct step_id step;
     uint32_t i = step_id_parse(r->plan, text, &step) ? engine_track_count(r->engine) : 0;
-    while (i > 0 && !step_id_same(engine_track(r->engine, i - 1)->step, step)) {
+    while (i > 0 && (engine_track(r->engine, i - 1)->plan != r->plan ||
+                     !step_id_same(engine_track(r->engine, i - 1)->step, step))) {
         i--;
     }
     *out = i - 1;
@@ -81,6 +82,30 @@ static enum err add_late_steps(struct run *r, struct store_change *c, struct are
     return err;
 }
 
+static bool is_changed(const struct run *r) {
+    bool changed = false;
+    for (uint32_t i = 0; i < r->out.record_count; i++) {
+        changed |= r->out.records[i].kind == EVENT_WORKFLOW_CHANGED;
+    }
+    return changed;
+}
+
+/* Its row is of the workflow and the inputs that it goes on with. */
+static enum err add_changed(const struct run *r, struct store_change *c, struct arena *a,
+                            struct error *e) {
+    const struct plan *p = engine_plan(r->engine);
+    struct store_work *w = ARENA_NEW(a, struct store_work);
+    if (!w) {
+        return error_nomem(e);
+    }
+    *w = (struct store_work){.workflow = p->name,
+                             .workflow_hash = str_from(p->hash),
+                             .entry = p->entry,
+                             .inputs = json_text(a, engine_inputs(r->engine))};
+    c->work = w;
+    return w->inputs.ptr ? OK : error_nomem(e);
+}
+
 static enum err change_of(struct run *r, uint32_t *room, struct store_change *c, struct arena *a,
                           struct error *e) {
     *c = (struct store_change){.num = r->is_new ? 0 : r->num,
@@ -95,7 +120,8 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
     if (!c->events) {
         return error_nomem(e);
     }
-    enum err err = row_make(r, a, &c->row, e);
+    enum err err = is_changed(r) && !MUTANT(row_of_old_workflow) ? add_changed(r, c, a, e) : OK;
+    err = err ? err : row_make(r, a, &c->row, e);
     if (err || !exec_status_final(engine_status(r->engine))) {
         return err;
     }

@@ -38,6 +38,16 @@ static enum err begin(struct folding *f, const struct event *ev, struct error *e
     return err ? err : engine_new(p, &f->engine, e);
 }
 
+/* From here on the journal is of another workflow. */
+static enum err offer(const struct folding *f, const struct event *ev, struct error *e) {
+    const struct plan *p;
+    enum err err = plan_of(f, ev, &p, e);
+    if (!err) {
+        engine_offer_plan(f->engine, p);
+    }
+    return err;
+}
+
 static enum err read_step(const struct folding *f, const struct store_event *row, struct event *ev,
                           struct error *e) {
     if (!row->step.len) {
@@ -63,6 +73,7 @@ static enum err fold_one(struct folding *f, const struct store_event *row, struc
     arena_init(&a, 0);
     err = event_decode(row->body, &fetch, &a, &ev, e);
     err = err || f->engine ? err : begin(f, &ev, e);
+    err = err || ev.kind != EVENT_WORKFLOW_CHANGED ? err : offer(f, &ev, e);
     err = err ? err : engine_fold(f->engine, &ev, e);
     arena_fini(&a);
     return err;

@@ -239,7 +239,7 @@ static enum err check_retry(struct host *h, const struct store_execution *x,
     }
     enum err err = host_view_open(h->options.store, h->options.kinds, x->fixed.id, &v, e);
     if (!err) {
-        err = engine_may_retry(v.engine, q->from, e);
+        err = engine_may_retry(v.engine, q->plan, q->from, e);
         host_view_close(&v);
     }
     return err;
@@ -255,6 +255,7 @@ enum err host_retry(struct host *h, struct str id, const struct host_retry *q, s
     err = err ? err : check_retry(h, &x, q, e);
     err = err ? err : check_root(h, &x, &a, e);
     err = err ? err : plan_of(h, &x, &plan, e);
+    err = err || !q->plan ? err : host_workflow_put(h->options.store, q->plan, e);
     err = err ? err : run_retry(h, plan, &x, q, out, e);
     arena_fini(&a);
     return err;

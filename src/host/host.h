@@ -115,10 +115,14 @@ enum err host_resume(struct host *h, struct str id, struct run **out, struct err
 struct host_retry {
     struct str from; /* a node that runs anew, with all that depends on it, besides what failed */
     struct str by;
-    bool force; /* also when it was quarantined */
+    bool force;              /* also when it was quarantined */
+    const struct plan *plan; /* goes on with this workflow; must outlive the host. NULL: its own */
+    struct value inputs;     /* from now on, checked by flow_inputs; null: as they were */
+    struct value env;        /* recorded environment variables, or null: as they were */
+    struct str folder;       /* of the plan: relative paths of effects start here */
 };
 /* A failed, partial or cancelled execution goes on: what failed runs anew in a new generation, what
- * completed is kept. ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without
+ * completed is kept. With another workflow or inputs what follows from the change does, too. ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without
  * force. */
 enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
                     struct error *e) MUST_USE;
@@ -180,6 +184,6 @@ bool run_is_child(const struct run *r);
 struct str run_result_json(const struct run *r);
 struct str run_error_json(const struct run *r);
 
-#include "host/view.h"
+#include "host/mend.h"
 
 #endif

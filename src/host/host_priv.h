@@ -206,6 +206,8 @@ enum err run_create(struct run *r, const struct host_submission *s, struct error
 /* For who creates or attaches: the text lives as long as the run; it begins with the next turn. */
 bool run_keep(struct run *r, struct str *s);
 enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
+/* After a fold or a decision: the run is of the workflow that its state is of. */
+enum err run_follow_plan(struct run *r, struct error *e) MUST_USE;
 
 /* ---- fold.c ---- */
 /* The state that the journal makes from its first event to r.to; r.from is 0. Plans come from the
@@ -234,6 +236,11 @@ enum err run_retry(struct host *h, const struct plan *p, const struct store_exec
                    const struct host_retry *q, struct run **out, struct error *e) MUST_USE;
 /* x is below an execution that runs here: who owns that owns x, whoever may still think to. */
 bool run_is_below_ours(const struct host *h, const struct store_execution *x);
+
+/* ---- mend.c ---- */
+/* What follows for a retry from definitions: in->anew, in->whole; in a. */
+enum err mend_anew(const struct engine *g, const struct host_retry *q, struct arena *a,
+                   struct engine_input *in, struct error *e) MUST_USE;
 
 /* ---- run.c: ends ---- */
 /* Left as it was last recorded, its parent too; nobody is told without a reason why. */

@@ -176,6 +176,10 @@ static enum err refold(struct run *r, struct error *e) {
         return err;
     }
     r->failures = r->last_seq > committed ? 0 : r->failures; /* it was recorded after all */
+    err = run_follow_plan(r, e);
+    if (err) {
+        return err;
+    }
     r->status = engine_status(r->engine);
     r->steps_written = r->row_complete ? engine_track_count(r->engine) : r->steps_written;
     ports_cancel_stale(r);
@@ -241,6 +245,16 @@ static enum err queue_created(struct run *r, const struct host_submission *s, st
     return OK;
 }
 
+enum err run_follow_plan(struct run *r, struct error *e) {
+    struct str folder = engine_folder(r->engine);
+    r->plan = engine_plan(r->engine);
+    if (!engine_last_seq(r->engine) || str_eq(r->folder, folder)) {
+        return OK;
+    }
+    r->folder = folder;
+    return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
+}
+
 enum err run_queue_start(struct run *r, struct error *e) {
     struct happened *x = happened_new(INPUT_START);
     if (!x) {
@@ -254,16 +268,10 @@ enum err run_queue_start(struct run *r, struct error *e) {
 
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) {
     struct host *h = r->host;
-    struct buf bundle;
-    buf_init(&bundle, 0);
     io_execution_id(h->clock, &h->last_ms, r->id);
     r->epoch = 1;
     r->is_new = true;
-    enum err err = host_bundle_encode(r->plan, &bundle, e);
-    err = err ? err
-              : store_workflow_put(h->options.store, str_from(r->plan->hash), r->plan->name,
-                                   buf_str(&bundle), e);
-    buf_fini(&bundle);
+    enum err err = host_workflow_put(h->options.store, r->plan, e);
     err = err ? err : keep_fixed(r, s, e);
     err = err ? err : queue_created(r, s, e);
     return err ? err : run_queue_start(r, e);

@@ -41,6 +41,7 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     if (err == ERR_BUG) {
         r->engine = NULL; /* in parts changed: left alone, folded anew */
     }
+    err = err ? err : run_follow_plan(r, e);
     err = err ? err : queue_evals(r, from, e);
     if (x->in.type == INPUT_EVAL) {
         happened_free(x); /* told again when the state is folded anew */

@@ -40,6 +40,8 @@ enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint
 /* What the folded journal makes of the execution's row; steps_upto is not set. In v's arena. */
 enum err host_view_row(struct host_view *v, struct store_row *out, struct error *e) MUST_USE;
 
+/* Stores what a plan was compiled from. */
+enum err host_workflow_put(struct store *s, const struct plan *p, struct error *e) MUST_USE;
 /* The bytes of the workflows table: the entry and all files of a plan, and back. */
 enum err host_bundle_encode(const struct plan *p, struct buf *out, struct error *e) MUST_USE;
 enum err host_bundle_compile(struct str bundle, struct str entry, struct kind_table kinds,

@@ -111,6 +111,7 @@ static bool reserve_at(struct arena *a, void *items_at, uint32_t count, uint32_t
 struct prepared {
     struct memory_execution *x; /* NULL: fenced */
     struct store_row row;
+    struct store_work work;
     uint32_t id, key; /* entries of a new one, by place: a map that grows moves them */
     bool key_taken;
 };
@@ -204,6 +205,21 @@ static bool copy_steps(struct memory_data *d, struct memory_execution *x,
     return !full;
 }
 
+static void copy_work(struct arena *a, const struct store_work *from, struct store_work *to,
+                      bool *full) {
+    to->workflow = memory_str(a, from->workflow, full);
+    to->workflow_hash = memory_str(a, from->workflow_hash, full);
+    to->entry = memory_str(a, from->entry, full);
+    to->inputs = memory_str(a, from->inputs, full);
+}
+
+static void apply_work(struct store_new *n, const struct store_work *w) {
+    n->workflow = w->workflow;
+    n->workflow_hash = w->workflow_hash;
+    n->entry = w->entry;
+    n->inputs = w->inputs;
+}
+
 static enum err prepare(struct memory_data *d, const struct prepared *all, struct prepared *p,
                         const struct store_change *c) {
     struct memory_execution *x = find_num(d, c->num);
@@ -220,6 +236,9 @@ static enum err prepare(struct memory_data *d, const struct prepared *all, struc
     }
     bool full = false;
     memory_row_copy(&d->arena, &c->row, &p->row, &full);
+    if (c->num && c->work) {
+        copy_work(&d->arena, c->work, &p->work, &full);
+    }
     if (full || !RESERVE(&d->arena, x->events, x->event_count, c->event_count, &x->events_cap) ||
         !RESERVE(&d->arena, x->steps, x->step_count, c->step_count, &x->steps_cap) ||
         !RESERVE(&d->arena, x->messages, x->message_count, c->message_count, &x->messages_cap)) {
@@ -261,6 +280,9 @@ static void apply(struct memory_data *d, struct prepared *p, struct store_change
     d->next_event += c->event_count;
     if (c->event_count) {
         c->last_event = x->x.last_event = d->next_event;
+    }
+    if (c->work && p->work.workflow_hash.ptr) {
+        apply_work(&x->x.fixed, &p->work);
     }
     x->x.row = p->row;
     x->x.epoch = c->new_epoch ? c->new_epoch : c->epoch;

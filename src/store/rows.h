@@ -44,6 +44,11 @@ struct store_new {
     wall_us created;
 };
 
+/* What an execution is of from now on. */
+struct store_work {
+    struct str workflow, workflow_hash, entry, inputs; /* as in store_new */
+};
+
 struct store_step { /* a row of the steps table */
     struct str step, node, kind, status, dependencies /* JSON list */, description;
     uint32_t iteration, generation, attempt;
@@ -77,6 +82,7 @@ struct store_change {
     const struct store_event *events; /* seq last_seq + 1, + 2...; none: only the row changes */
     uint32_t event_count;
     struct store_row row;
+    const struct store_work *work; /* stored with it; NULL: it stays of what it is */
     const struct store_step *steps;
     uint32_t step_count;
     const struct store_message *messages;

@@ -107,13 +107,27 @@ static enum err insert_progress(struct commit *t, const struct store_change *c, 
 }
 
 static enum err put_inputs(struct commit *t, int64_t num, struct str inputs) {
-    sqlite3_stmt *st = stmt(t, STMT_INPUTS_NEW);
+    sqlite3_stmt *st = stmt(t, STMT_INPUTS_PUT);
     if (!st) {
         return fail(t);
     }
     sqlite3_bind_int64(st, 1, num);
     bind_text(st, 2, inputs);
     return run(t, st);
+}
+
+static enum err put_work(struct commit *t, const struct store_change *c) {
+    const struct store_work *w = c->work;
+    sqlite3_stmt *st = stmt(t, STMT_WORK_PUT);
+    if (!st) {
+        return fail(t);
+    }
+    sqlite3_bind_int64(st, 1, c->num);
+    bind_text(st, 2, w->workflow);
+    bind_text(st, 3, w->workflow_hash);
+    bind_text(st, 4, w->entry);
+    enum err status = run(t, st);
+    return status == OK ? put_inputs(t, c->num, w->inputs) : status;
 }
 
 static enum err find_key(struct commit *t, struct str key, bool *out_taken) {
@@ -188,6 +202,9 @@ static enum err write_rows(struct commit *t) {
         out->last_event = c->event_count ? t->next_event + c->event_count - 1 : c->last_event;
         enum err status = c->num ? update_row(t, c, out->last_event, out)
                                  : insert_row(t, c, out->last_event, out);
+        if (status == OK && c->num && c->work && !out->fenced) {
+            status = put_work(t, c);
+        }
         if (status != OK) {
             return status;
         }

@@ -295,7 +295,8 @@ def test_the_log(cairn, background):
         "error: execution ID failed: code: the script ended with exit status 3: working\n"
         "    at node a (flow.yaml:4:3)\n"
         "    completed: nothing (0 of 1 steps)\n"
-        "    look further: cairn explain ID\n    try again: cairn retry ID\n")
+        "    look further: cairn explain ID\n    try again: cairn retry ID\n"
+        "    after mending it: cairn retry ID --workflow flow.yaml\n")
 
 
 def test_quiet_prints_the_id_and_keeps_the_log(cairn):

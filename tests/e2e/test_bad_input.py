@@ -90,6 +90,8 @@ def prepare(cairn, line):
         database(cairn.folder / name, what)
     elif word == "!cut":
         os.truncate(cairn.folder / name, int(what))
+    elif word == "!fails":
+        assert cairn(*shlex.split(rest)).status in (1, 3)
     else:
         done = cairn(*shlex.split(line))
         assert done.status == 0, done.err
@@ -137,7 +139,7 @@ def run(cairn, row, seconds):
 
 def plain(text, folder):
     text = ID.sub("ID", text).replace(str(folder), "FOLDER")
-    text = re.sub(r"^    (completed|look further|try again): .*\n", "", text, flags=re.M)
+    text = re.sub(r"^    (completed|look further|try again|after mending it): .*\n", "", text, flags=re.M)
     text = re.sub(r"127\.0\.0\.1:\d+", "SERVER", text)
     text = re.sub(r"(known here|kinds): \w+(, \w+){5,}.*", r"\1: LIST", text)
     return re.sub(r"\bID(, ID)+", "IDS", text)

@@ -359,6 +359,41 @@ def test_failure_mode_11_one_key_is_one_execution_however_many_submit_it(cairn):
 # ---- 14: the way on which one is woken is dead, and nobody looks ----
 
 
+def test_failure_mode_12_an_edited_file_changes_nothing_that_is_under_way(cairn):
+    cairn.flow("  q: {type: ask, prompt: 'go?'}\n"
+               "  e: {type: end, needs: [q], value: \"'as it was'\"}\n")
+    assert cairn("run", "flow.yaml").status == 3
+    for text in ("  q: {type: wait, for: 1h}\n", "  other: {type: end, value: 1}\n", "  q: {type: \n"):
+        cairn.flow(text)
+        assert cairn("explain", "@last").status == 0
+    done = cairn("answer", "@last", "yes")
+    assert (done.status, done.out) == (0, "as it was\n")
+    assert cairn("db", "check").status == 0
+
+
+def test_failure_mode_12_a_mended_file_is_taken_by_a_retry_alone(cairn):
+    """Round after round another edit: what completed is never run again, and no id twice."""
+    step = ("  {n}: {{type: code, language: sh, needs: [{needs}], "
+            "code: 'echo $CAIRN_IDEMPOTENCY_KEY >>effects; {does}'}}\n")
+    cairn.flow(step.format(n="a", needs="", does="echo 0") + step.format(n="b", needs="a", does="exit 1"))
+    assert cairn("run", "flow.yaml").status == 1
+    id = cairn("list", "--json").json["items"][0]["id"]
+    for turn in range(6):
+        nodes = step.format(n="a", needs="", does=f"echo {turn + 1}")
+        nodes += step.format(n=f"c{turn % 3}", needs="a", does="echo c")
+        nodes += step.format(n="b", needs=f"a, c{turn % 3}", does="exit 1" if turn < 5 else "echo b")
+        cairn.flow(nodes)
+        assert cairn("retry", id).status == 1, "the recorded one is still the one that fails"
+        told = cairn("retry", id, "--workflow", "flow.yaml")
+        assert told.status == (1 if turn < 5 else 0), told.err
+        assert "a is kept although its code differs" in told.err
+    keys = (cairn.folder / "effects").read_text().split()
+    assert len(keys) == len(set(keys)), keys
+    assert [key.split("/")[1] for key in keys].count("a") == 1
+    assert not any("/a~" in key for key in keys)
+    assert cairn("db", "check").status == 0
+
+
 @pytest.mark.parametrize("broken", ["deleted", "it cannot be made"])
 def test_failure_mode_14_requests_are_found_without_the_file_that_wakes(cairn, broken):
     path = f"{cairn.store}-inbox"

@@ -363,16 +363,20 @@ def test_a_failed_run_says_what_where_and_how_to_look_further(cairn):
         "    completed: a (1 of 3 steps)\n"
         "    look further: cairn explain ID\n"
         "    try again: cairn retry ID\n"
+        "    after mending it: cairn retry ID --workflow flow.yaml\n"
     )
 
 
 def test_what_is_suggested_names_the_store_that_was_named(cairn):
     cairn.flow(FAILS)
     done = cairn("run", "-q", "flow.yaml", "--store", "x.db")
-    explain, retry = [line.split("cairn ", 1)[1].split() for line in done.err.splitlines()[-2:]]
+    explain, retry, mended = [line.split("cairn ", 1)[1].split()
+                              for line in done.err.splitlines()[-3:]]
     assert cairn(*explain).status == 0
     again = cairn(*retry)
     assert again.status == 1 and "boom~1" in again.err
+    again = cairn(*mended)
+    assert again.status == 1 and "boom~2" in again.err
 
 
 def test_a_failed_run_as_json_has_its_error(cairn):
@@ -422,6 +426,7 @@ def test_a_partial_run_prints_its_result_and_exits_1(cairn):
         "    completed: last (1 of 2 steps)\n"
         "    look further: cairn explain ID\n"
         "    try again: cairn retry ID\n"
+        "    after mending it: cairn retry ID --workflow flow.yaml\n"
     )
 
 

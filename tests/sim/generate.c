@@ -30,6 +30,8 @@ struct generator {
     bool once;              /* some effects are at_most_once */
     uint32_t wait_permille; /* steps that wait for a person or a time */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
+    uint32_t mended_from;   /* from this node on it is another one, 0: never */
+    uint64_t mended_seed;
 };
 
 static bool chance(struct generator *g, uint32_t permille) { return rng_chance(&g->r, permille); }
@@ -59,6 +61,10 @@ static void need_source(const char need[NEED_BYTES], char out[NAME_BYTES]) {
 /* Begins a node; name gets its name, whose first letter tells its kind. */
 static void node_begin(struct generator *g, const char *kind, const struct needs *needs,
                        const char *back, char name[NAME_BYTES]) {
+    if (g->mended_from && g->next >= g->mended_from) {
+        g->mended_from = 0;
+        g->r.state ^= g->mended_seed;
+    }
     snprintf(name, NAME_BYTES, "%c%u", kind[0], g->next++);
     g->room--;
     buf_printf(&g->out, "%s\n\"%s\":{\"type\":\"%s\"", g->first ? "" : ",", name, kind);
@@ -413,10 +419,13 @@ static void workflow_body(struct generator *g, int room) {
     }
 }
 
-void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
+static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, struct arena *a,
+                     struct recipe *out) {
     static const char *const on_failure[] = {"drain", "cancel", "continue", "continue"};
     static const uint32_t rates[] = {0, 0, 30, 120};
-    struct generator g = {.r = {seed * 0x2545f4914f6cdd1du + 17}};
+    struct generator g = {.r = {seed * 0x2545f4914f6cdd1du + 17},
+                          .mended_from = mended_from,
+                          .mended_seed = mended_seed};
     buf_init(&g.out, 0);
     buf_init(&g.names, 0);
     uint32_t failure = rng_below(&g.r, 4);
@@ -438,4 +447,14 @@ void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
     out->document = arena_str(a, buf_str(&g.out));
     buf_fini(&g.out);
     buf_fini(&g.names);
+}
+
+void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out) {
+    generate(seed, 0, 0, a, out);
+}
+
+struct str recipe_mend(uint64_t seed, uint32_t from, uint64_t how, struct arena *a) {
+    struct recipe r;
+    generate(seed, from, how, a, &r);
+    return r.document;
 }

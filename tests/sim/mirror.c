@@ -72,12 +72,13 @@ static struct seen_execution *add(struct world *w, const struct store_execution 
     x->num = stored->num;
     x->key = arena_str(&w->arena, stored->fixed.key);
     memcpy(x->id, stored->fixed.id.ptr, stored->fixed.id.len);
-    x->plan = plan_of(w, stored);
+    x->plan = x->first_plan = plan_of(w, stored);
+    map_init(&x->gone, &w->arena);
     x->parent = by_num(w, stored->fixed.parent);
     map_init(&x->steps, &w->arena);
     if (!x->plan) {
         world_fail(w, "execution %s has a parent that does not run it", x->id);
-        x->plan = w->plan;
+        x->plan = x->first_plan = w->plan;
     }
     x->armed = ARENA_ARRAY(&w->arena, x->plan->node_count, uint32_t);
     *(w->last_execution ? &w->last_execution->next : &w->executions) = x;
@@ -188,6 +189,76 @@ static void repeated(struct world *w, struct seen_execution *x, const struct eve
     }
 }
 
+/* ---- another workflow ---- */
+
+static const struct plan *mended_plan(const struct world *w, const struct event *ev) {
+    for (uint32_t i = 0; i < w->mended_count; i++) {
+        if (str_is(ev->hash, w->mended[i]->hash)) {
+            return w->mended[i];
+        }
+    }
+    return NULL;
+}
+
+/* How often a node of the new plan was armed: as it was, as its loop was, or as before it went. */
+static uint32_t armed_before(const struct seen_execution *x, const struct plan *to, uint32_t node) {
+    const struct plan_node *n = &to->nodes[node];
+    int64_t old = plan_node_find(x->plan, n->name);
+    if (old >= 0) {
+        return x->armed[old];
+    }
+    uint32_t header = n->loop_count ? to->loops[n->loops[0]].header : node;
+    int64_t led = plan_node_find(x->plan, to->nodes[header].name);
+    const struct map_entry *gone = map_find(&x->gone, n->name);
+    uint32_t armed = led >= 0 ? x->armed[led] : 0, was = gone ? (uint32_t)gone->num : 0;
+    return armed > was ? armed : was;
+}
+
+static void changed(struct world *w, struct seen_execution *x, const struct event *ev) {
+    const struct plan *to = mended_plan(w, ev);
+    uint32_t *armed = to ? ARENA_ARRAY(&w->arena, to->node_count, uint32_t) : NULL;
+    if (!armed || !x->final) {
+        world_fail(w, "%s is changed into a workflow that nobody gave, or too early", x->id);
+        return;
+    }
+    for (uint32_t i = 0; i < to->node_count; i++) {
+        armed[i] = armed_before(x, to, i);
+    }
+    for (uint32_t i = 0; i < x->plan->node_count; i++) {
+        bool is_new;
+        if (plan_node_find(to, x->plan->nodes[i].name) < 0) {
+            map_put(&x->gone, x->plan->nodes[i].name, &is_new)->num = x->armed[i];
+        }
+    }
+    x->armed = armed;
+    x->plan = to;
+}
+
+static void note_anew(struct world *w, struct seen_execution *x, const struct event *ev) {
+    struct value_builder b;
+    struct value lists[] = {ev->nodes, ev->keeping};
+    value_builder_init(&b, &w->arena);
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        for (size_t i = 0; i < value_count(lists[k]); i++) {
+            struct str name = arena_str(&w->arena, value_str(lists[k].items[i]));
+            value_list_add(&b, value_text(name));
+        }
+    }
+    x->anew = value_list_done(&b);
+}
+
+/* A generation is begun by a retry that says so: what was kept is not done again under a new id. */
+static void check_generation(struct world *w, const struct seen_execution *x,
+                             const struct seen_step *s, const struct event *ev) {
+    bool named = s->begun || !ev->step.generation;
+    for (size_t i = 0; !named && x->retried && i < value_count(x->anew); i++) {
+        named = str_eq(value_str(x->anew.items[i]), s->node->name);
+    }
+    if (!named) {
+        world_fail(w, "%.*s begins, of a node that no retry named", STR_ARG(s->id));
+    }
+}
+
 /* ---- one event ---- */
 
 static bool holds_slot(const struct plan_node *n) {
@@ -251,6 +322,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         world_fail(w, "%s of %.*s, its node is in iteration %u", event_name(ev->kind), STR_ARG(id),
                    x->armed[ev->step.node]);
     }
+    check_generation(w, x, s, ev);
     s->begun = s->begun || runs_on || ev->kind == EVENT_STEP_COMPLETED ||
                ev->kind == EVENT_STEP_SKIPPED || ev->kind == EVENT_STEP_READY;
     if (ev->kind == EVENT_STEP_SCHEDULED) {
@@ -309,8 +381,9 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
         world_fail(w, "event %llu of %s follows event %llu", (unsigned long long)row->seq, x->id,
                    (unsigned long long)x->seq);
     }
-    bool goes_on = w->may_retry &&
-                   (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED);
+    bool goes_on =
+        w->may_retry && (ev->kind == EVENT_EXECUTION_CLAIMED ||
+                         ev->kind == EVENT_EXECUTION_RETRIED || ev->kind == EVENT_WORKFLOW_CHANGED);
     if (x->final && ev->kind != EVENT_LATE_RESULT && !goes_on) {
         world_fail(w, "%s after the end of %s", event_name(ev->kind), x->id);
     }
@@ -322,7 +395,11 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     x->last_us = row->at.us;
     x->paused =
         ev->kind == EVENT_EXECUTION_PAUSED || (x->paused && ev->kind != EVENT_EXECUTION_RESUMED);
+    if (ev->kind == EVENT_WORKFLOW_CHANGED) {
+        changed(w, x, ev);
+    }
     if (ev->kind == EVENT_EXECUTION_RETRIED) {
+        note_anew(w, x, ev);
         x->final = x->cancelled = x->completed = false;
         x->retried = w->retried = true;
     }
@@ -426,7 +503,8 @@ static enum err fold(struct world *w, const struct seen_execution *x, struct eng
     struct store_event *rows = NULL;
     struct engine *g;
     uint32_t count = 0;
-    enum err err = engine_new(x->plan, &g, e);
+    const struct plan *plan = x->first_plan;
+    enum err err = engine_new(plan, &g, e);
     if (err) {
         return err;
     }
@@ -434,7 +512,11 @@ static enum err fold(struct world *w, const struct seen_execution *x, struct eng
     err = store_read_events(w->disk, (struct store_range){x->num, 0, x->seq}, &a, &rows, &count, e);
     for (uint32_t i = 0; i < count && !err; i++) {
         struct event ev;
-        err = decode(w, x->plan, &rows[i], &a, &ev, e);
+        err = decode(w, plan, &rows[i], &a, &ev, e);
+        if (!err && ev.kind == EVENT_WORKFLOW_CHANGED) {
+            plan = mended_plan(w, &ev);
+            engine_offer_plan(g, plan);
+        }
         err = err ? err : engine_fold(g, &ev, e);
     }
     arena_fini(&a);
@@ -522,6 +604,9 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
     if (store_execution_get(w->disk, x->num, STR(""), a, &stored, &e) || fold(w, x, &g, &e)) {
         world_fail(w, "%s cannot be read: %s", x->id, e.message);
         return;
+    }
+    if (!str_is(stored.fixed.workflow_hash, x->plan->hash)) {
+        world_fail(w, "the row of %s is of another workflow than its journal", x->id);
     }
     if (!str_is(stored.row.status, exec_status_name(engine_status(g)))) {
         world_fail(w, "the row of %s says %.*s, its journal %s", x->id, STR_ARG(stored.row.status),

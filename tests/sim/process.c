@@ -335,18 +335,23 @@ void process_seek(struct process *p) {
 }
 
 bool process_retry(struct process *p) {
-    const struct host_retry how = {.by = STR("somebody")};
+    struct host_retry how = {.by = STR("somebody")};
     struct world *w = p->world;
     struct run *r;
     struct error e;
     const struct seen_execution *x = w->executions;
-    while (x && (x->parent || !x->final || x->completed || x->quarantined)) {
+    while (x && (x->parent || !x->final || (x->completed && !w->weather.mends) || x->quarantined)) {
         x = x->next;
     }
     if (!x) {
         return false;
     }
-    world_say(w, "%u: retry %s", p->number, x->id);
+    how.plan = rng_chance(&w->rng, w->weather.mends ? 800 : 300) ? world_mend(w) : NULL;
+    const struct plan *plan = how.plan ? how.plan : x->plan;
+    if (x->completed) {
+        how.from = plan->nodes[rng_below(&w->rng, plan->node_count)].name;
+    }
+    world_say(w, "%u: retry %s%s", p->number, x->id, how.plan ? " on another workflow" : "");
     w->acting = p;
     p->performing = false;
     p->submitting = p->entered = true;

@@ -37,6 +37,8 @@ static struct weather weather_of(uint64_t seed) {
                         .processes = rng_below(&r, 2) ? 1 : 2 + rng_below(&r, 2),
                         .roots = rng_below(&r, 2) ? 1 : 1 + rng_below(&r, 3)};
     w.retries = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 2) : 0;
+    w.mends = rng_below(&r, 6) == 0;
+    w.retries = w.mends ? 1 + rng_below(&r, 4) : w.retries;
     w.poison = rng_below(&r, 10) == 0;
     w.far = w.processes > 1 && rng_below(&r, 2);
     w.meet_permille = w.processes > 1 && rng_below(&r, 2) ? 150 : 0;

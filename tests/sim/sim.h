@@ -51,6 +51,9 @@ struct recipe {
 };
 /* The document lives in a. */
 void recipe_generate(uint64_t seed, struct arena *a, struct recipe *out);
+/* The document of the seed, but for its nodes from that number on (from 1): names and kinds of
+ * those that it has in common with the first are the same here and there. */
+struct str recipe_mend(uint64_t seed, uint32_t from, uint64_t how, struct arena *a);
 struct fixed {
     const char *name;
     struct recipe recipe;
@@ -115,6 +118,7 @@ struct weather {
     uint32_t slow_permille;   /* commits that take seconds */
     uint32_t meet_permille;   /* commits while which other processes do something */
     uint32_t retries;         /* of what has ended otherwise than completed */
+    bool mends;               /* mostly on another workflow, and of what has completed, too */
     uint32_t storm_permille;  /* the store fails for a while, more often than a host tries */
 };
 
@@ -147,9 +151,12 @@ struct seen_execution {
     uint64_t epoch;
     uint32_t claims; /* at the end of the journal */
     bool final, completed, cancelled, quarantined, paused;
-    bool ended_above; /* with an execution above it that was quarantined */
-    bool retried;     /* at any time */
-    uint32_t *armed;  /* of each node: how often it was armed again */
+    bool ended_above;              /* with an execution above it that was quarantined */
+    bool retried;                  /* at any time */
+    const struct plan *first_plan; /* plan is the one it has now */
+    struct map gone;               /* nodes that it had once -> how often they were armed again */
+    struct value anew;             /* names: what the last retry runs anew */
+    uint32_t *armed;               /* of each node: how often it was armed again */
     struct map steps;
 };
 
@@ -190,6 +197,7 @@ struct process {
 };
 
 #define MOST_PROCESSES 3u
+#define MOST_MENDED 4u
 
 struct world {
     const struct recipe *recipe;
@@ -198,6 +206,9 @@ struct world {
     struct rng rng;
     struct arena arena;
     struct plan *plan;
+    struct plan *mended[MOST_MENDED]; /* that executions went on with */
+    uint32_t mended_count;
+    struct str mended_document; /* while it is compiled */
     struct value inputs;
     wall_us now;     /* of the clock that people see */
     int64_t mono_us; /* of the one that never jumps */
@@ -259,6 +270,9 @@ void world_cancelled(struct world *w, struct step_port *port);
 bool handlers_end_one(struct process *p, bool cancelled);
 /* Those of a dead process: nothing hears them. ctx: the process. */
 void handlers_end_all(void *ctx);
+
+/* Another workflow with the names of the world's, or NULL. */
+const struct plan *world_mend(struct world *w);
 
 void mirror_sync(struct world *w);
 struct seen_execution *mirror_find(struct world *w, struct str id);

@@ -378,7 +378,7 @@ static enum err read_document(void *ctx, struct str path, struct arena *a, struc
     if (!str_is(path, "sim.json")) {
         return error_set(e, ERR_NOT_FOUND, "there is no file %.*s", STR_ARG(path));
     }
-    *out = w->recipe->document;
+    *out = w->mended_document.len ? w->mended_document : w->recipe->document;
     return OK;
 }
 
@@ -404,6 +404,25 @@ static void compile(struct world *w) {
     }
 }
 
+const struct plan *world_mend(struct world *w) {
+    struct flow_source source = {
+        .entry = STR("sim.json"), .loader = {w, read_document}, .kinds = recipe_kinds(w->recipe)};
+    struct diag d;
+    struct error e = {0};
+    if (w->recipe->example.len || !w->recipe->seed || w->mended_count == MOST_MENDED) {
+        return NULL;
+    }
+    uint32_t from = 1 + rng_below(&w->rng, 2 * w->plan->node_count);
+    w->mended_document = recipe_mend(w->recipe->seed, from, rng_next(&w->rng), &w->arena);
+    diag_init(&d, &w->arena);
+    if (flow_compile(&source, &w->mended[w->mended_count], &d, &e)) {
+        world_fail(w, "the mended workflow does not compile: %s", e.message);
+        return NULL;
+    }
+    w->mended_document = STR("");
+    return w->mended[w->mended_count++];
+}
+
 static void open_world(struct world *w) {
     struct error e;
     w->clock = (struct io_clock){w, read_wall, read_mono, read_random};
@@ -425,6 +444,9 @@ static void close_world(struct world *w) {
         process_close(&w->processes[i]);
     }
     plan_free(w->plan);
+    for (uint32_t i = 0; i < w->mended_count; i++) {
+        plan_free(w->mended[i]);
+    }
     store_close(w->disk);
     arena_fini(&w->arena);
 }

@@ -27,6 +27,7 @@ struct pair {
     int64_t nums[EXECUTIONS];              /* the database's: a conflict may use one up */
     uint32_t count;
     struct store_step step;
+    struct store_work work;
     struct store_message message;
 };
 
@@ -57,6 +58,13 @@ static struct store_change random_next(struct pair *p, uint32_t at) {
     c.row.result = below(2) ? STR("1") : STR("");
     c.row.deadline.us = below(3);
     c.host = (int64_t)below(4) - 1;
+    if (!below(5)) {
+        p->work = (struct store_work){.workflow = str_from(words[below(2)]),
+                                      .workflow_hash = str_from(words[below(4)]),
+                                      .entry = str_from(words[below(4)]),
+                                      .inputs = STR("{}")};
+        c.work = &p->work;
+    }
     if (!below(6))
         c.new_epoch = c.epoch + 1;
     switch (below(10)) { /* sometimes stale */

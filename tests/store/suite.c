@@ -239,6 +239,32 @@ static void test_row_only_change(void **state) {
     assert_str(get_num(f, a.num).row.status, "paused");
 }
 
+/* It goes on with another workflow and inputs; not when the change is fenced. */
+static void test_another_workflow(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store_change a = make_execution(f, "a"), other = make_execution(f, "b");
+    struct store_work work = {.workflow = STR("mended"),
+                              .workflow_hash = STR("c0ffee"),
+                              .entry = STR("mended.yaml"),
+                              .inputs = STR("{\"n\":2}")};
+    struct store_change next = change_next(f, &a, 1, "x"), stale = change_next(f, &other, 1, "x");
+    next.work = stale.work = &work;
+    stale.epoch++;
+    assert_ok(f, commit_one(f, f->s, &next));
+    assert_ok(f, commit_one(f, f->s, &stale));
+    assert_true(stale.fenced);
+    struct store_change last = change_next(f, &next, 1, "y");
+    assert_ok(f, commit_one(f, f->s, &last));
+    reopen(f);
+    struct store_execution x = get_num(f, a.num), y = get_num(f, other.num);
+    assert_same(x.fixed.workflow, STR("mended"));
+    assert_same(x.fixed.workflow_hash, STR("c0ffee"));
+    assert_same(x.fixed.entry, STR("mended.yaml"));
+    assert_same(x.fixed.inputs, STR("{\"n\":2}"));
+    assert_false(str_is(y.fixed.workflow, "mended"));
+    assert_false(str_is(y.fixed.workflow_hash, "c0ffee"));
+}
+
 static void test_empty_batch(void **state) {
     struct fixture *f = fixture_of(state);
     struct store_batch b = {0};
@@ -892,6 +918,7 @@ int run_suite(const char *scheme) {
         TEST(test_bytes_are_kept),
         TEST(test_row_only_change),
         TEST(test_empty_batch),
+        TEST(test_another_workflow),
         TEST(test_stats),
         TEST(test_stale_changes_are_fenced),
         TEST(test_takeover_fences_the_old_owner),

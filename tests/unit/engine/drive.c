@@ -93,6 +93,7 @@ static void decide(struct drive *d, struct engine_input *in) {
 void drive_open(struct drive *d, const char *yaml) {
     struct error e;
     *d = (struct drive){.plan = plan_of(yaml), .now_us = NOW_US};
+    d->plans[d->plan_count++] = d->plan;
     engine_out_init(&d->out);
     arena_init(&d->arena, 0);
     assert_int_equal(engine_new(d->plan, &d->engine, &e), OK);
@@ -106,7 +107,9 @@ void drive_open(struct drive *d, const char *yaml) {
 void drive_close(struct drive *d) {
     engine_out_fini(&d->out);
     engine_free(d->engine);
-    plan_free(d->plan);
+    for (uint32_t i = 0; i < d->plan_count; i++) {
+        plan_free(d->plans[i]);
+    }
     arena_fini(&d->arena);
 }
 
@@ -130,6 +133,22 @@ void drive_done(struct drive *d, const char *step, uint32_t attempt, struct valu
     struct engine_input in = {
         .type = INPUT_DONE, .step = id_of(d, step), .attempt = attempt, .result = &r};
     decide(d, &in);
+}
+
+void drive_leave(struct drive *d, const char *step, uint32_t attempt, const char *handle) {
+    struct step_result r = {.handle = str_from(handle)};
+    struct engine_input in = {
+        .type = INPUT_DONE, .step = id_of(d, step), .attempt = attempt, .result = &r};
+    decide(d, &in);
+}
+
+void drive_change(struct drive *d, const char *yaml, struct engine_input *in) {
+    assert_true(d->plan_count < DRIVE_PLANS);
+    in->type = INPUT_RETRY;
+    in->host = 2;
+    in->epoch = 2;
+    in->plan = d->plan = d->plans[d->plan_count++] = plan_of(yaml);
+    decide(d, in);
 }
 
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
@@ -183,8 +202,12 @@ void drive_refold(struct drive *d) {
     struct engine *folded;
     struct error e = {0};
     uint64_t live = 0, again = 1;
-    assert_int_equal(engine_new(d->plan, &folded, &e), OK);
+    uint32_t plan = 0;
+    assert_int_equal(engine_new(d->plans[0], &folded, &e), OK);
     for (uint32_t i = 0; i < d->event_count; i++) {
+        if (d->journal[i].kind == EVENT_WORKFLOW_CHANGED) {
+            engine_offer_plan(folded, d->plans[++plan]);
+        }
         enum err err = engine_fold(folded, &d->journal[i], &e);
         if (err) {
             print_error("%s\n", e.message);

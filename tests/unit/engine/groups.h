@@ -17,6 +17,7 @@
 
 int run_answer_tests(void);
 int run_attempt_tests(void);
+int run_change_tests(void);
 int run_codec_tests(void);
 int run_end_tests(void);
 int run_fold_tests(void);
@@ -36,9 +37,13 @@ int run_var_tests(void);
 
 #define NOW_US 1000000000 /* time at which an execution is driven from */
 
+enum { DRIVE_PLANS = 8 };
+
 /* An execution: its plan, its engine, what the last input led to, and all events so far. */
 struct drive {
-    struct plan *plan;
+    struct plan *plan;               /* the one it has now */
+    struct plan *plans[DRIVE_PLANS]; /* all that it had */
+    uint32_t plan_count;
     struct engine *engine;
     struct engine_out out;
     int64_t now_us;
@@ -59,6 +64,10 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
                 const char *type);
+/* Done, by that exit. */
+void drive_leave(struct drive *d, const char *step, uint32_t attempt, const char *handle);
+/* INPUT_RETRY on that workflow; in: its inputs and ticket, if any. */
+void drive_change(struct drive *d, const char *yaml, struct engine_input *in);
 /* Answers; what is said to it, that is its verdict, is what comes back. */
 const char *drive_answer(struct drive *d, const char *target, const char *answer);
 /* The effect of this type that the last input led to, NULL for none. */

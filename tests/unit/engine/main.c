@@ -7,6 +7,7 @@ int main(void) {
     int failed = 0;
     failed += run_answer_tests();
     failed += run_attempt_tests();
+    failed += run_change_tests();
     failed += run_codec_tests();
     failed += run_end_tests();
     failed += run_fold_tests();

@@ -393,9 +393,10 @@ static void a_child_waits_for_the_store(void **state) {
         rig_run("{cairn: 1, nodes: {k: {type: kid, workflow: {nodes: {w: {type: work}}}}, "
                 "e: {type: end, needs: [k], value: \"1\"}}}");
     assert_non_null(rig_find("w"));
+    struct str id = arena_str(&rig.arena, run_id(r));
     rig_reopen();
     rig.commits = "..ffffffffffff";
-    r = rig_restart(r, 0);
+    r = rig_resume(id);
     rig_turns();
     assert_null(rig_find("w"));
     assert_int_equal(rig.busy, 1);

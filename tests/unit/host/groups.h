@@ -22,6 +22,7 @@ int run_hostile_tests(void);
 int run_secret_tests(void);
 int run_claim_tests(void);
 int run_quarantine_tests(void);
+int run_mend_tests(void);
 int run_retry_tests(void);
 int run_inbox_tests(void);
 int run_mode_tests(void);

@@ -20,6 +20,7 @@ int main(void) {
     failed += run_secret_tests();
     failed += run_claim_tests();
     failed += run_quarantine_tests();
+    failed += run_mend_tests();
     failed += run_retry_tests();
     failed += run_inbox_tests();
     failed += run_mode_tests();
