@@ -40,7 +40,7 @@ static double compare(const char *name, const char *folder, int steps, int n, co
     struct bench_use raw, ours;
     bench_run(cairn); /* the store exists */
     bench_turns(python, cairn, rounds, &raw, &ours);
-    printf("  %s: %.0f ms, bare %.0f ms: %.2fx; CPU %.0f ms, bare %.0f ms: %.2fx (median of %d)\n",
+    printf("  %s: %.0f ms, bare %.0f ms: %.2fx; CPU %.0f ms, bare %.0f ms: %.2fx (%d rounds)\n",
            name, ours.wall_s * 1e3, raw.wall_s * 1e3, ours.wall_s / raw.wall_s, ours.cpu_s * 1e3,
            raw.cpu_s * 1e3, ours.cpu_s / raw.cpu_s, rounds);
     return ours.wall_s / raw.wall_s;

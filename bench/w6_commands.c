@@ -67,7 +67,7 @@ int main(int argc, char **argv) {
         "W6, %d x true as commands, %d at a time: %.0f/s, posix_spawn %.0f/s: %.0f %% (goal 70)\n",
         COMMANDS, AT_ONCE, COMMANDS / ours.wall_s, COMMANDS / raw.wall_s,
         raw.wall_s / ours.wall_s * 100);
-    printf("   CPU %.2f ms each, posix_spawn %.2f ms: %.0f %% (medians of %d)\n",
+    printf("   CPU %.2f ms each, posix_spawn %.2f ms: %.0f %% (%d rounds)\n",
            ours.cpu_s * 1e3 / COMMANDS, raw.cpu_s * 1e3 / COMMANDS, raw.cpu_s / ours.cpu_s * 100,
            ROUNDS);
     bench_remove(folder);

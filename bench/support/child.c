@@ -55,8 +55,12 @@ void bench_turns(const char *const *first, const char *const *second, int rounds
             cpu[k][i] = use.cpu_s;
         }
     }
-    *out_first = (struct bench_use){bench_median(wall[0], rounds), bench_median(cpu[0], rounds)};
-    *out_second = (struct bench_use){bench_median(wall[1], rounds), bench_median(cpu[1], rounds)};
+    for (int k = 0; k < 2; k++) {
+        struct bench_use *out = k == 0 ? out_first : out_second;
+        (void)bench_median(cpu[k], rounds); /* which sorts them */
+        out->cpu_s = cpu[k][0];
+        out->wall_s = bench_median(wall[k], rounds);
+    }
 }
 
 const char *bench_cairn(void) {

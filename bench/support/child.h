@@ -11,7 +11,8 @@ struct bench_use {
 struct bench_use bench_run(const char *const *argv);
 /* Writes a file that the benchmark needs; ends it when that cannot be done. */
 void bench_write(const char *path, const char *text);
-/* Two programs in turns, `rounds` times each; the medians of wall and of CPU time, each apart. */
+/* Two programs in turns, `rounds` times each: the median of wall time and the least of CPU time,
+ * which other work on the machine can only add to. */
 void bench_turns(const char *const *first, const char *const *second, int rounds,
                  struct bench_use *out_first, struct bench_use *out_second);
 /* The binary that is measured: CAIRN_BIN or build/release/cairn. */
