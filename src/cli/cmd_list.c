@@ -5,6 +5,7 @@
  * together from as many of the store's as it takes. Executions of sub-workflows belong to their
  * parents and are shown with --all only.
  */
+#include "cli/attention.h"
 #include "cli/orphans.h"
 #include "cli/waiting.h"
 
@@ -228,6 +229,11 @@ static int run(struct cli *c) {
         session_close(&s);
         return err ? err_exit_code(err) : 0;
     }
+    if (!err && cli_has(c, "needs-attention")) {
+        err = attention_list(&s, &f, p.limit, cli_has(c, "all"));
+        session_close(&s);
+        return err ? err_exit_code(err) : 0;
+    }
     err = err ? err : read_page(&s, &f, status, &p);
     if (!err && cli_has(c, "json")) {
         print_json(c, &p);
@@ -245,6 +251,7 @@ static const struct cli_option options[] = {
     {"limit", 0, "N", "at most so many, 1 to 1000 (50)"},
     {"after", 0, "ID", "goes on behind the last one of the page before"},
     {"waiting", 0, NULL, "the steps that wait for people, of any execution that has not ended"},
+    {"needs-attention", 0, NULL, "what a person should look at, why, and what to do"},
     {"all", 0, NULL, "also executions of sub-workflows"},
     {"json", 0, NULL, "prints {items, next} as JSON"},
 };
@@ -252,6 +259,7 @@ static const struct cli_option options[] = {
 static const struct cli_example examples[] = {
     {"cairn list", "the newest executions"},
     {"cairn list --waiting", "what people are asked for"},
+    {"cairn list --needs-attention", "what failed, was left alone or waits for somebody"},
     {"cairn list --status failed --workflow triage", "what went wrong with one workflow"},
     {"cairn list --label team=support --json", "for programs; `next` is the --after of more"},
 };

@@ -70,9 +70,10 @@ static const char *why_of(const struct explaining *x, const struct track *t) {
     switch (t->status) {
     case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
     case STEP_WAITING:
-        return waits_for(t, "answer")   ? "waits for an answer"
-               : waits_for(t, "signal") ? "waits for a signal"
-                                        : "waits for its time";
+        return waits_for(t, "answer")    ? "waits for an answer"
+               : waits_for(t, "signal")  ? "waits for a signal"
+               : waits_for(t, "service") ? "is held back"
+                                         : "waits for its time";
     case STEP_RETRYING: return "failed and is tried again";
     case STEP_PENDING:
     case STEP_COMPLETED:

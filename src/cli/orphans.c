@@ -5,42 +5,10 @@
 
 #include <stdlib.h>
 
+#include "cli/visit.h"
 #include "engine/look.h"
 
-enum { PAGE = 200 };
-
 static const char *const live[] = {"pending", "running", "waiting"};
-
-/* Called with each row of a status, newest first, until it says stop. Rows are gone after it. */
-struct visitor {
-    struct session *s;
-    void *ctx;
-    enum err (*visit)(void *ctx, const struct store_execution *x, bool *stop, struct error *e);
-};
-
-static enum err visit_status(const struct visitor *v, const char *status, struct error *e) {
-    struct store_filter f = {.limit = PAGE, .status = str_from(status)};
-    char after[IO_ID_BYTES] = "";
-    bool stop = false;
-    enum err err = OK;
-    uint32_t count = PAGE;
-    while (!err && !stop && count == PAGE) {
-        struct store_execution *rows = NULL;
-        struct arena a;
-        arena_init(&a, 0);
-        f.after = str_from(after);
-        err = store_execution_list(v->s->store, &f, &a, &rows, &count, e);
-        for (uint32_t i = 0; !err && !stop && i < count; i++) {
-            err = v->visit(v->ctx, &rows[i], &stop, e);
-        }
-        if (!err && count) {
-            struct str last = rows[count - 1].fixed.id;
-            memcpy(after, last.ptr, last.len < sizeof after ? last.len : sizeof after - 1);
-        }
-        arena_fini(&a);
-    }
-    return err;
-}
 
 static bool is_interrupted(const struct store_execution *x) {
     return str_is(details_status(x), "interrupted");
@@ -158,12 +126,12 @@ static int by_id(const void *a, const void *b) {
 
 enum err orphans_find(struct session *s, struct orphans *out) {
     struct finding f = {s, out};
-    struct visitor v = {s, &f, visit_orphan};
+    struct visitor v = {.s = s, .ctx = &f, .visit = visit_orphan};
     struct error e = {0};
     enum err err = OK;
     *out = (struct orphans){0};
     for (size_t i = 0; i < ARRAY_LEN(live) && s->store && !err; i++) {
-        err = visit_status(&v, live[i], &e);
+        err = visit_status(&v, live[i], STR(""), &e);
     }
     if (err) {
         cli_fail_error(s->cli, &e, NULL);
@@ -192,11 +160,11 @@ static enum err visit_count(void *ctx, const struct store_execution *x, bool *st
 
 uint32_t orphans_interrupted(struct session *s, uint32_t most) {
     struct counting k = {.most = most};
-    struct visitor v = {s, &k, visit_count};
+    struct visitor v = {.s = s, .ctx = &k, .visit = visit_count};
     struct error ignored;
     for (size_t i = 0; i < ARRAY_LEN(live) && s->store && k.count < most; i++) {
         k.looked = 0;
-        if (visit_status(&v, live[i], &ignored)) {
+        if (visit_status(&v, live[i], STR(""), &ignored)) {
             return 0;
         }
     }

@@ -18,6 +18,7 @@ struct asking {
     int64_t pid;                 /* who was last seen to run it, 0: nobody */
     struct io_watch *watch;      /* of the inbox; NULL: only the looks are left */
     bool told;                   /* there may be a verdict */
+    int status;                  /* of the verdict that was told */
 };
 
 /* ---- what is asked, and of whom ---- */
@@ -187,6 +188,14 @@ static bool was_overtaken(const struct running *x, bool plain) {
     return x->lost && (plain || !x->verdict.len) && x->why_lost.code == ERR_FENCED;
 }
 
+/* The verdict is told when it is there: the execution may go on here for long. */
+static void on_told(void *ctx) {
+    struct asking *k = ctx;
+    watch_hold(&k->x.watch, true);
+    k->status = tell_verdict(k, k->x.verdict);
+    watch_hold(&k->x.watch, k->x.prompt.shown != NULL);
+}
+
 /* The whole tree is taken over; the request stands in the inbox, so it is not lost should another
  * process do the same now. */
 static int take_over(struct asking *k, bool *out_other) {
@@ -210,6 +219,8 @@ static int take_over(struct asking *k, bool *out_other) {
     x->recorded = true; /* that it is taken over */
     x->ticket = plain ? 0 : k->row;
     x->verdict = plain ? STR("accepted") : STR("");
+    x->told = k->q->ask.type == REQUEST_RESUME ? NULL : on_told;
+    x->told_ctx = k;
     err = running_watch(x, r);
     if (!err && k->q->ask.type == REQUEST_RESUME) {
         x->asks_again = true;
@@ -222,8 +233,8 @@ static int take_over(struct asking *k, bool *out_other) {
         x->lost = false;
         return 0;
     }
-    int status = err ? err_exit_code(err) : 0;
-    if (!err && x->verdict.len && !(x->asks_again && str_starts(x->verdict, STR("accepted")))) {
+    int status = err ? err_exit_code(err) : k->status;
+    if (!err && x->asks_again && x->verdict.len && !str_starts(x->verdict, STR("accepted"))) {
         status = tell_verdict(k, x->verdict);
     }
     if (status && x->left) {
@@ -258,7 +269,9 @@ static int ended(struct asking *k) {
         row.verdict.len) {
         return tell_verdict(k, arena_str(&k->x.c->arena, row.verdict));
     }
-    return cli_fail(k->x.c, ERR_CONFLICT, NULL, "execution %.*s has ended (%.*s)",
+    struct str help =
+        arena_printf(&k->x.c->arena, "allowed now: %s", exec_status_allows(k->target.row.status));
+    return cli_fail(k->x.c, ERR_CONFLICT, help.ptr, "execution %.*s has ended (%.*s)",
                     STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
 }
 

@@ -51,6 +51,9 @@ static void on_verdict(void *ctx, struct run *r, int64_t ticket, struct str text
     struct running *x = ctx;
     if (x->ticket && ticket == x->ticket) {
         x->verdict = arena_str(&x->c->arena, text);
+        if (x->told) {
+            x->told(x->told_ctx);
+        }
     }
     prompt_verdict(&x->prompt, r, ticket, text);
 }

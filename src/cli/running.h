@@ -31,6 +31,8 @@ struct running {
     struct error why_lost;
     int64_t ticket; /* of a request whose verdict is awaited, 0 none */
     struct str verdict;
+    void (*told)(void *ctx); /* called when it is there; may be NULL */
+    void *told_ctx;
 };
 
 /* The session with its store (made when make), loop and host, and the signals. Reported. */

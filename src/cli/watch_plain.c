@@ -78,6 +78,15 @@ static void put_waiting(const struct watch_event *x, struct buf *b) {
 }
 
 static void put_suspended(const struct watch_event *x, struct buf *b) {
+    const struct value *service = value_get(x->ev->body, STR("service"));
+    if (service && service->type == VALUE_TEXT) {
+        buf_append_cstr(b, "is held back until ");
+        text_clock(b, (wall_us){x->ev->due_us});
+        buf_append_cstr(b, ": ");
+        text_clean(b, value_str(*service));
+        buf_append_cstr(b, " is left alone");
+        return;
+    }
     if (x->ev->error_type.len) {
         buf_append_cstr(b, "failed");
         put_error(x->ev, b);
@@ -87,11 +96,8 @@ static void put_suspended(const struct watch_event *x, struct buf *b) {
 }
 
 static void put_released(const struct watch_event *x, struct buf *b) {
-    buf_append_cstr(b, "is tried again");
-    if (x->ev->reason.len) {
-        buf_append_cstr(b, ", by ");
-        text_clean(b, x->ev->reason);
-    }
+    buf_append_cstr(b, x->ev->reason.len ? "is tried again, by " : "goes on");
+    text_clean(b, x->ev->reason);
 }
 
 static bool step_line(struct watch *w, const struct watch_event *x, struct buf *b) {

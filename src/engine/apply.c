@@ -36,16 +36,34 @@ void engine_set_status(struct engine *g, uint32_t node, enum step_status status)
 
 static bool is_going(uint8_t status) { return status == STEP_RUNNING || status == STEP_RETRYING; }
 
+/* Items that count for the foreach's concurrency: those that go on by themselves, also when their
+ * service is left alone. Who waits for somebody holds nothing. */
+static bool holds_place(const struct item_state *item) {
+    return is_going(item->status) ||
+           (item->status == STEP_WAITING && item->suspended == SUSPENDED_BREAKER);
+}
+
 /* The one place that changes the status of an item that was begun: keeps the counts. */
-void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status) {
+static void set_item(struct engine *g, struct step_id step, enum step_status status,
+                     enum suspend_reason suspended) {
     struct foreach_state *f = g->nodes[step.node].each;
     struct item_state *item = &f->items[step.index];
-    uint32_t going = (uint32_t)is_going((uint8_t)status) - (uint32_t)is_going(item->status);
-    f->running += going;
-    g->items_running += going;
+    f->running -= holds_place(item);
+    g->items_running -= is_going(item->status);
     g->waiting_steps -= item->status == STEP_WAITING;
     item->status = (uint8_t)status;
+    item->suspended = (uint8_t)suspended;
+    f->running += holds_place(item);
+    g->items_running += is_going(item->status);
     g->waiting_steps += status == STEP_WAITING;
+}
+
+void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status) {
+    set_item(g, step, status, SUSPENDED_NOT);
+}
+
+void engine_set_item_suspended(struct engine *g, struct step_id step, enum suspend_reason why) {
+    set_item(g, step, STEP_WAITING, why);
 }
 
 /* A step stops holding what it held while it ran. */
@@ -59,7 +77,7 @@ static void let_go(struct engine *g, struct step_id s) {
     }
     flight_unref(*flight);
     *flight = NULL;
-    *(item ? &item->suspended : &n->suspended) = SUSPENDED_NOT;
+    n->suspended = item ? n->suspended : SUSPENDED_NOT;
 }
 
 static enum err end_node(struct engine *g, const struct event *ev, enum step_status status,

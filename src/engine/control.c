@@ -5,12 +5,11 @@
 
 #include "engine/engine_priv.h"
 
-/* status     | cancel | pause | resume
- * pending    |  yes   |  yes  |  no
- * running    |  yes   |  yes  |  no
- * waiting    |  yes   |  yes  |  no
- * paused     |  yes   |  no   |  yes
- * the others |  no    |  no   |  no   */
+/* status                     | cancel | pause | resume | answer, signal | retry
+ * pending, running, waiting  |  yes   |  yes  |  no    |  yes           |  no
+ * paused                     |  yes   |  no   |  yes   |  yes           |  no
+ * failed, partial, cancelled |  no    |  no   |  no    |  no            |  yes
+ * completed                  |  no    |  no   |  no    |  no            |  --from NODE */
 enum { MAY_CANCEL = 1, MAY_PAUSE = 2, MAY_RESUME = 4 };
 
 static unsigned allowed(enum exec_status s) {
@@ -18,6 +17,18 @@ static unsigned allowed(enum exec_status s) {
         return 0;
     }
     return s == EXEC_PAUSED ? MAY_CANCEL | MAY_RESUME : MAY_CANCEL | MAY_PAUSE;
+}
+
+const char *exec_status_allows(struct str status) {
+    static const char *const ended[] = {"partial", "failed", "cancelled"};
+    for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
+        if (str_is(status, ended[i])) {
+            return "retry";
+        }
+    }
+    return str_is(status, "completed") ? "retry --from NODE"
+           : str_is(status, "paused")  ? "resume, cancel, answer, signal"
+                                       : "pause, cancel, answer, signal";
 }
 
 /* Tells the verdict; true when the request is allowed. */
@@ -31,9 +42,7 @@ static bool permit(struct engine *g, const struct engine_input *in, unsigned wha
         return *err == OK;
     }
     snprintf(text, sizeof text, "the execution is %s; allowed now: %s", exec_status_name(status),
-             may & MAY_RESUME  ? "resume, cancel"
-             : may & MAY_PAUSE ? "pause, cancel"
-                               : "nothing, it has ended");
+             exec_status_allows(str_from(exec_status_name(status))));
     *err = engine_verdict(g, in, text, e);
     return false;
 }

@@ -87,6 +87,9 @@ static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) 
 
 static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
+    if (exec_status_final(g->status)) {
+        return OK; /* a request that came before ended it */
+    }
     enum err err = engine_emit(g, &ev, e);
     err = err ? err : engine_check_vars(g, e);
     return err || exec_status_final(g->status) ? err : tell_again(g, true, e);
@@ -297,6 +300,8 @@ static const input_fn inputs[] = {
     [INPUT_STEP_TIMEOUT] = on_step_timeout,
     [INPUT_EXEC_TIMEOUT] = on_exec_timeout,
     [INPUT_CANCEL] = engine_on_cancel,
+    [INPUT_SERVICE_DOWN] = service_on_down,
+    [INPUT_SERVICE_UP] = service_on_up,
     [INPUT_WAIT_DUE] = engine_on_wait_due,
     [INPUT_ANSWER] = engine_on_answer,
     [INPUT_SIGNAL] = engine_on_signal,

@@ -31,9 +31,12 @@ enum input_type {
     INPUT_CALL_BEGUN,
     INPUT_CALL_DONE,
     INPUT_PROCESS,
-    INPUT_WAIT_DUE, /* the time that a waiting step waits for came */
-    INPUT_ANSWER,   /* somebody answers a waiting step */
-    INPUT_SIGNAL,   /* something is told by a name */
+    INPUT_SERVICE_DOWN, /* an attempt is not performed, or is held back on, until due_us: the
+                         * service that it calls is left alone; value says which */
+    INPUT_SERVICE_UP,   /* what was held back so may go on */
+    INPUT_WAIT_DUE,     /* the time that a waiting step waits for came */
+    INPUT_ANSWER,       /* somebody answers a waiting step */
+    INPUT_SIGNAL,       /* something is told by a name */
     INPUT_PAUSE,
     INPUT_RESUME,
     INPUT_RETRY,   /* what has ended goes on, owned by host and epoch */
@@ -68,12 +71,14 @@ struct engine_input {
     struct value value;      /* CALL_*, ANSWER */
     int64_t pid;             /* PROCESS */
     uint64_t process_start;
+    int64_t due_us; /* SERVICE_DOWN */
 };
 
 enum out_type {
     OUT_PERFORM, /* perform the effect once the events are durable */
     OUT_EVAL,    /* give INPUT_EVAL for this step, after what has arrived before; needs no disk */
     OUT_CANCEL,  /* stop the effect of this attempt */
+    OUT_SERVICE, /* the time of one held back came: give INPUT_SERVICE_UP or _DOWN */
     OUT_TIMER,   /* give INPUT_<timer> at due (at once when it has passed) */
     OUT_ENDED,   /* the execution is final */
 };

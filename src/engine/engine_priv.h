@@ -33,6 +33,9 @@ enum edge_state { EDGE_OPEN, EDGE_TAKEN, EDGE_DEAD, EDGE_REFUSED };
 /* Why a node ended as it did: decides partial and the open question of a fold. */
 enum end_reason { WHY_NONE, WHY_CONTINUED, WHY_COLLECTED };
 
+/* Why a step waits although its kind does not ask for it. Values are in journals. */
+enum suspend_reason { SUSPENDED_NOT, SUSPENDED_FAILED, SUSPENDED_BUDGET, SUSPENDED_BREAKER };
+
 struct item_state {
     uint8_t status;    /* enum step_status */
     uint8_t suspended; /* enum suspend_reason; waits for the engine's own question */
@@ -215,6 +218,7 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
 /* The one place that changes the status of a node: keeps the counts. */
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
 void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status);
+void engine_set_item_suspended(struct engine *g, struct step_id step, enum suspend_reason why);
 
 /* A foreach that waits for a slot (or for its concurrency) may go on. */
 enum err engine_feed(struct engine *g, uint32_t node, struct error *e) MUST_USE;
@@ -283,8 +287,6 @@ void flight_keep(struct flight *f, struct mem *m);
 struct value engine_error_value(struct arena *a, const struct track *t, struct str node);
 
 /* ---- suspend.c ---- */
-/* Why a step waits although its kind does not ask for it. Values are in journals. */
-enum suspend_reason { SUSPENDED_NOT, SUSPENDED_FAILED, SUSPENDED_BUDGET, SUSPENDED_BREAKER };
 struct suspension {
     enum suspend_reason reason;
     const struct step_failure *failure; /* SUSPENDED_FAILED; else NULL */
@@ -321,6 +323,11 @@ enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out
 enum err recover_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                            struct error *e) MUST_USE;
 enum err recover_on_due(struct engine *g, struct step_id step, struct error *e) MUST_USE;
+
+/* ---- service.c ---- */
+enum err service_on_down(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
+enum err service_on_up(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
+enum err service_on_due(struct engine *g, struct step_id step, struct error *e) MUST_USE;
 
 /* ---- failure.c ---- */
 /* Without retries and recovery. */

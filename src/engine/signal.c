@@ -72,8 +72,7 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
     for (uint32_t i = 0; i < g->signal_count; i++) {
         kept += !g->signals[i].taken;
     }
-    return exec_status_final(g->status)         ? "the execution has ended"
-           : !in->target.len                    ? "the signal has no name"
+    return !in->target.len                      ? "the signal has no name"
            : in->target.len > SIGNAL_MOST_BYTES ? "the name of the signal is longer than 256 bytes"
            : kept >= KEPT_MOST ? "10000 signals are kept that no step has taken yet"
                                : NULL;
@@ -81,6 +80,11 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
 
 enum err engine_on_signal(struct engine *g, const struct engine_input *in, struct error *e) {
     const char *why_not = refusal(g, in);
+    if (exec_status_final(g->status)) {
+        return engine_refuse(g, in, e, "the execution has ended (%s); allowed now: %s",
+                             exec_status_name(g->status),
+                             exec_status_allows(str_from(exec_status_name(g->status))));
+    }
     struct event ev = {
         .kind = EVENT_SIGNAL_RECEIVED, .reason = in->by, .text = in->target, .body = in->value};
     const struct track *t;

@@ -18,6 +18,7 @@ static const struct {
 } reasons[] = {
     [SUSPENDED_NOT] = {NULL, NULL, false},
     [SUSPENDED_FAILED] = {recover_on_answer, recover_on_due, true},
+    [SUSPENDED_BREAKER] = {NULL, service_on_due, false},
 };
 
 enum suspend_reason engine_suspended(const struct engine *g, struct step_id step) {
@@ -61,8 +62,9 @@ enum err engine_release(struct engine *g, struct step_id step, struct str by, st
 enum err suspend_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                            struct error *e) {
     answer_fn answer = reasons[engine_suspended(g, step)].answer;
-    return answer ? answer(g, in, step, e)
-                  : engine_refuse(g, in, e, "the step waits for a time, and no answer moves it");
+    return answer
+               ? answer(g, in, step, e)
+               : engine_refuse(g, in, e, "the step waits for its service, and no answer moves it");
 }
 
 enum err suspend_on_due(struct engine *g, struct step_id step, struct error *e) {
@@ -98,7 +100,6 @@ static enum err keep_failure(struct engine *g, const struct event *ev, struct he
 static enum err suspend_item(struct engine *g, const struct event *ev, struct item_state *item,
                              struct error *e) {
     struct foreach_state *f = g->nodes[ev->step.node].each;
-    item->suspended = (uint8_t)ev->why;
     item->entry = (uint16_t)ev->recovery;
     item->due_us = ev->due_us;
     item->attempt = (uint32_t)ev->attempt;
@@ -107,7 +108,7 @@ static enum err suspend_item(struct engine *g, const struct event *ev, struct it
         f->next = (uint32_t)ev->step.index + 1;
         foreach_skip_kept(f);
     }
-    engine_set_item_status(g, ev->step, STEP_WAITING);
+    engine_set_item_suspended(g, ev->step, (enum suspend_reason)ev->why);
     enum err err = track_begin(g, ev->step, &item->track, e);
     return err ? err : engine_feed(g, ev->step.node, e);
 }
@@ -162,7 +163,7 @@ enum err release_apply(struct engine *g, const struct event *ev, struct error *e
         *(item ? &item->failures : &n->failures) = 0;
     }
     held_clear(item ? &item->error : &n->error);
-    *suspended = SUSPENDED_NOT;
+    n->suspended = item ? n->suspended : SUSPENDED_NOT;
     *(item ? &item->due_us : &n->due_us) = ev->due_us;
     enum err err = track_retry(g, ev, e);
     if (err || (!item && n->attempt == 0)) {

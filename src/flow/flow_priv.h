@@ -52,7 +52,8 @@ struct def_node {
 
 struct def {
     const struct yaml_node *name, *description, *inputs, *agents, *defaults, *timeout;
-    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover, *preload;
+    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover, *preload,
+        *breaker;
     struct def_node *nodes;
     uint32_t node_count;
 };

@@ -80,6 +80,9 @@ struct node_kind {
     enum err (*eval)(const struct step_in *in, struct step_result *out, struct error *e);
     /* Effects: begins; later calls in->port's done or fail. */
     void (*start)(const struct step_in *in, struct step_port *port);
+    /* Effects that call one service: appends its name ("openai", "https://api.example.com"), for
+     * a breaker. Nothing when there is none. Fields may be sealed. */
+    void (*service)(const struct step_in *in, struct buf *out);
     /* Effects: stop now, processes and transfers included. The port is closed by done or fail
      * as usual (what comes is ignored). NULL: nothing to stop. */
     void (*cancel)(struct step_port *port);

@@ -275,9 +275,24 @@ void flow_loops_lint(struct loops *ls) {
 
 /* ---- times, recovery ---- */
 
+/* Without a node that calls a service a breaker does nothing. */
+static void lint_breaker(struct unit *u) {
+    bool calls = false;
+    for (uint32_t i = 0; i < u->plan->node_count; i++) {
+        const struct plan_node *n = &u->plan->nodes[i];
+        calls |= !n->kind || (n->kind->service && !n->pure);
+    }
+    if (u->plan->breaker.failures && !calls) {
+        struct diag_item *item = diag_add(u->s->diag, DIAG_WARNING, u->def.breaker->mark,
+                                          "unreachable", "\"breaker\": no node calls a service");
+        diag_help(u->s->diag, item, "a sub-workflow has a breaker of its own");
+    }
+}
+
 bool flow_unit_lint(struct unit *u) {
     struct diag *d = u->s->diag;
     int64_t whole = u->plan->timeout_us;
+    lint_breaker(u);
     for (uint32_t i = 0; i < u->plan->node_count; i++) {
         flow_recover_lint(u, &u->drafts[i]);
     }

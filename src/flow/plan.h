@@ -157,6 +157,7 @@ struct plan {
     int64_t timeout_us; /* whole execution, 0 for none */
     enum on_failure_mode on_failure;
     uint32_t concurrency; /* slots of one execution, 0 for no limit */
+    struct plan_breaker breaker;
     const struct plan_file *files;
     uint32_t file_count;
     struct kind_table kinds;

@@ -40,6 +40,13 @@ struct plan_recover {
     struct mark mark;
 };
 
+/* When the services of a workflow's steps are left alone; failures 0: never. */
+struct plan_breaker {
+    uint32_t failures; /* transient ones in a row */
+    int64_t open_us;   /* at first; longer each time the probe fails ... */
+    int64_t max_us;    /* ... but not longer than this */
+};
+
 struct plan_foreach {
     bool present;
     struct pval items;            /* PVAL_NONE when there is a matrix */

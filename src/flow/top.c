@@ -117,6 +117,36 @@ bool flow_retry_read(struct unit *u, const struct yaml_node *n, struct retry_pol
     return !u->s->nomem;
 }
 
+/* ---- breaker ---- */
+
+static void read_breaker(struct unit *u) {
+    static const char *const keys[] = {"failures", "open", "max", NULL};
+    struct plan_breaker *b = &u->plan->breaker;
+    const struct yaml_node *n = u->def.breaker;
+    int64_t failures = 5;
+    if (n->type != YAML_MAP) {
+        struct diag_item *item = flow_type_refuse(u, n, "breaker", "a map");
+        diag_help(u->s->diag, item, "for example {failures: 5, open: 30s}");
+        return;
+    }
+    *b = (struct plan_breaker){.open_us = 30000000, .max_us = 600000000};
+    flow_keys_check(u, n, "breaker", keys, NULL);
+    const struct yaml_node *given = yaml_get(n, STR("failures"));
+    const struct yaml_node *open = yaml_get(n, STR("open")), *max = yaml_get(n, STR("max"));
+    if (given) {
+        (void)flow_int_get(u, given, "failures", attempts_range, &failures);
+    }
+    b->failures = (uint32_t)failures;
+    if (open && flow_duration_get(u, open, "open", &b->open_us) && b->open_us == 0) {
+        diag_error(u->s->diag, open->mark, "bad_value", "\"open\": expected more than 0");
+    }
+    bool read = max && flow_duration_get(u, max, "max", &b->max_us);
+    if (read && b->max_us < b->open_us) {
+        diag_error(u->s->diag, max->mark, "bad_value", "\"max\": it is shorter than \"open\"");
+    }
+    b->max_us = b->max_us < b->open_us ? b->open_us : b->max_us;
+}
+
 static bool read_defaults(struct unit *u) {
     static const char *const keys[] = {"timeout", "retry", NULL};
     struct str *on = KEEP(u->s, 1, struct str);
@@ -313,6 +343,9 @@ bool flow_top_read(struct unit *u) {
     }
     if (def->recover && !flow_recover_read(u, def->recover, &u->recover, &u->recover_count)) {
         return false;
+    }
+    if (def->breaker) {
+        read_breaker(u);
     }
     read_env(u);
     read_preload(u);

@@ -94,6 +94,24 @@ static bool has_rows(const struct store_execution *x) {
     return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
 }
 
+/* Somebody wants its end: nothing of it is begun once more before that. */
+static bool is_to_end(struct run *r) {
+    struct store_inbox *rows = NULL;
+    struct error ignored;
+    struct arena a;
+    uint32_t count = 0;
+    bool ends = false;
+    arena_init(&a, 0);
+    if (store_inbox_open(r->host->options.store, r->num, &a, &rows, &count, &ignored)) {
+        count = 0; /* whoever looks later finds it */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        ends |= str_is(rows[i].kind, host_request_name(REQUEST_CANCEL));
+    }
+    arena_fini(&a);
+    return ends;
+}
+
 /* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
  * What was asked of it before a retry is decided on before that, so refused: it had ended. */
 static enum err attach(struct run *r, const struct store_execution *stored,
@@ -114,7 +132,8 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */
         r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
-        err = !retry ? run_queue_start(r, e) : inbox_take(r->host, true, e);
+        err = retry || is_to_end(r) ? inbox_take(r->host, true, e) : OK;
+        err = err || retry ? err : run_queue_start(r, e);
         err = err || !retry ? err : queue_retry(r, retry, e);
     }
     if (err) {

@@ -85,6 +85,7 @@ void host_close(struct host *h) {
     io_timer_close(h->log_timer);
     inbox_close(h);
     arena_fini(&h->keys_memory);
+    breakers_free(h);
     arena_fini(&h->scratch);
     free(h);
 }
@@ -231,8 +232,10 @@ static enum err check_retry(struct host *h, const struct store_execution *x,
     struct host_view v;
     if (!x->row.completed.us) {
         return error_set(e, ERR_CONFLICT,
-                         "execution %.*s has not ended (%.*s): only what has is retried",
-                         STR_ARG(x->fixed.id), STR_ARG(x->row.status));
+                         "execution %.*s has not ended (%.*s): only what has is retried; allowed "
+                         "now: %s",
+                         STR_ARG(x->fixed.id), STR_ARG(x->row.status),
+                         exec_status_allows(x->row.status));
     }
     if (q->force && host_is_quarantined(x)) {
         return OK;

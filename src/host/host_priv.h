@@ -22,6 +22,8 @@ struct queue {
 };
 
 struct lease;        /* the host's right to what it owns */
+struct breaker;      /* of one service */
+struct breakers;     /* of all */
 struct vault;        /* the secrets known to a tree of executions */
 struct port_secrets; /* those in the fields of one attempt */
 
@@ -61,6 +63,8 @@ struct port {
     struct flight *flight;
     struct port_secrets *secrets; /* NULL: it has none and nothing was to be redacted yet */
     wall_us started;
+    struct breaker *breaker; /* of the service that it calls, or NULL */
+    bool timed_out;
     uint32_t calls;
     struct port_log log;
     struct run *child;
@@ -170,7 +174,8 @@ struct host {
     uint32_t live_runs;
     uint32_t drops; /* runs to drop */
     uint32_t port_count;
-    struct map keys; /* submission keys -> run; those not yet recorded are only here */
+    struct breakers *breakers; /* NULL: no attempt has one yet */
+    struct map keys;           /* submission keys -> run; those not yet recorded are only here */
     struct arena keys_memory;
     struct arena scratch;
 };
@@ -305,6 +310,22 @@ void perform_queued(struct host *h);
 void ports_cancel_all(struct run *r);
 /* Those whose attempt runs no more: the order to stop was lost with the state that gave it. */
 void ports_cancel_stale(struct run *r);
+
+/* ---- breaker.c ---- */
+/* Before an attempt is performed: false when its service is left alone now. The engine is told
+ * until when, and the port has only to be freed. */
+bool breaker_admits(struct port *p);
+/* The time of one held back came: it may go on, or not yet. */
+void breaker_ask(struct run *r, const struct engine_effect *fx);
+/* An attempt failed in a way that may pass; its service asks to be left alone for so long, or 0.
+ * It ended otherwise: the service answered. */
+void breaker_failed(struct port *p, int64_t retry_after_us);
+void breaker_answered(struct port *p);
+/* The attempt's time is over: should it be stopped for that, it failed. */
+void breaker_timed_out(struct run *r, struct step_id step, uint32_t attempt);
+/* The port ends. */
+void breaker_leave(struct port *p);
+void breakers_free(struct host *h);
 
 /* ---- logs.c ---- */
 void port_log(struct step_port *sp, const char *stream, struct str text);

@@ -52,6 +52,7 @@ static void port_free(struct port *p) {
     if (p->state == PORT_QUEUED) {
         leave_slot_queue(p);
     }
+    breaker_leave(p);
     if (p->slot) {
         r->host->slots_used--;
     }
@@ -136,6 +137,7 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
     end_output(p);
+    breaker_answered(p);
     struct happened *x = answer(p, INPUT_DONE);
     if (x) {
         x->result = *result;
@@ -156,10 +158,22 @@ static void port_done(struct step_port *sp, const struct step_result *result) {
     port_free(p);
 }
 
+/* What a cancelled attempt says tells nothing about its service; an answer that was no good (its
+ * calls are forgotten) was one. */
+static void tell_breaker(struct port *p, const struct step_failure *failure) {
+    bool passes = failure->class == FAILURE_TRANSIENT && !failure->forget_calls;
+    if (p->state == PORT_RUNNING && passes) {
+        breaker_failed(p, failure->retry_after_us);
+    } else if (p->state == PORT_RUNNING) {
+        breaker_answered(p);
+    }
+}
+
 static void port_fail(struct step_port *sp, const struct step_failure *failure) {
     struct port *p = port_of(sp);
     ASSERT(p->state == PORT_RUNNING || p->state == PORT_CANCELLING);
     end_output(p);
+    tell_breaker(p, failure);
     bool whole = false;
     struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_FAIL);
     if (x) {
@@ -291,6 +305,7 @@ static void refuse(struct port *p, const struct error *why) {
     struct step_failure f = {
         .class = FAILURE_PERMANENT, .type = STR("secret"), .message = str_from(why->message)};
     p->state = PORT_RUNNING;
+    breaker_leave(p); /* nothing was called */
     if (why->code == ERR_NOMEM) {
         end_without_memory(p);
         port_free(p);
@@ -303,6 +318,12 @@ static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
     const struct node_kind *kind = r->plan->nodes[p->step.node].kind;
+    if (!breaker_admits(p)) {
+        p->state = PORT_RUNNING; /* it stands in no queue */
+        p->slot = false;
+        port_free(p);
+        return;
+    }
     if (p->slot) {
         h->slots_used++;
     }
@@ -454,6 +475,8 @@ void perform_effects(struct run *r) {
             perform(r, fx);
         } else if (fx->type == OUT_TIMER) {
             set_timer(r, fx);
+        } else if (fx->type == OUT_SERVICE) {
+            breaker_ask(r, fx);
         }
     }
     r->told_again = false;

@@ -94,6 +94,9 @@ void timers_due(struct host *h) {
             return; /* no memory: it stays due */
         }
         drop_first(h);
+        if (x && t.type == INPUT_STEP_TIMEOUT) {
+            breaker_timed_out(t.run, t.step, t.attempt);
+        }
         if (x) {
             x->in.step = t.step;
             x->in.attempt = t.attempt;

@@ -139,6 +139,13 @@ static void cancel(struct step_port *port) {
     }
 }
 
+static void service(const struct step_in *in, struct buf *out) {
+    const struct agent_data *d = in->node->data;
+    if (!is_exhausted(in)) {
+        node_service_of_model(d->model, in, out);
+    }
+}
+
 static const char *const aliases[] = {"person_job", NULL};
 
 const struct node_kind node_agent = {
@@ -155,5 +162,6 @@ const struct node_kind node_agent = {
                "prompt: Write one line about {{ inputs.topic }}.\n",
     .check = check,
     .start = start,
+    .service = service,
     .cancel = cancel,
 };

@@ -176,6 +176,10 @@ static void start(const struct step_in *in, struct step_port *port) {
     node_question_ask(port, in->node->data, &q, tell);
 }
 
+static void service(const struct step_in *in, struct buf *out) {
+    node_service_of_model(in->node->data, in, out);
+}
+
 static const char *const handles[] = {"true", "false", NULL};
 
 const struct node_kind node_condition = {
@@ -192,5 +196,6 @@ const struct node_kind node_condition = {
     .check = check,
     .eval = eval,
     .start = start,
+    .service = service,
     .cancel = node_question_cancel,
 };

@@ -125,6 +125,12 @@ static void cancel(struct step_port *port) {
     }
 }
 
+static void service(const struct step_in *in, struct buf *out) {
+    if (in->fields[URL].type == VALUE_TEXT) {
+        node_service_of_url(value_str(in->fields[URL]), out);
+    }
+}
+
 static void check(struct node_check *c) {
     struct value command = check_literal(c, "command");
     if (!value_is_null(command) && (command.type != VALUE_LIST || value_count(command) == 0)) {
@@ -146,5 +152,6 @@ const struct node_kind node_hook = {
                "payload: {about: \"{{ inputs.topic }}\"}\n",
     .check = check,
     .start = start,
+    .service = service,
     .cancel = cancel,
 };

@@ -248,6 +248,10 @@ static void cancel(struct step_port *port) {
     }
 }
 
+static void service(const struct step_in *in, struct buf *out) {
+    node_service_of_url(value_str(in->fields[HTTP_URL]), out);
+}
+
 static const char *const aliases[] = {"api_job", NULL};
 
 const struct node_kind node_http = {
@@ -265,5 +269,6 @@ const struct node_kind node_http = {
                "headers: {Accept: application/json}\n",
     .check = http_check,
     .start = start,
+    .service = service,
     .cancel = cancel,
 };

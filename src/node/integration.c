@@ -133,6 +133,11 @@ static void cancel(struct step_port *port) {
     }
 }
 
+static void service(const struct step_in *in, struct buf *out) {
+    buf_append_cstr(out, "integration ");
+    buf_append(out, value_str(in->fields[PROVIDER]));
+}
+
 static const char *const aliases[] = {"integrated_api", NULL};
 
 const struct node_kind node_integration = {
@@ -149,5 +154,6 @@ const struct node_kind node_integration = {
                "config: {api: \"{{ inputs.api }}\", state: open}\n",
     .check = check,
     .start = start,
+    .service = service,
     .cancel = cancel,
 };

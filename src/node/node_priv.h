@@ -67,6 +67,11 @@ struct node_agent {
 enum err node_model_resolve(const struct node_model *m, const struct step_in *in,
                             struct node_agent *out, struct error *e) MUST_USE;
 
+/* ---- service.c: names of services, see node_kind.service ---- */
+
+void node_service_of_url(struct str url, struct buf *out);
+void node_service_of_model(const struct node_model *m, const struct step_in *in, struct buf *out);
+
 /* ---- question.c: one question to an agent, recorded as a call of the step ---- */
 
 struct node_question {

@@ -35,7 +35,34 @@ def test_cancel_stops_what_runs_elsewhere(cairn):
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     assert cairn("results", run.id, "--json").json["status"] == "cancelled"
     again = cairn("cancel", run.id)
-    assert (again.status, steady(again.err)) == (2, "error: execution ID has ended (cancelled)\n")
+    assert (again.status, steady(again.err)) == (
+        2, "error: execution ID has ended (cancelled)\n    allowed now: retry\n"
+    )
+
+
+def test_cancel_of_what_nobody_runs_begins_nothing_of_it_again(cairn):
+    run, pipe = holding(cairn)
+    run.send(9)
+    run.finish()
+    done = cairn("cancel", run.id)
+    assert done.status == 0, done.err
+    assert "started" not in done.err
+    assert steady(done.err).count("cancelled: execution ID\n") == 1
+    found = cairn("results", run.id, "--json").json
+    assert found["status"] == "cancelled"
+    assert {s["id"]: s["attempt"] for s in found["subSteps"]}["hold"] == 1
+
+
+def test_an_answer_is_told_while_what_it_leads_to_runs(cairn):
+    pipe = cairn.pipe("gate")
+    cairn.flow(f"  a: {{type: ask, prompt: x}}\n  b: {{type: code, needs: [a], command: [cat, {pipe}]}}\n")
+    id = cairn("run", "flow.yaml", "--json").json["id"]
+    answer = cairn.start("answer", id, "yes")
+    answer.wait_for("answered: execution")
+    with open(pipe, "w"):
+        pass
+    assert answer.finish().status == 0
+    assert answer.err.count("answered: ") == 1
 
 
 def test_cancel_of_what_nobody_runs(cairn):
@@ -52,7 +79,7 @@ def test_pause_and_resume_by_others(cairn):
     assert cairn("pause", run.id).status == 0
     run.wait_for(" paused\n")
     again = cairn("pause", run.id)
-    assert again.status == 2 and "is paused; allowed now: resume, cancel" in again.err
+    assert again.status == 2 and "is paused; allowed now: resume, cancel, answer, signal" in again.err
     assert cairn("list", "--status", "paused", "--json").json["items"][0]["id"] == run.id
     assert cairn("resume", run.id).status == 0
     run.wait_for(" goes on\n")
@@ -188,3 +215,40 @@ def test_a_cancel_reaches_the_sub_workflow(cairn):
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     with sqlite3.connect(cairn.store) as db:
         assert {r[0] for r in db.execute("SELECT status FROM executions")} == {"cancelled"}
+
+
+def test_what_a_status_does_not_allow_is_refused_with_what_it_does(cairn):
+    """The table of docs/cli.md, each cell."""
+    live = "pause, cancel, answer, signal"
+    allowed = {
+        "waiting": live, "paused": "resume, cancel, answer, signal",
+        "completed": "retry --from NODE", "failed": "retry", "cancelled": "retry",
+    }
+    refused = {
+        "waiting": ["retry"], "paused": ["retry"],
+        "completed": ["pause", "resume", "cancel", "answer", "signal"],
+        "failed": ["pause", "resume", "cancel", "answer", "signal"],
+        "cancelled": ["pause", "resume", "cancel", "answer", "signal"],
+    }
+    flow = "  a: {type: ask, prompt: x, choices: [yes, no]}\n  b: {type: check, needs: [a.no], schema: false, value: 1}\n"
+    cairn.flow(flow)
+    for status in allowed:
+        run = cairn.start("run", "flow.yaml", "--background") if status in ("waiting", "paused") else None
+        if run:
+            id = run.finish().out.strip()
+        else:
+            id = cairn("run", "flow.yaml", "--json").json["id"]
+        if status == "paused":
+            assert cairn("pause", id).status == 0
+        elif status in ("completed", "failed"):
+            cairn("answer", id, "a", "yes" if status == "completed" else "no")
+        elif status == "cancelled":
+            cairn("cancel", id)
+        assert cairn("results", id, "--json").json["status"] == status
+        for verb in refused[status]:
+            more = {"answer": ["a", "yes"], "signal": ["x"]}.get(verb, [])
+            done = cairn(verb, id, *more)
+            assert done.status == 2, (status, verb, done)
+            assert f"allowed now: {allowed[status]}\n" in done.err, (status, verb, done.err)
+        if run:
+            cairn("cancel", id)

@@ -1,5 +1,10 @@
 """A step that failed for good waits for a person's decision, when `recover: ask` says so."""
 
+import http.server
+import signal
+import threading
+
+import pytest
 from conftest import steady
 
 FLOW = """
@@ -74,3 +79,91 @@ def test_everybody_sees_what_is_asked(cairn):
     assert step["remedy"] == f"cairn answer {id} one retry|fail|'{{\"value\": ...}}'"
     assert cairn("cancel", id).status == 0
     assert cairn("list", "--waiting", "--json").json["items"] == []
+
+
+# ---- breakers ----
+
+BREAKER = """
+inputs: {url: {type: string}}
+breaker: {failures: 2, open: 300ms, max: 1s}
+nodes:
+  ask:
+    type: http
+    url: "{{ inputs.url }}"
+    foreach: {items: "[1, 2, 3]"}
+    retry: {attempts: 50, backoff: 1ms, max: 1ms}
+"""
+
+
+@pytest.fixture
+def service():
+    """Fails as long as `down` is set; counts what it is asked."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked += 1
+            self.send_response(503 if server.down.is_set() else 200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.down = 0, threading.Event()
+    server.down.set()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_service_that_fails_is_left_alone_until_it_answers(cairn, service):
+    cairn.flow(BREAKER)
+    run = cairn.start("run", "flow.yaml", "-i", f"url={service.url}/x")
+    run.wait_for(f"{service.url} is left alone")
+    told = cairn("explain", run.id, "--json").json
+    held = next(s for s in told["steps"] if s["why"] == "is held back")
+    assert held["request"]["service"] == service.url
+    assert held["until"]
+    run.wait_for("goes on")
+    service.down.clear()
+    assert run.finish().status == 0
+    # Three at first, at most one a turn while it was down, then what was left.
+    openings = run.err.count("goes on")
+    assert service.asked <= 3 + openings + 3
+    found = cairn("results", run.id, "--json").json
+    assert all(s["attempt"] <= 1 + openings for s in found["subSteps"])
+
+
+def test_who_is_killed_while_it_is_held_back_goes_on_in_time(cairn, service):
+    cairn.flow(BREAKER.replace("300ms", "2s").replace("max: 1s", "max: 2s"))
+    run = cairn.start("run", "flow.yaml", "-i", f"url={service.url}/x")
+    for item in range(3):
+        run.wait_for(f"ask[{item}] is held back")
+    run.send(signal.SIGKILL)
+    run.finish()
+    asked = service.asked
+    service.down.clear()
+    told = cairn("explain", run.id, "--json").json
+    until = min(s["until"] for s in told["steps"] if s["why"] == "is held back")
+    done = cairn("resume", run.id, "--json-lines")
+    assert done.status == 0, done.err
+    assert service.asked == asked + 3
+    first = next(x for x in done.json_lines if x["type"] == "step_scheduled")
+    assert first["at"] >= until
+
+
+def test_what_is_held_back_is_paused_cancelled_and_times_out(cairn, service):
+    cairn.flow(BREAKER.replace("300ms", "1h").replace("max: 1s", "max: 1h"))
+    run = cairn.start("run", "flow.yaml", "-i", f"url={service.url}/x")
+    for item in range(3):
+        run.wait_for(f"ask[{item}] is held back")
+    assert cairn("pause", run.id).status == 0
+    assert run.finish().status == 3
+    refused = cairn("answer", run.id, "ask[0]", "retry")
+    assert "no answer moves it" in refused.err
+    assert cairn("cancel", run.id).status == 0
+    assert cairn("results", run.id, "--json").json["status"] == "cancelled"
+    late = cairn("run", "flow.yaml", "-i", f"url={service.url}/x", "--timeout", "1s", "--json")
+    assert late.json["error"]["type"] == "timeout"

@@ -413,3 +413,20 @@ def test_results_on_a_terminal_has_colours_and_no_control_characters_of_others(c
     shown = Terminal(cairn, "results", "@last", "-v")
     assert shown.finish() == 0
     assert shown.screen.colours == {"31"}
+
+
+def test_a_terminal_is_asked_what_to_do_about_a_failure(cairn):
+    cairn.flow("  a: {type: code, command: [sh, -c, 'test -e ok'], recover: ask}\n"
+               "  b: {type: code, command: [sh, -c, 'exit 3'], needs: [a], recover: ask}\n"
+               "  c: {type: end, needs: [b], value: b}\n")
+    run = Terminal(cairn, "run", "flow.yaml")
+    run.until_text("a asks:\n  a failed: code: the program ended with exit status 1\n  1) retry\n"
+                   "  2) fail\n  or the step's value: {\"value\": ...}")
+    (cairn.folder / "ok").touch()
+    run.press(b"1\n")
+    run.until_text("b asks:")
+    run.press(b"later\n")
+    run.until_text("the answer must be one of: retry, fail, or the step's value")
+    run.press(b'{"value": 7}\n')
+    assert run.finish() == 0
+    assert run.screen.text.rstrip().endswith("7")

@@ -65,7 +65,10 @@ def test_what_an_answer_may_not_be(cairn):
         assert f"error: answer of {id} refused: {why}\n" in done.err
     assert cairn("answer", id, "no").status == 0
     again = cairn("answer", id, "yes")
-    assert (again.status, again.err) == (2, f"error: execution {id} has ended (completed)\n")
+    assert (again.status, again.err) == (
+        2, f"error: execution {id} has ended (completed)\n"
+           "    allowed now: retry --from NODE\n"
+    )
 
 
 TWO = """

@@ -60,6 +60,15 @@ static const struct {
      "\"w5\":{\"type\":\"work\",\"needs\":[\"broken1\",\"broken4\"],\"join\":\"any\"},"
      "\"w6\":{\"type\":\"work\",\"needs\":[\"broken1\"]}}}",
      false},
+    {"failures that people decide on, a service that is left alone",
+     "{\"cairn\":1,\"on_failure\":\"continue\",\"recover\":\"ask\","
+     "\"breaker\":{\"failures\":2,\"open\":\"1s\"},\"nodes\":{"
+     "\"flaky1\":{\"type\":\"work\",\"retry\":{\"attempts\":6,\"backoff\":\"100ms\"}},"
+     "\"broken2\":{\"type\":\"work\",\"retry\":{\"attempts\":4,\"backoff\":\"0s\"}},"
+     "\"broken3\":{\"type\":\"work\",\"foreach\":{\"items\":[1,2,3],\"concurrency\":2}},"
+     "\"w4\":{\"type\":\"work\",\"if\":\"nodes.broken2.body.m == 1\",\"needs\":[\"broken2\"]},"
+     "\"w5\":{\"type\":\"work\",\"needs\":[\"flaky1\",\"broken3\"],\"join\":\"any\"}}}",
+     false},
     {"at most once",
      "{\"cairn\":1,\"nodes\":{"
      "\"w1\":{\"type\":\"work\",\"delivery\":\"at_most_once\",\"on_error\":{\"value\":\"null\"}},"

@@ -442,6 +442,13 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
                limited ? "\"timeout\":\"20s\"," : "");
+    if (chance(&g, 250)) {
+        buf_append_cstr(&g.out, "\"recover\":\"ask\",");
+    }
+    if (chance(&g, 300)) {
+        buf_printf(&g.out, "\"breaker\":{\"failures\":%u,\"open\":\"1s\",\"max\":\"8s\"},",
+                   1 + rng_below(&g.r, 3));
+    }
     workflow_body(&g, 2 + (int)rng_below(&g.r, 14));
     buf_append_cstr(&g.out, "}\n");
     out->document = arena_str(a, buf_str(&g.out));

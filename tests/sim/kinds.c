@@ -12,6 +12,11 @@ static void start(const struct step_in *in, struct step_port *port) {
     world_started(world_now(), port);
 }
 
+/* Some nodes share a service, whatever it comes to. */
+static void service(const struct step_in *in, struct buf *out) {
+    buf_printf(out, "s%u", (unsigned)(hash_bytes(in->node->name, 11) % 2));
+}
+
 static void cancel(struct step_port *port) { world_cancelled(world_now(), port); }
 
 static enum err give_field(const struct step_in *in, struct step_result *out, struct error *e) {
@@ -101,6 +106,7 @@ static const struct node_kind work = {.name = "work",
                                       .field_count = 1,
                                       .flags = KIND_SCOPE,
                                       .start = start,
+                                      .service = service,
                                       .cancel = cancel};
 static const struct node_kind decide = {.name = "decide",
                                         .doc = "an effect that chooses",

@@ -303,6 +303,28 @@ static void waiting(struct seen_step *s, const struct event *ev) {
     s->attempt = (uint32_t)ev->attempt;
 }
 
+/* Instead of failing or going on: nobody waits without somebody or a time to wait for. */
+static void suspended(struct world *w, struct seen_step *s, const struct event *ev) {
+    const struct value *what = value_get(ev->body, STR("for"));
+    bool person = what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
+    if (person ? !ev->error_type.len : !ev->due_us) {
+        world_fail(w, "%.*s waits for nobody and no time", STR_ARG(s->id));
+    }
+    s->running = s->asks = false;
+    s->recovers = person;
+    s->wake_us = s->due_us = 0;
+    s->attempt = (uint32_t)ev->attempt;
+}
+
+static void released(struct world *w, struct seen_step *s, const struct event *ev) {
+    if (s->recovers != (ev->reason.len > 0)) {
+        world_fail(w, "%.*s goes on, asked by \"%.*s\"", STR_ARG(s->id), STR_ARG(ev->reason));
+    }
+    w->answers_taken += s->recovers;
+    s->recovers = false;
+    s->due_us = ev->due_us;
+}
+
 static bool ends_step(enum event_kind kind) {
     return kind == EVENT_STEP_COMPLETED || kind == EVENT_STEP_FAILED ||
            kind == EVENT_STEP_SKIPPED || kind == EVENT_STEP_CANCELLED;
@@ -313,7 +335,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     struct seen_step *s = mirror_step(w, x, id);
     bool runs_on = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_RETRYING ||
                    ev->kind == EVENT_CALL_BEGUN || ev->kind == EVENT_CALL_DONE ||
-                   ev->kind == EVENT_STEP_PROCESS || ev->kind == EVENT_STEP_WAITING;
+                   ev->kind == EVENT_STEP_PROCESS || ev->kind == EVENT_STEP_WAITING ||
+                   ev->kind == EVENT_STEP_SUSPENDED || ev->kind == EVENT_STEP_RELEASED;
     if (s->over && (runs_on || ends_step(ev->kind))) {
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
@@ -329,6 +352,10 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         scheduled(w, x, s, ev);
     } else if (ev->kind == EVENT_STEP_WAITING) {
         waiting(s, ev);
+    } else if (ev->kind == EVENT_STEP_SUSPENDED) {
+        suspended(w, s, ev);
+    } else if (ev->kind == EVENT_STEP_RELEASED) {
+        released(w, s, ev);
     } else if (ev->kind == EVENT_STEP_RETRYING) {
         s->running = false;
         s->due_us = ev->due_us;
@@ -336,7 +363,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         if (ev->kind == EVENT_STEP_COMPLETED && !w->jumped && ev->at.us < s->wake_us) {
             world_fail(w, "%.*s is woken before its time", STR_ARG(id));
         }
-        s->running = s->asks = false;
+        w->answers_taken += s->recovers && ev->kind == EVENT_STEP_FAILED;
+        s->running = s->asks = s->recovers = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
             people_note_answer(w, s, ev->meta);

@@ -9,6 +9,8 @@
 
 #include "sim.h"
 
+#define YES "\"yes\""
+
 static void look_everywhere(struct world *w) {
     for (uint32_t i = 0; i < w->process_count; i++) {
         if (w->processes[i].host) {
@@ -18,14 +20,14 @@ static void look_everywhere(struct world *w) {
 }
 
 static void put_row(struct world *w, struct str execution, const char *kind, struct str step,
-                    const char *value) {
+                    const char *json) {
     struct arena a;
     struct store_execution x;
     struct error e;
-    char payload[120];
+    char payload[200];
     int64_t id;
     arena_init(&a, 0);
-    snprintf(payload, sizeof payload, "{\"by\":\"p\",\"value\":\"%s\"}", value);
+    snprintf(payload, sizeof payload, "{\"by\":\"p\",\"value\":%s}", json);
     enum err err = store_execution_get(w->disk, 0, execution, &a, &x, &e);
     struct store_inbox row = {.execution = x.num,
                               .kind = str_from(kind),
@@ -36,7 +38,7 @@ static void put_row(struct world *w, struct str execution, const char *kind, str
     if (err) {
         world_fail(w, "no request: %s", e.message);
     }
-    world_say(w, "somebody asks: %s %.*s %s", kind, STR_ARG(step), value);
+    world_say(w, "somebody asks: %s %.*s %s", kind, STR_ARG(step), json);
     arena_fini(&a);
     if (!w->weather.calm && rng_chance(&w->rng, 300)) {
         return; /* nobody is told; who owns it looks there later */
@@ -50,13 +52,26 @@ static struct seen_step *find_waiter(struct world *w, uint32_t n,
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
         for (uint32_t i = 0; !x->final && i < x->steps.count; i++) {
             struct seen_step *s = x->steps.entries[i].ptr;
-            if (s->asks && n-- == 0) {
+            if ((s->asks || s->recovers) && n-- == 0) {
                 *out = x;
                 return s;
             }
         }
     }
     return NULL;
+}
+
+/* What somebody decides about a failure: always the same of a node, so that it is the same in every
+ * order; sometimes, before that, to try again what will fail again. */
+static const char *decision(struct world *w, const struct seen_step *s) {
+    uint64_t hash = hash_bytes(s->node->name, w->recipe->seed);
+    bool may_again = s->node->delivery == DELIVERY_AT_LEAST_ONCE;
+    if (!w->weather.calm && may_again && rng_chance(&w->rng, 200)) {
+        return "\"retry\"";
+    }
+    return hash % 3 == 0                               ? "\"fail\""
+           : s->node->handle_count > 1 && s->index < 0 ? "{\"value\":\"true\"}"
+                                                       : "{\"value\":{\"n\":5}}";
 }
 
 static bool answer(struct world *w, const char *value) {
@@ -67,9 +82,9 @@ static bool answer(struct world *w, const char *value) {
     }
     const struct seen_step *s = count ? find_waiter(w, rng_below(&w->rng, count), &x) : NULL;
     if (s) { /* by its id, by its node, or as the only one that waits */
-        uint32_t how = w->weather.calm ? 0 : rng_below(&w->rng, 4);
+        uint32_t how = w->weather.calm || s->recovers ? 0 : rng_below(&w->rng, 4);
         struct str named = how == 3 ? STR("") : how == 2 ? s->node->name : s->id;
-        put_row(w, str_from(x->id), "answer", named, value);
+        put_row(w, str_from(x->id), "answer", named, s->recovers ? decision(w, s) : value);
     }
     return s != NULL;
 }
@@ -95,7 +110,7 @@ static bool answer_early(struct world *w) {
     }
     if (found) {
         put_row(w, str_from(of->id), "answer", (struct str){step, (size_t)len},
-                rng_chance(&w->rng, 800) ? "yes" : "perhaps");
+                rng_chance(&w->rng, 800) ? YES : "\"perhaps\"");
     }
     return found != NULL;
 }
@@ -121,24 +136,24 @@ bool people_act(struct world *w) {
         return false;
     }
     switch (rng_below(&w->rng, 12)) {
-    case 0: put_row(w, root, "pause", STR(""), ""); return true;
+    case 0: put_row(w, root, "pause", STR(""), "null"); return true;
     case 1:
-    case 2: put_row(w, root, "resume", STR(""), ""); return true;
-    case 3: put_row(w, root, "answer", STR("nobody"), "yes"); return true;
-    case 4: return answer(w, "perhaps");
-    case 5: return answer(w, "yes") && answer(w, "yes"); /* perhaps the same one twice */
+    case 2: put_row(w, root, "resume", STR(""), "null"); return true;
+    case 3: put_row(w, root, "answer", STR("nobody"), YES); return true;
+    case 4: return answer(w, "\"perhaps\"");
+    case 5: return answer(w, YES) && answer(w, YES); /* perhaps the same one twice */
     case 6: look_everywhere(w); return false;
     case 7:
     case 8:
     case 9: return answer_early(w);
-    default: return answer(w, "yes");
+    default: return answer(w, YES);
     }
 }
 
 bool people_cancel(struct world *w) {
     const struct seen_execution *x = pick_root(w, false);
     if (x) {
-        put_row(w, str_from(x->id), "cancel", STR(""), "");
+        put_row(w, str_from(x->id), "cancel", STR(""), "null");
     }
     return x != NULL;
 }
@@ -147,20 +162,22 @@ bool people_help(struct world *w) {
     const struct seen_execution *x = pick_root(w, true);
     look_everywhere(w);
     if (x) {
-        put_row(w, str_from(x->id), "resume", STR(""), "");
+        put_row(w, str_from(x->id), "resume", STR(""), "null");
         return true;
     }
-    return answer(w, "yes");
+    return answer(w, YES);
 }
 
 void people_note_answer(struct world *w, struct seen_step *s, struct value meta) {
     const struct value *kept = value_get(meta, STR("answer"));
     uint64_t by = kept && kept->type == VALUE_INT ? (uint64_t)kept->num : 0;
-    if (by != s->kept) {
+    bool recovered = value_get(meta, STR("recoveredBy")) != NULL;
+    if (by != s->kept && !recovered) {
         world_fail(w, "%.*s took the answer of event %llu, kept for it is %llu", STR_ARG(s->id),
                    (unsigned long long)by, (unsigned long long)s->kept);
     }
     w->answers_taken += !by && value_get(meta, STR("answeredBy")) != NULL;
+    w->answers_taken += recovered;
     s->kept = 0;
 }
 

@@ -130,6 +130,7 @@ struct seen_step {
     bool begun; /* anything was recorded of it but its cancelling */
     bool running, over;
     bool asks;     /* waits for a person */
+    bool recovers; /* likewise, who decides about its failure */
     uint64_t kept; /* the event of an answer that came before it waited, 0: none */
     uint32_t attempt;
     int64_t due_us;          /* of a retry */

@@ -139,6 +139,10 @@ static const struct node_kind form = {
 };
 
 static void agent_check(struct node_check *c) { check_agent(c, "agent"); }
+static void agent_service(const struct step_in *in, struct buf *out) {
+    (void)in;
+    buf_append_cstr(out, "a model");
+}
 static const struct field agent_fields[] = {
     {.name = "agent",
      .type = FIELD_LITERAL,
@@ -155,6 +159,7 @@ static const struct node_kind agent = {
     .field_count = ARRAY_LEN(agent_fields),
     .check = agent_check,
     .start = start,
+    .service = agent_service,
 };
 
 static void workflow_check(struct node_check *c) { check_child(c, "workflow"); }

@@ -145,7 +145,7 @@ static void what_cannot_be_kept(void **state) {
     }
     drive_input(&d, INPUT_CANCEL, NULL, 0);
     assert_string_equal(drive_answer(&d, "q", "yes"),
-                        "refused: the execution has ended (cancelled)");
+                        "refused: the execution has ended (cancelled); allowed now: retry");
     drive_close(&d);
 }
 

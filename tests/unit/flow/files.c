@@ -165,6 +165,10 @@ void print_plan(const struct plan *p, struct buf *out) {
     for (uint32_t i = 0; i < p->node_count; i++) {
         print_node(&p->nodes[i], out);
     }
+    if (p->breaker.failures) {
+        buf_printf(out, "breaker %u %llds %llds\n", p->breaker.failures,
+                   (long long)p->breaker.open_us / 1000000, (long long)p->breaker.max_us / 1000000);
+    }
     print_edges(p, out);
     print_loops(p, out);
     for (uint32_t i = 0; i < p->ref_count; i++) {

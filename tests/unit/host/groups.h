@@ -28,5 +28,6 @@ int run_inbox_tests(void);
 int run_mode_tests(void);
 int run_power_tests(void);
 int run_sleep_tests(void);
+int run_breaker_tests(void);
 
 #endif

@@ -23,6 +23,7 @@ int main(void) {
     failed += run_mend_tests();
     failed += run_retry_tests();
     failed += run_inbox_tests();
+    failed += run_breaker_tests();
     failed += run_mode_tests();
     failed += run_power_tests();
     failed += run_sleep_tests();

@@ -10,6 +10,13 @@ static void start_child(const struct step_in *in, struct step_port *port) {
     port->ops->child(port, in->fields[1]);
 }
 
+/* The service is called as the value is, if that is a text. */
+static void service(const struct step_in *in, struct buf *out) {
+    if (in->fields[0].type == VALUE_TEXT) {
+        buf_append(out, value_str(in->fields[0]));
+    }
+}
+
 static enum err give(const struct step_in *in, struct step_result *out, struct error *e) {
     (void)e;
     out->body = in->fields[0];
@@ -76,7 +83,7 @@ static const struct field kid_fields[] = {
                                         .field_count = 1,                 \
                                         .start = start,                   \
                                         __VA_ARGS__}
-EFFECT(work, .cancel = rig_kind_cancelled);
+EFFECT(work, .cancel = rig_kind_cancelled, .service = service);
 EFFECT(light, .flags = KIND_NO_SLOT, .cancel = rig_kind_cancelled);
 EFFECT(mute, .cancel = NULL);
 
