@@ -49,6 +49,7 @@ struct io_limits {
 struct io_zygote_spec {
     const char *const *argv;
     const char *const *env;
+    bool from_second; /* the first process is started afresh: one alone is cheaper that way */
 };
 
 struct io_process_spec {

@@ -115,8 +115,9 @@ uint32_t launcher_zygote(struct io_launcher *l, const struct io_zygote_spec *spe
     if (z == NULL || z->deaths >= DEATHS_MOST) {
         return 0;
     }
+    bool first = z->used == 0;
     z->used = ++l->zygotes_used;
-    return z->id;
+    return first && spec->from_second ? 0 : z->id;
 }
 
 int launcher_zygote_tell(struct io_launcher *l, uint32_t *id) {

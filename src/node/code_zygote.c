@@ -4,6 +4,7 @@
  * preloads and forks when it is asked (io/launcher_zygote.c says how). A fork is told apart from a
  * program that was started for the step by nothing but what was imported. It ends without taking
  * the interpreter apart, unless something would be told of the end by that.
+ * The first step of a process is no fork unless modules are preloaded, as it may be the only one.
  * Invariant: a step whose environment holds what counts when an interpreter starts, and one in a
  * sandbox, is never a fork.
  */
@@ -219,7 +220,9 @@ bool code_zygote_make(const struct code_job *job, const struct step_port *port, 
         return false;
     }
     const char **env = ARENA_ARRAY(a, 4, const char *);
-    *out = (struct io_zygote_spec){.argv = make_argv(job, port->base_dir, a), .env = env};
+    *out = (struct io_zygote_spec){.argv = make_argv(job, port->base_dir, a),
+                                   .env = env,
+                                   .from_second = job->data->preload_count == 0};
     if (env == NULL || out->argv == NULL) {
         return false;
     }

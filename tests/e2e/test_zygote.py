@@ -133,7 +133,8 @@ def test_a_killed_zygote_harms_no_step(cairn):
 
 def test_after_a_killed_zygote_there_is_a_new_one(cairn):
     cairn.flow("""
-  a: {type: code, language: python, code: "import os; print('up'); open('go').read()"}
+  first: {type: code, language: python, code: "return 0"}
+  a: {type: code, needs: [first], language: python, code: "import os; print('up'); open('go').read()"}
   b: {type: code, needs: [a], language: python, code: "return 1"}
   c:
     type: code
@@ -154,7 +155,8 @@ def test_a_zygote_that_does_not_answer_is_killed_with_what_it_was_asked_for(cair
     """It is stopped when a step wants a fork. The step's timeout ends that attempt; a zygote that
     dies meanwhile gives the step back, which then runs without."""
     cairn.flow("""
-  a: {type: code, language: python, code: "import os; print('up'); open('go').read()"}
+  first: {type: code, language: python, code: "return 0"}
+  a: {type: code, needs: [first], language: python, code: "import os; print('up'); open('go').read()"}
   b: {type: code, needs: [a], language: python, timeout: 500ms, retry: {attempts: 1}, code: "return 1"}
   c: {type: code, needs: [b.error], language: python, code: "return 2"}
   end: {type: end, needs: [c], value: c}

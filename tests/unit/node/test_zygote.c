@@ -21,6 +21,8 @@ static void no_process(struct step_port *p, int64_t pid, uint64_t start_time) {
     assert_true(pid > 1 && start_time > 0);
 }
 
+#define IS_FORK "b'fork_twice' in open('/proc/self/cmdline', 'rb').read()"
+
 static char text[8192];
 
 static void add_node(const char *name, const char *code) {
@@ -63,15 +65,23 @@ static void open_two(const char *top, const char *first, const char *second,
     snprintf(text, sizeof text, "cairn: 1\n%snodes:\n", top);
     add_node("first", first);
     add_node("second", second);
+    add_node("alone", "return " IS_FORK);
     world_open(&w, text, files);
     if (w.plan == NULL)
         fail_msg("%s", world_findings(&w));
     w.names = world_value(&w, "{}");
 }
 
+/* The first step is none, unless modules are preloaded: it may be the only one. */
+static void run_alone(void) {
+    run("alone");
+    expect_body("false");
+}
+
 /* What the second one gives after the first one has ended well. */
 static void expect_second(const char *first, const char *second, const char *json) {
     open_two("", first, second, NULL);
+    run_alone();
     run("first");
     if (!a.done)
         fail_msg("first failed: %.*s", STR_ARG(a.failure.message));
@@ -79,8 +89,6 @@ static void expect_second(const char *first, const char *second, const char *jso
     expect_body(json);
     world_close(&w);
 }
-
-#define IS_FORK "b'fork_twice' in open('/proc/self/cmdline', 'rb').read()"
 
 static void steps_are_forks(void **state) {
     (void)state;
@@ -139,6 +147,7 @@ static void what_was_registered_for_the_end_is_done(void **state) {
              "global last\n"
              "last = Last()\n",
              NULL);
+    run_alone();
     run("first");
     expect_body("\"hi\\nbye\"");
     run("second");
@@ -265,8 +274,10 @@ static void what_counts_at_start_is_no_fork(void **state) {
     w.names = world_value(&w, "{}");
     run("first");
     expect_body("[false,-32400]");
-    run("second");
-    expect_body("[true,\"x\"]");
+    for (int i = 0; i < 2; i++) {
+        run("second");
+        expect_body(i == 0 ? "[false,\"x\"]" : "[true,\"x\"]");
+    }
     world_close(&w);
 }
 
@@ -285,6 +296,7 @@ static void statuses_and_errors_are_the_same(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         open_two("", rows[i].code, "return " IS_FORK, NULL);
+        run_alone();
         run("first");
         assert_false(a.done);
         assert_str(a.failure.message, rows[i].message);
