@@ -182,6 +182,13 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
         outcome_print_error_text(b, error);
         buf_append_char(b, '\n');
     }
+    struct value meta = details_value(&c->arena, x->meta);
+    const struct value *cached = value_get(meta, STR("cached"));
+    if (cached) {
+        buf_append_cstr(b, "      not done anew: the result of ");
+        text_clean(b, details_text(*cached, "step"));
+        buf_printf(b, " of %.*s\n", STR_ARG(details_text(*cached, "execution")));
+    }
     put_value(c, "output", x->result, b);
     put_value(c, "usage", x->usage, b);
 }

@@ -6,6 +6,8 @@
  */
 #include "cli/watch.h"
 
+#include "cli/details.h"
+
 static void put_head(struct buf *b, wall_us at, const struct watch_source *of) {
     text_clock(b, at);
     buf_append_char(b, ' ');
@@ -55,6 +57,13 @@ static void put_completed(struct watch *w, const struct watch_event *x, struct b
         buf_printf(b, " (%.*s)", STR_ARG(x->ev->handle));
     }
     put_took(w, x, b);
+    const struct value *cached = value_get(x->ev->meta, STR("cached"));
+    if (cached) {
+        buf_append_cstr(b, ", not done anew: the result of ");
+        text_clean(b, details_text(*cached, "step"));
+        buf_append_cstr(b, " of ");
+        text_clean(b, details_text(*cached, "execution"));
+    }
     if (x->ev->error_type.len) {
         put_error(x->ev, b);
         buf_append_cstr(b, " (on_error gave a value)");

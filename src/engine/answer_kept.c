@@ -51,8 +51,11 @@ static bool item_is_to_come(const struct engine *g, struct step_id s) {
 bool answer_may_be_kept(const struct engine *g, struct step_id s) {
     const struct plan_node *p = &g->plan->nodes[s.node];
     const struct node_state *n = &g->nodes[s.node];
-    bool known = (p->kind->flags & KIND_ASKS) && s.generation == n->generation &&
-                 s.iteration >= n->iteration && g->mode == MODE_RUN;
+    /* Each iteration begins with generation 0. */
+    bool is_next = s.iteration > n->iteration
+                       ? s.generation == 0
+                       : s.iteration == n->iteration && s.generation == n->generation;
+    bool known = (p->kind->flags & KIND_ASKS) && is_next && g->mode == MODE_RUN;
     if (!known || !item_is_to_come(g, s)) {
         return false;
     }
@@ -173,7 +176,8 @@ void answer_note_taken(struct engine *g, struct step_id step) {
 void answer_end_generation(struct engine *g, uint32_t node) {
     for (uint32_t i = 0; i < g->kept_count; i++) {
         struct kept_slot *s = &g->kept[i];
-        bool gone = s->k.step.generation < g->nodes[node].generation;
+        bool gone = s->k.step.iteration == g->nodes[node].iteration &&
+                    s->k.step.generation < g->nodes[node].generation;
         if (s->k.step.node == node && s->k.state == KEPT_OPEN && gone) {
             close_kept(s, KEPT_DROPPED);
         }

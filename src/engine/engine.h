@@ -80,6 +80,7 @@ enum out_type {
     OUT_CANCEL,  /* stop the effect of this attempt */
     OUT_SERVICE, /* the time of one held back came: give INPUT_SERVICE_UP or _DOWN */
     OUT_TIMER,   /* give INPUT_<timer> at due (at once when it has passed) */
+    OUT_KEEP,    /* keep the result in this record under flight_cache_key, with the record */
     OUT_ENDED,   /* the execution is final */
 };
 
@@ -87,7 +88,8 @@ struct engine_effect {
     enum out_type type;
     struct step_id step;
     uint32_t attempt;
-    struct flight *flight; /* PERFORM, CANCEL (or NULL): take a reference to keep it */
+    struct flight *flight; /* PERFORM, KEEP, CANCEL (or NULL): take a reference to keep it */
+    uint32_t record;       /* KEEP: index of the record */
     enum input_type timer; /* TIMER */
     wall_us due;           /* TIMER */
 };
@@ -139,6 +141,8 @@ enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) 
 enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) MUST_USE;
 
 const struct step_in *flight_in(const struct flight *f);
+/* Under which a result of the step is kept and found; hex, empty for none. */
+struct str flight_cache_key(const struct flight *f);
 struct flight *flight_ref(struct flight *f);
 void flight_unref(struct flight *f);
 

@@ -270,6 +270,12 @@ struct arena *flight_arena(struct flight *f);
 enum err flight_made(const struct flight *f, enum err err) MUST_USE;
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 
+/* ---- cache_key.c ---- */
+/* Of a step whose values are resolved; own: what the node's own key came to. False: no memory, or
+ * the agent cannot be told. */
+bool cache_key_make(const struct plan *p, const struct step_in *in, struct value own,
+                    char out[SHA256_HEX_BYTES]) MUST_USE;
+
 /* ---- names.c ---- */
 /* Evaluation of expressions of a node (or of the outputs: node UINT32_MAX). */
 struct names {

@@ -69,6 +69,27 @@ enum err engine_check_result(struct engine *g, struct step_id step, const struct
                : OK;
 }
 
+/* A result that other executions may use is kept with its record: not what a person gave in place
+ * of one that failed, nor what was itself kept. */
+static enum err complete_and_keep(struct engine *g, struct event *ev, const struct step_result *r,
+                                  struct error *e) {
+    const struct item_state *item = engine_item_of(g, ev->step);
+    struct flight *f = item ? item->flight : g->nodes[ev->step.node].flight;
+    uint8_t status = item ? item->status : g->nodes[ev->step.node].status;
+    if (!f || r->cached || status != STEP_RUNNING || !flight_cache_key(f).len) {
+        return engine_emit(g, ev, e);
+    }
+    struct engine_effect fx = {.type = OUT_KEEP,
+                               .step = ev->step,
+                               .attempt = (uint32_t)ev->attempt,
+                               .flight = flight_ref(f),
+                               .record = g->out->record_count};
+    enum err err = engine_emit(g, ev, e);
+    err = err ? err : engine_emit_effect(g, &fx, e);
+    flight_unref(f);
+    return err;
+}
+
 enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_result *r, wall_us started, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
@@ -93,7 +114,7 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
                                 : refuse(g, step, attempt, err_name(err), why.message, e);
     }
     err = mark_lossy(g, &ev, e);
-    err = err ? err : engine_emit(g, &ev, e);
+    err = err ? err : complete_and_keep(g, &ev, r, e);
     return err || step.index < 0 ? err : foreach_settle(g, step.node, e);
 }
 

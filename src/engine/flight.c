@@ -15,8 +15,14 @@ struct flight {
     struct value *ins;
     struct mem **kept;
     uint32_t kept_count, kept_cap;
-    bool scope_matters; /* which needs had a body is not known from the plan */
+    bool scope_matters;               /* which needs had a body is not known from the plan */
+    struct value own_key;             /* what the key of its `cache` came to */
+    char cache_key[SHA256_HEX_BYTES]; /* "": it has none */
 };
+
+struct str flight_cache_key(const struct flight *f) {
+    return str_from(f->cache_key);
+}
 
 const struct step_in *flight_in(const struct flight *f) { return &f->in; }
 
@@ -249,6 +255,25 @@ static enum err resolve_ins_map(struct flight *f, struct error *e) {
     return b.ok ? OK : error_nomem(e);
 }
 
+/* A key of the node's own was recorded, like all that was evaluated. */
+static enum err resolve_cache_key(struct flight *f, struct names *n, const struct event *recorded,
+                                  struct error *e) {
+    const struct plan_node *p = f->in.node;
+    const struct value *known = recorded ? value_get(recorded->inputs, STR("cache")) : NULL;
+    enum err err = OK;
+    if (known) {
+        err = value_copy(&f->arena, *known, &f->own_key) ? OK : error_nomem(e);
+    } else if (p->cache.key.type != PVAL_NONE) {
+        err = pval_eval(&p->cache.key, &n->env, &f->own_key, e);
+    }
+    /* A key that is null: this step is done as if it had no cache. */
+    bool wanted = p->cache.key.type == PVAL_NONE || !value_is_null(f->own_key);
+    if (err || !wanted || !cache_key_make(f->plan, &f->in, f->own_key, f->cache_key)) {
+        f->cache_key[0] = '\0';
+    }
+    return err;
+}
+
 enum err flight_resolve(struct engine *g, struct flight *f, const struct event *recorded,
                         struct error *e) {
     const struct plan_node *p = f->in.node;
@@ -266,7 +291,8 @@ enum err flight_resolve(struct engine *g, struct flight *f, const struct event *
     }
     enum err err = resolve_values(f, &n, recorded, e);
     err = err || p->in_count == 0 ? err : resolve_ins_map(f, e);
-    return err || !(p->kind->flags & KIND_SCOPE) ? err : resolve_scope(f, g, recorded, e);
+    err = err || !(p->kind->flags & KIND_SCOPE) ? err : resolve_scope(f, g, recorded, e);
+    return err || !p->cache.present ? err : resolve_cache_key(f, &n, recorded, e);
 }
 
 static bool is_constant(const struct pval *v) {
@@ -298,6 +324,9 @@ enum err flight_recorded(const struct flight *f, struct value *inputs, struct va
     }
     if (p->in_count) {
         value_map_add(&groups, STR("in"), f->in.ins);
+    }
+    if (!is_constant(&p->cache.key) && !value_is_null(f->own_key)) {
+        value_map_add(&groups, STR("cache"), f->own_key);
     }
     *inputs = groups.count ? value_map_done(&groups) : value_null();
     *scope = f->scope_matters ? value_list_done(&names) : value_null();

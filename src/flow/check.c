@@ -215,8 +215,12 @@ void check_effect(struct node_check *c) { c->d->node->pure = false; }
 bool check_read_file(struct node_check *c, const char *field, struct str path, struct str *out) {
     struct mark mark = check_mark(c, field);
     struct str resolved;
-    return flow_file_resolve(c->u, path, mark, &resolved) &&
-           flow_file_read(c->u, resolved, mark, out);
+    bool done =
+        flow_file_resolve(c->u, path, mark, &resolved) && flow_file_read(c->u, resolved, mark, out);
+    if (done) {
+        flow_contents_mix(c->d->node, *out);
+    }
+    return done;
 }
 
 void check_template_file(struct node_check *c, const char *field, const char *target) {

@@ -100,8 +100,11 @@ bool flow_common_read(struct unit *u, struct draft *d) {
     const struct yaml_node *schema = d->common[COMMON_OUTPUT_SCHEMA];
     struct value source;
     if (schema) {
-        flow_schema_compile(u, schema, "output_schema", &source, &d->node->output_schema);
+        if (flow_schema_compile(u, schema, "output_schema", &source, &d->node->output_schema)) {
+            flow_contents_mix_value(d->node, source);
+        }
     }
+    flow_cache_read(u, d);
     return flow_foreach_read(u, d) && read_limits(u, d) && flow_node_recover_read(u, d) &&
            !u->s->nomem;
 }
@@ -161,5 +164,9 @@ bool flow_common_compile(struct scope *scope, struct draft *d) {
         return false;
     }
     scope->flags = item;
-    return flow_in_compile(scope, d);
+    if (!flow_in_compile(scope, d)) {
+        return false;
+    }
+    scope->flags = item | SCOPE_IN;
+    return flow_cache_compile(scope, d);
 }

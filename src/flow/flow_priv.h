@@ -232,10 +232,16 @@ bool flow_common_compile(struct scope *scope, struct draft *d);
 bool flow_fields_compile(struct scope *scope, struct draft *d);
 bool flow_foreach_read(struct unit *u, struct draft *d);       /* items.c */
 bool flow_items_compile(struct scope *scope, struct draft *d); /* items.c */
-bool flow_in_compile(struct scope *scope, struct draft *d);    /* in.c */
-bool flow_vars_read(struct unit *u);                           /* vars.c: their names */
-bool flow_vars_compile(struct scope *scope);                   /* vars.c: initial values */
-bool flow_set_compile(struct scope *scope, struct draft *d);   /* vars.c */
+bool flow_cache_compile(struct scope *scope, struct draft *d); /* cache.c */
+void flow_cache_read(struct unit *u, struct draft *d);
+bool flow_cache_check(struct unit *u, struct draft *d);
+/* The node is made of these bytes, too. */
+void flow_contents_mix(struct plan_node *n, struct str bytes);
+void flow_contents_mix_value(struct plan_node *n, struct value v);
+bool flow_in_compile(struct scope *scope, struct draft *d);  /* in.c */
+bool flow_vars_read(struct unit *u);                         /* vars.c: their names */
+bool flow_vars_compile(struct scope *scope);                 /* vars.c: initial values */
+bool flow_set_compile(struct scope *scope, struct draft *d); /* vars.c */
 /* Index of a variable or -1; all their names in scratch, NULL when out of memory. */
 int64_t flow_var_find(const struct plan *p, struct str name);
 struct str *flow_var_names(struct unit *u);

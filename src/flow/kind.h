@@ -101,6 +101,7 @@ struct step_result {
     struct value body;
     struct value meta; /* map or null: usage, exit status, model ... */
     bool conversation; /* contentType conversation */
+    bool cached;       /* never by a kind: it is another step's, nothing was performed */
 };
 
 /* Whether an attempt that failed may be tried again; retry.on names classes and error types. */

@@ -82,6 +82,8 @@ struct plan_node {
     const struct plan_set *sets; /* in order of the file; of a foreach: for each item */
     uint32_t set_count;
     struct plan_foreach foreach;
+    struct plan_cache cache;
+    char contents[SHA256_HEX_BYTES]; /* hash of the files it is made of and its output_schema */
     enum join_mode join;
     enum on_error_mode on_error;
     struct pval on_error_value;

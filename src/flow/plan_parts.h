@@ -47,6 +47,13 @@ struct plan_breaker {
     int64_t max_us;    /* ... but not longer than this */
 };
 
+/* How long its results may be used again, and under which key. */
+struct plan_cache {
+    bool present;
+    int64_t ttl_us;
+    struct pval key; /* PVAL_NONE: a hash of all that the step is given */
+};
+
 struct plan_foreach {
     bool present;
     struct pval items;            /* PVAL_NONE when there is a matrix */

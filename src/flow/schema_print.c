@@ -96,6 +96,10 @@ static const struct {
      "\"properties\":{\"value\":{\"$ref\":\"#/$defs/expression\"}}}]}"},
     {"recover", "{\"$ref\":\"#/$defs/recover\"}"},
     {"delivery", "{\"enum\":[\"at_least_once\",\"at_most_once\"]}"},
+    {"cache",
+     "{\"if\":{\"type\":\"object\"},\"then\":{\"required\":[\"ttl\"],"
+     "\"additionalProperties\":false,\"properties\":{\"ttl\":{\"$ref\":\"#/$defs/timeout\"},"
+     "\"key\":{\"$ref\":\"#/$defs/expression\"}}},\"else\":{\"$ref\":\"#/$defs/timeout\"}}"},
     {"priority", "{\"type\":\"integer\",\"minimum\":-1000000,\"maximum\":1000000}"},
     {"max_iterations", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}"},
     {"on_limit", "{\"enum\":[\"fail\",\"exit\"]}"},

@@ -122,6 +122,7 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
     }
     enum err err = is_changed(r) && !MUTANT(row_of_old_workflow) ? add_changed(r, c, a, e) : OK;
     err = err ? err : row_make(r, a, &c->row, e);
+    err = err ? err : cache_keep(r, c, a, e);
     if (err || !exec_status_final(engine_status(r->engine))) {
         return err;
     }

@@ -327,6 +327,13 @@ void breaker_timed_out(struct run *r, struct step_id step, uint32_t attempt);
 void breaker_leave(struct port *p);
 void breakers_free(struct host *h);
 
+/* ---- cache.c ---- */
+/* A result that the attempt may use instead of doing anything: then x is its end. */
+bool cache_find(const struct port *p, struct happened *x);
+/* What of the run's batch is to be kept, into c. */
+enum err cache_keep(struct run *r, struct store_change *c, struct arena *a, struct error *e)
+    MUST_USE;
+
 /* ---- logs.c ---- */
 void port_log(struct step_port *sp, const char *stream, struct str text);
 /* Before the port ends: tells what was held back as it might have become a secret. */

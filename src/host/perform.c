@@ -314,6 +314,18 @@ static void refuse(struct port *p, const struct error *why) {
     }
 }
 
+/* Nothing is performed when a result that is there already may be used. */
+static bool end_by_cache(struct port *p) {
+    struct happened *x = answer(p, INPUT_DONE);
+    if (!x || !cache_find(p, x)) {
+        happened_free(x);
+        return false;
+    }
+    run_happens(p->run, x);
+    port_free(p);
+    return true;
+}
+
 static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
@@ -329,6 +341,9 @@ static void begin(struct port *p) {
     }
     p->state = PORT_STARTING;
     p->started = host_now(h);
+    if (r->plan->nodes[p->step.node].cache.present && end_by_cache(p)) {
+        return;
+    }
     p->port = (struct step_port){.ops = &port_ops,
                                  .loop = h->options.loop,
                                  .in = flight_in(p->flight),

@@ -199,6 +199,11 @@ static enum err faulty_blob_get(struct store *s, struct str hash, struct arena *
     return store_blob_get(inner(s), hash, a, out, e);
 }
 
+static enum err faulty_cache_get(struct store *s, struct str key, wall_us now, struct arena *a,
+                                 struct store_cached *out, struct error *e) {
+    return store_cache_get(inner(s), key, now, a, out, e);
+}
+
 static enum err faulty_inbox_open(struct store *s, int64_t execution, struct arena *a,
                                   struct store_inbox_rows *out, struct error *e) {
     return inner(s)->ops->inbox_open(inner(s), execution, a, out, e);
@@ -236,6 +241,7 @@ static const struct store_ops ops = {
     .workflow_get = faulty_workflow_get,
     .blob_put = faulty_blob_put,
     .blob_get = faulty_blob_get,
+    .cache_get = faulty_cache_get,
     .inbox_add = faulty_inbox_add,
     .inbox_open = faulty_inbox_open,
     .inbox_get = faulty_inbox_get,

@@ -113,6 +113,7 @@ struct prepared {
     struct store_row row;
     struct store_work work;
     uint32_t id, key; /* entries of a new one, by place: a map that grows moves them */
+    struct store_cached **cached;
     bool key_taken;
 };
 
@@ -244,7 +245,12 @@ static enum err prepare(struct memory_data *d, const struct prepared *all, struc
         !RESERVE(&d->arena, x->messages, x->message_count, c->message_count, &x->messages_cap)) {
         return ERR_NOMEM;
     }
-    return copy_steps(d, x, c) ? OK : ERR_NOMEM;
+    p->cached = ARENA_ARRAY(&d->arena, c->cached_count + 1, struct store_cached *);
+    for (uint32_t i = 0; i < c->cached_count && p->cached; i++) {
+        p->cached[i] = memory_cache_copy(d, &c->cached[i]);
+        full = full || !p->cached[i];
+    }
+    return p->cached && !full && copy_steps(d, x, c) ? OK : ERR_NOMEM;
 }
 
 /* The rows that prepare() has put behind the others: a step that is there is replaced. */
@@ -291,6 +297,9 @@ static void apply(struct memory_data *d, struct prepared *p, struct store_change
     x->event_count += c->event_count;
     x->message_count += c->message_count;
     apply_steps(x, c->step_count);
+    for (uint32_t i = 0; i < c->cached_count; i++) {
+        memory_cache_apply(d, p->cached[i]);
+    }
 }
 
 static bool is_fenced(const struct store_batch *b, int64_t num) {
@@ -499,6 +508,7 @@ static const struct store_ops ops = {
     .workflow_get = memory_workflow_get,
     .blob_put = memory_blob_put,
     .blob_get = memory_blob_get,
+    .cache_get = memory_cache_get,
     .inbox_add = memory_inbox_add,
     .inbox_open = memory_inbox_open,
     .inbox_get = memory_inbox_get,
@@ -538,6 +548,7 @@ enum err store_memory_open(const char *path, bool make, const struct io_clock *c
     map_init(&d->keys, &d->arena);
     map_init(&d->workflows, &d->arena);
     map_init(&d->blobs, &d->arena);
+    map_init(&d->cache, &d->arena);
     enum err status = open_handle(d, out, e);
     if (status != OK) {
         free(d);

@@ -31,6 +31,7 @@ struct memory_data {
     uint32_t execution_count, executions_cap;
     struct map ids, keys;        /* to num; 0: reserved by a commit that failed */
     struct map workflows, blobs; /* to struct str */
+    struct map cache;            /* to struct store_cached, NULL: a commit that failed */
     struct store_inbox *inbox;   /* id is the index + 1; verdict.ptr NULL: open */
     uint32_t inbox_count, inbox_cap;
     struct memory_host *hosts; /* id is the index + 1 */
@@ -61,6 +62,12 @@ void memory_message_copy(struct arena *a, const struct store_message *from,
                          struct store_message *to, bool *full);
 void memory_event_copy(struct arena *a, const struct store_event *from, struct store_event *to,
                        bool *full);
+
+/* A kept result, copied with room for it in the map; NULL when out of memory. */
+struct store_cached *memory_cache_copy(struct memory_data *d, const struct store_cached *from);
+void memory_cache_apply(struct memory_data *d, struct store_cached *c);
+enum err memory_cache_get(struct store *s, struct str key, wall_us now, struct arena *a,
+                          struct store_cached *out, struct error *e);
 
 bool memory_host_alive(const struct memory_data *d, const struct memory_host *h);
 enum err memory_events(struct store *s, struct store_range r, struct arena *a,

@@ -67,6 +67,14 @@ struct store_message { /* a row of the messages table: conversation and logs wor
     struct str meta; /* JSON or empty */
 };
 
+/* A result that is kept for other executions: under a hash of what it was made from. */
+struct store_cached {
+    struct str key;             /* SHA-256, hex */
+    struct str execution, step; /* whose it is */
+    wall_us at, expires;        /* completed; not given any more */
+    struct str event;           /* the body of its step_completed */
+};
+
 struct store_change {
     int64_t num;                 /* the execution; 0: new, filled by the commit */
     const struct store_new *new; /* when num is 0 */
@@ -87,6 +95,8 @@ struct store_change {
     uint32_t step_count;
     const struct store_message *messages;
     uint32_t message_count;
+    const struct store_cached *cached; /* to be kept with it; what has the key is replaced */
+    uint32_t cached_count;
     bool fenced;    /* out: dropped, somebody else has it */
     bool key_taken; /* out, with fenced: new, but its key belongs to another execution */
 };

@@ -305,6 +305,7 @@ static const struct store_ops ops = {
     .workflow_get = sqlite_workflow_get,
     .blob_put = sqlite_blob_put,
     .blob_get = sqlite_blob_get,
+    .cache_get = sqlite_cache_get,
     .inbox_add = sqlite_inbox_add,
     .inbox_open = sqlite_inbox_open,
     .inbox_get = sqlite_inbox_get,

@@ -150,6 +150,10 @@ enum err sqlite_blob_get(struct store *base, struct str hash, struct arena *a, s
                          struct error *e);
 enum err sqlite_kinds_put(struct store *base, const struct store_kind_name *kinds, size_t count,
                           struct error *e);
+/* sqlite_cache.c; put is part of a commit */
+enum err sqlite_cache_put(struct sqlite_store *s, const struct store_cached *c, struct error *e);
+enum err sqlite_cache_get(struct store *base, struct str key, wall_us now, struct arena *a,
+                          struct store_cached *out, struct error *e);
 /* sqlite_inbox.c */
 enum err sqlite_inbox_add(struct store *base, const struct store_inbox *row, int64_t *out_id,
                           struct error *e);

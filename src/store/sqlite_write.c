@@ -346,6 +346,9 @@ static enum err write_details(struct commit *t) {
         for (uint32_t k = 0; k < c->message_count && !out->fenced && status == OK; k++) {
             status = put_message(t, out->num, &c->messages[k]);
         }
+        for (uint32_t k = 0; k < c->cached_count && !out->fenced && status == OK; k++) {
+            status = sqlite_cache_put(t->s, &c->cached[k], t->e);
+        }
     }
     return status;
 }

@@ -182,6 +182,11 @@ enum err store_blob_get(struct store *s, struct str hash, struct arena *a, struc
     return s->ops->blob_get(s, hash, a, out, e);
 }
 
+enum err store_cache_get(struct store *s, struct str key, wall_us now, struct arena *a,
+                         struct store_cached *out, struct error *e) {
+    return s->ops->cache_get(s, key, now, a, out, e);
+}
+
 enum err store_inbox_add(struct store *s, const struct store_inbox *row, int64_t *out_id,
                          struct error *e) {
     return s->ops->inbox_add(s, row, out_id, e);

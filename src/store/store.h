@@ -74,6 +74,10 @@ enum err store_blob_put(struct store *s, struct str hash, struct str bytes, stru
 enum err store_blob_get(struct store *s, struct str hash, struct arena *a, struct str *out,
                         struct error *e) MUST_USE;
 
+/* A kept result that is not over at now. ERR_NOT_FOUND. */
+enum err store_cache_get(struct store *s, struct str key, wall_us now, struct arena *a,
+                         struct store_cached *out, struct error *e) MUST_USE;
+
 /* Inbox: durable when it returns OK. A row with the same key and execution is not added twice:
  * the first one's id comes back. ERR_NOT_FOUND without such an execution. id and verdict of row
  * are ignored. */

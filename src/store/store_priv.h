@@ -71,6 +71,8 @@ struct store_ops {
     enum err (*blob_put)(struct store *s, struct str hash, struct str bytes, struct error *e);
     enum err (*blob_get)(struct store *s, struct str hash, struct arena *a, struct str *out,
                          struct error *e);
+    enum err (*cache_get)(struct store *s, struct str key, wall_us now, struct arena *a,
+                          struct store_cached *out, struct error *e);
     enum err (*inbox_add)(struct store *s, const struct store_inbox *row, int64_t *out_id,
                           struct error *e);
     enum err (*inbox_open)(struct store *s, int64_t execution, struct arena *a,

@@ -142,6 +142,14 @@ static void decorate(struct generator *g, const struct needs *needs, bool may_re
     }
 }
 
+/* The result may be that of another execution: what a step comes to depends on its id alone. */
+static void cache(struct generator *g, const char *name, bool each) {
+    if (chance(g, 100)) {
+        buf_printf(&g->out, ",\"cache\":{\"ttl\":\"%s\",\"key\":\"'%s#' + string(iteration)%s\"}",
+                   chance(g, 500) ? "2s" : "1h", name, each ? " + '#' + string(index)" : "");
+    }
+}
+
 /* What the node changes when it completes: sums and lengths, which no order of events changes. */
 static void set(struct generator *g, const char *name) {
     if (chance(g, 300)) {
@@ -179,6 +187,9 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
     buf_append_cstr(&g->out, noted ? " }}\"" : "\"}");
     buf_append_cstr(&g->out, more);
     decorate(g, needs, may_read, effect && !waits, false, error_edge);
+    if (effect && !waits) {
+        cache(g, name, false);
+    }
     set(g, name);
     node_end(g);
     remember(g, name);
@@ -228,6 +239,9 @@ static struct needs each(struct generator *g, const struct needs *needs) {
     number(g, needs, may_read);
     buf_append_cstr(&g->out, effect ? " }}\"" : "\"}");
     decorate(g, needs, may_read, effect, false, false);
+    if (effect) {
+        cache(g, name, true);
+    }
     if (collects) {
         set(g, name);
     }

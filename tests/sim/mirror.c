@@ -10,6 +10,7 @@
  *   with an execution that is quarantined all that is below it has ended;
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
  *   a step has the iteration that its node is in, and what a loop leads to begins after the loop;
+ *   a result that is used again is one that another step of the same node came to, and is not over;
  *   an answer that came early is taken by its own step, as soon as that waits, or dropped.
  */
 #include "sim.h"
@@ -292,6 +293,7 @@ static void scheduled(struct world *w, struct seen_execution *x, struct seen_ste
                    STR_ARG(s->id));
     }
     s->running = true;
+    s->scheduled_us = ev->at.us;
     s->attempt = (uint32_t)ev->attempt;
     check_slots(w, x, s);
 }
@@ -328,6 +330,44 @@ static void released(struct world *w, struct seen_step *s, const struct event *e
 static bool ends_step(enum event_kind kind) {
     return kind == EVENT_STEP_COMPLETED || kind == EVENT_STEP_FAILED ||
            kind == EVENT_STEP_SKIPPED || kind == EVENT_STEP_CANCELLED;
+}
+
+static struct str text_in(struct world *w, struct value map, const char *name) {
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->type == VALUE_TEXT ? arena_str(&w->arena, value_str(*v)) : STR("");
+}
+
+static void completed(struct world *w, struct seen_step *s, const struct event *ev) {
+    const struct value *cached = value_get(ev->meta, STR("cached"));
+    int64_t seconds;
+    int32_t ns;
+    s->completed = true;
+    people_note_answer(w, s, ev->meta);
+    if (!cached) {
+        return;
+    }
+    s->cached_of = text_in(w, *cached, "execution");
+    s->cached_step = text_in(w, *cached, "step");
+    bool dated = time_parse_rfc3339(text_in(w, *cached, "at"), &seconds, &ns);
+    /* It was looked for after the step was scheduled; times in meta are in milliseconds. */
+    int64_t age_us = dated ? s->scheduled_us - seconds * 1000000 - ns / 1000 : 0;
+    if (!s->node->cache.present || !dated || (age_us >= s->node->cache.ttl_us && !w->jumped)) {
+        world_fail(w, "%.*s took a result that is over, or has no cache", STR_ARG(s->id));
+    }
+}
+
+/* When all is read: the source may be an execution that is read later. */
+static void check_cached(struct world *w, const struct seen_execution *x) {
+    for (uint32_t i = 0; i < x->steps.count; i++) {
+        const struct seen_step *s = x->steps.entries[i].ptr;
+        struct seen_execution *of = s->cached_of.len ? mirror_find(w, s->cached_of) : NULL;
+        const struct seen_step *from = of ? mirror_step(w, of, s->cached_step) : NULL;
+        if (s->cached_of.len && (!from || !from->completed || from->cached_of.len ||
+                                 !str_eq(from->node->name, s->node->name))) {
+            world_fail(w, "%.*s took the result of %.*s of %.*s, which is none", STR_ARG(s->id),
+                       STR_ARG(s->cached_step), STR_ARG(s->cached_of));
+        }
+    }
 }
 
 static void step_event(struct world *w, struct seen_execution *x, struct str id,
@@ -367,7 +407,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         s->running = s->asks = s->recovers = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
-            people_note_answer(w, s, ev->meta);
+            completed(w, s, ev);
         }
     } else if (ev->kind == EVENT_CALL_BEGUN) {
         if (s->answered_calls >> (ev->call & 63) & 1) {
@@ -654,6 +694,7 @@ void mirror_check_rows(struct world *w) {
     for (const struct seen_execution *x = w->executions; x && !w->failed; x = x->next) {
         arena_reset(&a);
         check_execution(w, x, &a);
+        check_cached(w, x);
     }
     arena_fini(&a);
 }

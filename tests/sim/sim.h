@@ -131,6 +131,9 @@ struct seen_step {
     bool running, over;
     bool asks;     /* waits for a person */
     bool recovers; /* likewise, who decides about its failure */
+    bool completed;
+    int64_t scheduled_us;
+    struct str cached_of, cached_step; /* whose result it took; empty: its own */
     uint64_t kept; /* the event of an answer that came before it waited, 0: none */
     uint32_t attempt;
     int64_t due_us;          /* of a retry */

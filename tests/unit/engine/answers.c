@@ -88,6 +88,23 @@ static void failure_mode_18_a_late_answer_is_not_one_to_a_later_question(void **
     drive_close(&d);
 }
 
+/* Of a step that is to come, though its loop was retried meanwhile. */
+static void kept_for_a_later_iteration_over_a_retry(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, LOOP);
+    finish(&d, "h");
+    assert_string_equal(drive_answer(&d, "q#1", "second"),
+                        "accepted: kept, taken when step q#1 begins to wait");
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    drive_input(&d, INPUT_RETRY, NULL, 0);
+    drive_refold(&d);
+    assert_string_equal(drive_answer(&d, "q~1", "first"), "accepted");
+    finish(&d, "h#1");
+    assert_str(value_str(event_of(&d, EVENT_STEP_COMPLETED)->body), "second");
+    drive_close(&d);
+}
+
 static void not_over_a_retry(void **state) {
     struct drive d;
     (void)state;
@@ -167,6 +184,7 @@ int run_answer_tests(void) {
         TEST(what_does_not_fit_is_dropped),
         TEST(one_iteration_by_its_number),
         TEST(failure_mode_18_a_late_answer_is_not_one_to_a_later_question),
+        TEST(kept_for_a_later_iteration_over_a_retry),
         TEST(not_over_a_retry),
         TEST(one_item_of_a_foreach),
         TEST(what_cannot_be_kept),

@@ -104,6 +104,7 @@ static bool is_deeper_reason(struct str code) {
         "bad_path",
         "workflow_cycle",
         "bad_handle",
+        "bad_cache",
         "unlucky",
         "unknown_var",
         "bad_schema",

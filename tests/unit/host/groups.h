@@ -29,5 +29,6 @@ int run_mode_tests(void);
 int run_power_tests(void);
 int run_sleep_tests(void);
 int run_breaker_tests(void);
+int run_cache_tests(void);
 
 #endif

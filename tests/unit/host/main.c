@@ -27,5 +27,6 @@ int main(void) {
     failed += run_mode_tests();
     failed += run_power_tests();
     failed += run_sleep_tests();
+    failed += run_cache_tests();
     return failed != 0;
 }
