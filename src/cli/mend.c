@@ -1,5 +1,5 @@
-/* Inputs of a retry: those it had, as far as the workflow still has them, then what -i says. A value
- * that was the default of the workflow it had is none that was given: it follows the new default.
+/* Inputs of a retry: those it had, as far as the workflow still has them, then what -i says. A
+ * value that was the default of the workflow it had was given by nobody: it follows the new one.
  */
 #include "cli/mend.h"
 
