@@ -5,6 +5,7 @@
 #include "cli/explain.h"
 
 #include "cli/form.h"
+#include "cli/load.h"
 
 enum { SOURCES_SHOWN = 10 };
 
@@ -266,12 +267,32 @@ static enum err add_cancelled_by(struct explaining *x, struct value_builder *b, 
     return err;
 }
 
+/* As it is, or once its file is mended; a sub-workflow is retried with its parent. */
+static void suggest_retry(struct explaining *x) {
+    struct str folder = engine_folder(x->v.engine), entry = x->v.plan->entry;
+    struct buf b;
+    if (engine_status(x->v.engine) == EXEC_COMPLETED || x->v.stored.fixed.parent) {
+        return;
+    }
+    value_list_add(&x->remedies, value_text(command(x, "retry", STR(""))));
+    if (folder.len && !str_is(entry, LOAD_STDIN_ENTRY)) {
+        struct str path = arena_printf(arena_of(x), "%.*s/%.*s", STR_ARG(folder), STR_ARG(entry));
+        buf_init(&b, 0);
+        buf_append_cstr(&b, " --workflow ");
+        text_shell(&b, path);
+        value_list_add(&x->remedies,
+                       value_text(command(x, "retry", arena_str(arena_of(x), buf_str(&b)))));
+        buf_fini(&b);
+    }
+}
+
 static void suggest(struct explaining *x) {
     const struct store_execution *e = &x->v.stored;
     bool final = exec_status_final(engine_status(x->v.engine));
     if (final) {
         value_list_add(&x->remedies, value_text(command(x, "results", STR(" --verbose"))));
         value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
+        suggest_retry(x);
     } else if (str_is(details_status(e), "waiting") && !e->owner_alive) {
         return; /* who answers goes on with it */
     } else if (engine_status(x->v.engine) == EXEC_PAUSED || !e->owner_alive) {

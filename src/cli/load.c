@@ -11,8 +11,6 @@
 
 #include "io/file.h"
 
-#define STDIN_ENTRY "stdin.yaml"
-
 static bool leaves_folder(struct str path) {
     struct str rest = path;
     if (path.len && path.ptr[0] == '/') {
@@ -74,7 +72,7 @@ static bool place(struct cli *c, const char *path, struct workflow *w) {
     w->path = str_from(path);
     if (str_is(w->path, "-")) {
         w->shown = "<stdin>";
-        w->entry = STR(STDIN_ENTRY);
+        w->entry = STR(LOAD_STDIN_ENTRY);
         w->folder = absolute(c, ".");
         return w->folder.ptr != NULL;
     }

@@ -9,7 +9,8 @@
 #include "cli/cli.h"
 #include "flow/flow.h"
 
-#define LOAD_MAX_BYTES (16u << 20) /* of one file of a workflow */
+#define LOAD_STDIN_ENTRY "stdin.yaml" /* what a workflow from standard input is called */
+#define LOAD_MAX_BYTES (16u << 20)    /* of one file of a workflow */
 
 struct workflow {
     struct str path;   /* as typed; "-" is standard input */

@@ -1,12 +1,14 @@
-/* Inputs of a retry: those it had, as far as the workflow still has them, then what -i says. A value
- * that was the default of the workflow it had is none that was given: it follows the new default.
+/* Inputs of a retry: those it had, as far as the workflow still has them, then what -i says. A
+ * value that was the default of the workflow it had was given by nobody: it follows the new one.
  */
 #include "cli/mend.h"
 
 struct mending {
     struct running *x;
     struct str id;
-    struct host_view *view;
+    struct host_view *view;  /* NULL: of what is quarantined nothing is looked at */
+    struct value had;        /* inputs */
+    const struct plan *from; /* NULL: not known */
     const struct plan *to;
     struct host_retry *q;
 };
@@ -35,7 +37,7 @@ static enum err gather(const struct mending *m, struct flow_input **out, size_t 
     struct flow_input *given;
     size_t given_count;
     enum err err = load_given(m->x->c, &given, &given_count);
-    struct value had = engine_inputs(m->view->engine);
+    struct value had = m->had;
     size_t room = value_count(had) + (err ? 0 : given_count) + 1;
     struct flow_input *list = ARENA_ARRAY(arena_of(m), room, struct flow_input);
     if (err || !list) {
@@ -44,7 +46,7 @@ static enum err gather(const struct mending *m, struct flow_input **out, size_t 
     *out_count = 0;
     for (size_t i = 0; had.type == VALUE_MAP && i < value_count(had); i++) {
         struct str name = value_str(had.pairs[i].key);
-        const struct plan_input *was = find_input(m->view->plan, name);
+        const struct plan_input *was = m->from ? find_input(m->from, name) : NULL;
         bool chosen =
             !was || !was->has_default || !value_identical(was->default_value, had.pairs[i].val);
         if (!find_input(m->to, name)) {
@@ -123,7 +125,7 @@ static enum err look(struct mending *m) {
     struct error e = {0};
     struct mend mend;
     enum err err = read_inputs(m);
-    if (err || cli_has(m->x->c, "quiet")) {
+    if (err || !m->view || cli_has(m->x->c, "quiet")) {
         return err;
     }
     err = host_mend_look(m->view, m->q, &mend, &e);
@@ -135,6 +137,27 @@ static enum err look(struct mending *m) {
     }
     tell(m, &mend);
     return OK;
+}
+
+/* Its journal ended every process that folded it: only its row is read. */
+static enum err look_at_row(struct mending *m) {
+    struct store_execution stored;
+    struct shelf shelf;
+    struct error e = {0};
+    struct session *s = &m->x->s;
+    enum err err = store_execution_get(s->store, 0, m->id, arena_of(m), &stored, &e);
+    shelf_init(&shelf, s->store, s->kinds);
+    m->to = m->q->plan;
+    if (!err && !m->to) {
+        err = shelf_find(&shelf, stored.fixed.workflow_hash, stored.fixed.entry, &m->to, &e);
+    }
+    err = err ? err : value_parse_json(arena_of(m), stored.fixed.inputs, &m->had, &e);
+    if (err) {
+        cli_fail_error(m->x->c, &e, NULL);
+    }
+    err = err ? err : look(m);
+    shelf_fini(&shelf);
+    return err;
 }
 
 static enum err read_workflow(struct mending *m, const char *path) {
@@ -162,11 +185,16 @@ enum err mend_read(struct running *x, struct str id, struct host_retry *q) {
         return err;
     }
     err = host_view_open(x->s.store, x->s.kinds, id, &v, &e);
+    if (err == ERR_QUARANTINED) {
+        return q->force ? look_at_row(&m) : OK; /* refused in a moment, with what to do */
+    }
     if (err) {
         cli_fail_error(x->c, &e, NULL);
         return err;
     }
     m.view = &v;
+    m.had = engine_inputs(v.engine);
+    m.from = v.plan;
     m.to = q->plan ? q->plan : v.plan;
     err = look(&m);
     host_view_close(&v);

@@ -122,8 +122,8 @@ struct host_retry {
     struct str folder;       /* of the plan: relative paths of effects start here */
 };
 /* A failed, partial or cancelled execution goes on: what failed runs anew in a new generation, what
- * completed is kept. With another workflow or inputs what follows from the change does, too. ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without
- * force. */
+ * completed is kept. With another workflow or inputs what follows from the change does, too.
+ * ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without force. */
 enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
                     struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */

@@ -65,6 +65,21 @@ def test_three_deaths_over_the_fold_are_the_end(cairn):
     assert [row["status"] for row in cairn("list", "--json").json["items"]] == ["failed"]
 
 
+def test_a_forced_retry_on_a_mended_file(cairn):
+    id = left_behind(cairn)
+    for before in range(3):
+        claim(cairn, id, before)
+    assert cairn("resume", id).status == 4
+    cairn.flow("inputs: {n: {type: integer}}\nnodes:\n  a: {type: end, value: inputs.n}\n")
+    refused = cairn("retry", id, "--workflow", "flow.yaml", "-i", "n=4")
+    assert f"cairn retry {id} --force" in refused.err and refused.status != 0
+    missing = cairn("retry", id, "--workflow", "flow.yaml", "--force")
+    assert missing.status == 2 and 'input "n" is missing' in missing.err
+    forced = cairn("retry", id, "--workflow", "flow.yaml", "-i", "n=4", "--force")
+    assert (forced.status, forced.out) == (0, "4\n"), forced.err
+    assert cairn("db", "check").status == 0
+
+
 def test_two_deaths_are_not(cairn):
     id = left_behind(cairn)
     for before in range(2):

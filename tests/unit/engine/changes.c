@@ -198,9 +198,9 @@ static void an_error_edge_goes_and_comes(void **state) {
     drive_close(&d);
 }
 
-#define LOOP(more, review)                                                                            \
-    "{cairn: 1, name: f, nodes: {draft: {type: work, max_iterations: 9, needs: [review.false]}," more \
-    " review: {type: condition, when: 'true', effect: true, needs: [" review "]},"                    \
+#define LOOP(more, review)                                                         \
+    "{cairn: 1, name: f, nodes: {draft: {type: work, needs: [review.false]}," more \
+    " review: {type: condition, when: 'true', effect: true, needs: [" review "]}," \
     " out: {type: work, needs: [review.true]}}}"
 
 static void a_loop_grows(void **state) {

@@ -1,5 +1,5 @@
-/* Retries on another workflow or with other inputs: durable as one decision, whatever becomes of the
- * commit, and read by whoever comes next from the store alone.
+/* Retries on another workflow or with other inputs: durable as one decision, whatever becomes of
+ * the commit, and read by whoever comes next from the store alone.
  */
 #include "rig.h"
 
