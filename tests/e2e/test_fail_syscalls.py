@@ -78,7 +78,7 @@ MOST = {"pwrite": 4, "pread": 3, "lock": 3, "open": 3}
 # A step may fail of what its own process could not be given, with a message that says so.
 OF_THE_STEP = re.compile(r"cannot start|launcher process|Too many open files|out of memory|"
                          r"Input/output error|No space left|private folder|Permission denied|"
-                         r"Interrupted system call")
+                         r"Interrupted system call|cannot lock")
 
 
 def is_sanitized():
@@ -106,6 +106,7 @@ class Case:
             "FAIL_CALL": call,
             "FAIL_WHO": who,
             "FAIL_ERRNO": str(getattr(errno, how, 0)),
+            "CAIRN_WAIT_FOR_SPACE": "1s",  # nobody frees any
         }
 
     def run(self, **more):
