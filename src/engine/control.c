@@ -66,21 +66,29 @@ enum err engine_on_pause(struct engine *g, const struct engine_input *in, struct
     return engine_emit(g, &ev, e);
 }
 
+static enum err tell_step_due(struct engine *g, struct step_id step, uint8_t status,
+                              uint32_t attempt, int64_t due_us, struct error *e) {
+    struct engine_effect retry = {.type = OUT_TIMER,
+                                  .step = step,
+                                  .attempt = attempt,
+                                  .timer = INPUT_RETRY_DUE,
+                                  .due = {due_us}};
+    return status == STEP_WAITING    ? engine_tell_wait(g, step, attempt, due_us, e)
+           : status == STEP_RETRYING ? engine_emit_effect(g, &retry, e)
+                                     : OK;
+}
+
 /* What came due meanwhile is told again; the execution's time goes on. */
 static enum err tell_due(struct engine *g, struct error *e) {
     enum err err = OK;
-    for (uint32_t i = 0; i < g->plan->node_count && g->waiting_steps && !err; i++) {
+    for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
         struct node_state *n = &g->nodes[i];
         struct step_id step = {i, n->iteration, -1, n->generation};
-        if (n->status == STEP_WAITING) {
-            err = engine_tell_wait(g, step, n->attempt, n->due_us, e);
-        }
+        err = n->each ? OK : tell_step_due(g, step, n->status, n->attempt, n->due_us, e);
         for (uint32_t k = 0; n->each && k < n->each->next && !err; k++) {
             const struct item_state *item = &n->each->items[k];
             step.index = k;
-            err = item->status == STEP_WAITING
-                      ? engine_tell_wait(g, step, item->attempt, item->due_us, e)
-                      : OK;
+            err = tell_step_due(g, step, item->status, item->attempt, item->due_us, e);
         }
     }
     wall_us due = engine_deadline(g);

@@ -70,6 +70,23 @@ static void it_is_paused_and_goes_on_and_is_cancelled(void **state) {
     assert_string_equal(rig_status(r), "cancelled");
 }
 
+/* That its time came while it slept is nowhere recorded: it is told again. */
+static void a_retry_that_comes_due_in_a_pause(void **state) {
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work, retry: {attempts: 2, backoff: 10s,"
+                            " jitter: 0}}}}");
+    (void)state;
+    rig_fail("a", FAILURE_TRANSIENT, "flaky");
+    ask(r, REQUEST_PAUSE, value_null());
+    assert_true(is_asleep(r));
+    rig_wait_ms(20000);
+    assert_true(is_asleep(r));
+    assert_int_equal(rig_starts_of("a"), 1);
+    ask(r, REQUEST_RESUME, value_null());
+    assert_int_equal(rig_starts_of("a"), 2);
+    rig_done("a", NULL);
+    assert_string_equal(rig_status(r), "completed");
+}
+
 /* The commit of what woke it fails, before or after it was recorded. */
 static void a_commit_that_fails_on_waking(void **state) {
     (void)state;
@@ -143,6 +160,7 @@ int run_sleep_tests(void) {
     const struct CMUnitTest tests[] = {
         T(an_answer_wakes_it),
         T(its_time_wakes_it),
+        T(a_retry_that_comes_due_in_a_pause),
         T(it_is_paused_and_goes_on_and_is_cancelled),
         cmocka_unit_test(a_commit_that_fails_on_waking),
         T(it_is_released_and_goes_on_elsewhere),
