@@ -122,6 +122,11 @@ static void print(struct cli *c, struct value v) {
         }
     }
     buf_append_char(&b, '\n');
+    if (value_get(v, STR("pausedWhy"))) {
+        buf_append_cstr(&b, "  ");
+        text_clean(&b, details_text(v, "pausedWhy"));
+        buf_append_char(&b, '\n');
+    }
     if (error) {
         put_error(&b, *error);
     }

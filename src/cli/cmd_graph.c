@@ -88,8 +88,9 @@ const struct command command_graph = {
     .arguments = "WORKFLOW",
     .doc = "draws a workflow",
     .details =
-        "Dashed lines, and in ascii lines with ^ at their upper end, go back: they begin the "
-        "next\niteration of a loop.",
+        "Dashed lines up, and in ascii lines with ^ at their upper end, go back: they begin the "
+        "next\niteration of a loop. Dashed lines with the words fallback, on_timeout and "
+        "compensate lead to\nthe nodes that are named there.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -68,6 +68,9 @@ static struct str signal_command(const struct explaining *x, const struct track 
 /* ---- steps that were begun ---- */
 
 static const char *why_of(const struct explaining *x, const struct track *t) {
+    if (t->status == STEP_RUNNING && t->aux.len) {
+        return arena_printf(arena_of(x), "%.*s runs for it", STR_ARG(t->aux)).ptr;
+    }
     switch (t->status) {
     case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
     case STEP_WAITING:
@@ -356,6 +359,7 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     add_error(&x, &b);
     if (engine_status(x.v.engine) == EXEC_PAUSED) {
         value_map_add(&b, STR("pausedBy"), value_text(arena_str(a, engine_paused_by(x.v.engine))));
+        add_text(&b, "pausedWhy", engine_paused_why(x.v.engine));
     }
     if (engine_status(x.v.engine) == EXEC_CANCELLED) {
         err = add_cancelled_by(&x, &b, e);

@@ -29,9 +29,26 @@ static struct str kind_text(const struct plan *p, const struct plan_node *n, str
     if (n->heads >= 0) {
         buf_printf(&b, ", up to %u times", p->loops[n->heads].max_iterations);
     }
+    if (n->role == ROLE_FINALLY) {
+        buf_append_cstr(&b, ", finally");
+    }
     struct str s = buf_ok(&b) ? arena_str(a, buf_str(&b)) : (struct str){0};
     buf_fini(&b);
     return s;
+}
+
+/* From each node to those that it names, behind the edges. */
+static uint32_t add_named(const struct plan *p, struct graph_edge *edges, uint32_t count) {
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        if (n->owner >= 0) {
+            edges[count++] = (struct graph_edge){.source = (uint32_t)n->owner,
+                                                 .target = i,
+                                                 .label = str_from(plan_role_name(n->role)),
+                                                 .named = true};
+        }
+    }
+    return count;
 }
 
 static struct str handle_text(const struct plan *p, const struct plan_edge *e) {
@@ -45,7 +62,8 @@ static struct str handle_text(const struct plan *p, const struct plan_edge *e) {
 
 enum err graph_make(const struct plan *p, struct arena *a, struct graph *out) {
     struct graph_node *nodes = ARENA_ARRAY(a, p->node_count + 1u, struct graph_node);
-    struct graph_edge *edges = ARENA_ARRAY(a, p->edge_count + 1u, struct graph_edge);
+    struct graph_edge *edges =
+        ARENA_ARRAY(a, p->edge_count + p->node_count + 1u, struct graph_edge);
     bool ok = nodes && edges;
     for (uint32_t i = 0; ok && i < p->node_count; i++) {
         const struct plan_node *n = &p->nodes[i];
@@ -71,6 +89,6 @@ enum err graph_make(const struct plan *p, struct arena *a, struct graph *out) {
                           .nodes = nodes,
                           .node_count = p->node_count,
                           .edges = edges,
-                          .edge_count = p->edge_count};
+                          .edge_count = ok ? add_named(p, edges, p->edge_count) : 0};
     return ok && out->name.ptr ? OK : ERR_NOMEM;
 }

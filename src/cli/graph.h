@@ -19,6 +19,7 @@ struct graph_edge {
     uint32_t source, target;
     struct str label; /* the handle; empty for the only one */
     bool back, error;
+    bool named; /* the target runs when the source needs it: a fallback and the like */
 };
 
 struct graph {

@@ -42,9 +42,11 @@ static void put_edge(struct buf *b, const struct graph *g, const struct graph_ed
         buf_append_cstr(b, "\"");
         before = ", ";
     }
-    if (e->back || e->error) {
+    if (e->back || e->error || e->named) {
         buf_printf(b, "%s%s", before,
-                   e->back ? "style=dashed, constraint=false" : "style=dotted, color=red");
+                   e->back    ? "style=dashed, constraint=false"
+                   : e->named ? "style=dashed"
+                              : "style=dotted, color=red");
         before = ", ";
     }
     buf_printf(b, "%s;\n", before[0] == ',' ? "]" : "");

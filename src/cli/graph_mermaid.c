@@ -38,7 +38,7 @@ enum err graph_mermaid(const struct graph *g, struct buf *out) {
     }
     for (uint32_t i = 0; i < g->edge_count; i++) {
         const struct graph_edge *e = &g->edges[i];
-        buf_printf(out, "  n%u %s", e->source, e->back || e->error ? "-.->" : "-->");
+        buf_printf(out, "  n%u %s", e->source, e->back || e->error || e->named ? "-.->" : "-->");
         if (e->label.len) {
             buf_append_cstr(out, "|\"");
             put(out, e->label);

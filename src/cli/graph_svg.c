@@ -96,7 +96,7 @@ static void put_arrow(struct svg *s, const struct graph_edge *e, int64_t x, int6
 
 static void begin_path(struct svg *s, const struct graph_edge *e) {
     buf_printf(s->out, "<path class=\"e%s\"%s d=\"", edge_class(e),
-               e->back ? " stroke-dasharray=\"5 4\"" : "");
+               e->back || e->named ? " stroke-dasharray=\"5 4\"" : "");
 }
 
 static void put_piece(struct svg *s, const struct layout_piece *p) {

@@ -239,15 +239,18 @@ static void tell_user(struct running *x) {
     }
 }
 
+/* Sub-workflows of what was cancelled may still run their `finally`. */
+static bool is_over(const struct running *x) { return x->ended && !host_has_live(x->s.host); }
+
 enum err running_turn(struct running *x) {
     struct error e = {0};
     bool busy = true;
     enum err err = OK;
-    while (busy && !x->leaving && !x->ended && !x->lost && !x->left && !err) {
+    while (busy && !x->leaving && !is_over(x) && !x->lost && !x->left && !err) {
         err = host_turn(x->s.host, true, &busy, &e);
         prompt_turn(&x->prompt);
         tell_user(x);
-        if (!err && !x->ended && !x->lost && may_leave(x)) {
+        if (!err && !is_over(x) && !x->lost && may_leave(x)) {
             err = leave(x, &e);
         }
     }

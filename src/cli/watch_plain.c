@@ -43,8 +43,7 @@ static void put_retry(const struct watch_event *x, struct buf *b) {
 }
 
 static void put_failed(const struct watch_event *x, struct buf *b) {
-    static const char *const effects[] = {"", "", " (allowed: continue)",
-                                          " (handled by its error edge)",
+    static const char *const effects[] = {"", "", " (allowed: continue)", " (handled)",
                                           " (on_error gives a value)"};
     buf_append_cstr(b, "failed");
     put_error(x->ev, b);
@@ -66,8 +65,21 @@ static void put_completed(struct watch *w, const struct watch_event *x, struct b
     }
     if (x->ev->error_type.len) {
         put_error(x->ev, b);
-        buf_append_cstr(b, " (on_error gave a value)");
+        const struct value *by = value_get(x->ev->meta, STR("fallback"));
+        struct str text = by && by->type == VALUE_TEXT ? value_str(*by) : STR("on_error");
+        buf_printf(b, " (%.*s gave a value)", STR_ARG(text));
     }
+}
+
+/* "failed: code: ...; pay_later runs for it" */
+static void put_aided(const struct watch_event *x, struct buf *b) {
+    static const char *const roles[] = {"is over", "failed", "was not answered", "is undone"};
+    const struct event *ev = x->ev;
+    buf_append_cstr(b, roles[ev->role < ARRAY_LEN(roles) ? ev->role : 0]);
+    if (ev->error_type.len) {
+        put_error(ev, b);
+    }
+    buf_printf(b, "; %.*s runs for it", STR_ARG(ev->aux));
 }
 
 /* "waits for an answer until 12:30:00.000" */
@@ -141,6 +153,8 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
     case EVENT_ITEMS_CANCELLED:
         buf_printf(b, "cancelled %llu items that had not started", (unsigned long long)ev->count);
         return true;
+    case EVENT_STEP_AIDED: put_aided(x, b); return true;
+    case EVENT_FINALLY_BEGUN: buf_append_cstr(b, "is next of finally"); return true;
     case EVENT_LOOP_REPEATED: buf_append_cstr(b, "repeats its loop"); return true;
     case EVENT_LOOP_LIMIT: buf_append_cstr(b, "reached max_iterations of its loop"); return true;
     case EVENT_CALL_BEGUN:
@@ -163,6 +177,7 @@ static bool execution_line(const struct watch_event *x, struct buf *b) {
         [EVENT_CANCEL_REQUESTED] = "is to be cancelled",
         [EVENT_EXECUTION_PAUSED] = "paused",
         [EVENT_EXECUTION_RESUMED] = "goes on",
+        [EVENT_UNDO_BEGUN] = "undoes what completed",
         [EVENT_EXECUTION_RETRIED] = "is tried again: what failed runs anew",
         [EVENT_WORKFLOW_CHANGED] = "goes on with another workflow or other inputs"};
     const struct event *ev = x->ev;
@@ -180,6 +195,10 @@ static bool execution_line(const struct watch_event *x, struct buf *b) {
     }
     const char *word = (size_t)ev->kind < ARRAY_LEN(words) ? words[ev->kind] : NULL;
     buf_append_cstr(b, word && ev->partial ? "partial" : word ? word : "");
+    if (ev->kind == EVENT_EXECUTION_PAUSED && ev->message.len) {
+        buf_append_cstr(b, ": ");
+        text_clean(b, ev->message);
+    }
     return word != NULL;
 }
 

@@ -21,17 +21,29 @@ static bool is_active(uint8_t status) {
     return status == STEP_RUNNING || status == STEP_RETRYING || status == STEP_WAITING;
 }
 
+/* It is under way, and others are what runs or waits. */
+static bool is_idle(const struct node_state *n) {
+    return n->status == STEP_RUNNING && (n->each || n->aided);
+}
+
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status) {
     struct node_state *n = &g->nodes[node];
     g->active -= is_active(n->status);
-    g->foreach_running -= n->each && n->status == STEP_RUNNING;
+    g->idle_running -= is_idle(n);
     g->waiting_steps -= n->status == STEP_WAITING;
     g->by_status[n->status]--;
     n->status = (uint8_t)status;
     g->active += is_active(n->status);
-    g->foreach_running += n->each && status == STEP_RUNNING;
+    g->idle_running += is_idle(n);
     g->waiting_steps += status == STEP_WAITING;
     g->by_status[n->status]++;
+}
+
+void engine_set_aided(struct engine *g, uint32_t node, enum node_role role) {
+    struct node_state *n = &g->nodes[node];
+    g->idle_running -= is_idle(n);
+    n->aided = (uint8_t)role;
+    g->idle_running += is_idle(n);
 }
 
 static bool is_going(uint8_t status) { return status == STEP_RUNNING || status == STEP_RETRYING; }
@@ -72,7 +84,7 @@ static void let_go(struct engine *g, struct step_id s) {
     struct item_state *item = engine_item_of(g, s);
     uint8_t status = item ? item->status : n->status;
     struct flight **flight = item ? &item->flight : &n->flight;
-    if (status == STEP_RUNNING && !(n->each && !item)) {
+    if (status == STEP_RUNNING && (item || !is_idle(n))) {
         engine_release_slot(g, &g->plan->nodes[s.node]);
     }
     flight_unref(*flight);
@@ -84,8 +96,12 @@ static enum err end_node(struct engine *g, const struct event *ev, enum step_sta
                          uint16_t handle, struct error *e) {
     uint32_t node = ev->step.node;
     let_go(g, ev->step);
+    engine_set_aided(g, node, ROLE_NONE);
     engine_set_status(g, node, status);
     g->nodes[node].ready = false;
+    if (g->plan->nodes[node].role == ROLE_COMPENSATE) {
+        undo_ended(g, node);
+    }
     enum err err = track_end(g, ev, status, e);
     return err ? err : edges_leave(g, node, handle, e);
 }
@@ -293,6 +309,7 @@ static enum err completed_node(struct engine *g, const struct event *ev, struct 
     n->attempt = ev->attempt ? (uint32_t)ev->attempt : n->attempt;
     enum err err = completed_body(g, ev, e);
     err = err ? err : held_set(&n->meta, ev->meta, e);
+    err = err ? err : undo_note(g, ev, &n->body, e);
     err = err ? err : end_node(g, ev, STEP_COMPLETED, handle, e);
     return err ? err : note_end(g, ev->step.node, e);
 }
@@ -304,6 +321,7 @@ static enum err completed_item(struct engine *g, const struct event *ev, struct 
     }
     item->attempt = ev->attempt ? (uint32_t)ev->attempt : item->attempt;
     enum err err = held_set(&item->body, ev->body, e);
+    err = err ? err : undo_note(g, ev, &item->body, e);
     return err ? err : end_item(g, ev, STEP_COMPLETED, e);
 }
 
@@ -345,7 +363,7 @@ static enum err apply_retrying(struct engine *g, const struct event *ev, struct 
     return OK;
 }
 
-static enum err failure_map(struct engine *g, const struct event *ev, struct held *out,
+enum err engine_failure_map(struct engine *g, const struct event *ev, struct held *out,
                             struct error *e) {
     struct arena a;
     arena_init(&a, 0);
@@ -365,7 +383,7 @@ static enum err apply_failed(struct engine *g, const struct event *ev, struct er
                             : step_status_final(n->status)) {
         return corrupt(ev, e);
     }
-    enum err err = failure_map(g, ev, item ? &item->error : &n->error, e);
+    enum err err = engine_failure_map(g, ev, item ? &item->error : &n->error, e);
     if (err) {
         return err;
     }
@@ -471,6 +489,7 @@ static enum err apply_failing(struct engine *g, const struct event *ev, struct e
             return error_nomem(e);
         }
     }
+    g->undo_asked = g->undo_asked || ev->undo;
     if (ev->mode && g->mode != MODE_STOPPED) {
         g->mode = ev->mode == 1 ? MODE_DRAIN : MODE_STOPPED;
     }
@@ -481,6 +500,7 @@ static enum err apply_cancel(struct engine *g, const struct event *ev, struct er
     (void)ev;
     (void)e;
     g->cancelling = !g->has_error;
+    g->cancel_asked = true;
     g->mode = MODE_STOPPED;
     return OK;
 }
@@ -492,7 +512,8 @@ static enum err apply_paused(struct engine *g, const struct event *ev, struct er
     g->paused = true;
     g->paused_at = ev->at;
     g->paused_by = ev->reason.len ? arena_str(&g->arena, ev->reason) : STR("");
-    return g->paused_by.ptr ? OK : error_nomem(e);
+    g->paused_why = ev->message.len ? arena_str(&g->arena, ev->message) : STR("");
+    return g->paused_by.ptr && g->paused_why.ptr ? OK : error_nomem(e);
 }
 
 static enum err apply_resumed(struct engine *g, const struct event *ev, struct error *e) {
@@ -565,9 +586,13 @@ static const apply_fn table[] = {
     [EVENT_ANSWER_KEPT] = answer_apply_kept,
     [EVENT_ANSWER_DROPPED] = answer_apply_dropped,
     [EVENT_WORKFLOW_CHANGED] = change_apply,
+    [EVENT_STEP_AIDED] = aid_apply,
+    [EVENT_FINALLY_BEGUN] = finally_apply,
+    [EVENT_UNDO_BEGUN] = undo_apply,
 };
 
-/* Events that belong to a step that is not the current one are wrong, but for late ones. */
+/* Events that belong to a step that is not the current one are wrong, but for late ones and those
+ * that begin a step. */
 static bool follows(const struct engine *g, const struct event *ev) {
     if (ev->seq != g->seq + 1 || exec_status_final(g->status)) {
         return ev->seq == g->seq + 1 &&
@@ -577,7 +602,9 @@ static bool follows(const struct engine *g, const struct event *ev) {
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;
     }
-    bool to_come = ev->kind == EVENT_ANSWER_KEPT; /* of a step that may be a later one */
+    /* Of a step that is, or may be, a later one, or that is undone. */
+    bool to_come = ev->kind == EVENT_ANSWER_KEPT || ev->kind == EVENT_FINALLY_BEGUN ||
+                   (ev->kind == EVENT_STEP_AIDED && ev->role == ROLE_COMPENSATE);
     return ev->step.node < g->plan->node_count && (to_come || step_current(g, ev->step));
 }
 

@@ -53,7 +53,7 @@ static void stop_all(struct engine *g) {
         flight_unref(n->flight);
         n->flight = NULL;
         n->ready = n->dirty = n->armed = n->retry_due = false;
-        n->suspended = 0;
+        n->suspended = n->aided = 0;
         if (n->each) {
             stop_items(n->each);
         }
@@ -61,7 +61,7 @@ static void stop_all(struct engine *g) {
             n->status = STEP_CANCELLED;
         }
     }
-    g->held_slots = g->active = g->waiting_steps = g->items_running = g->foreach_running = 0;
+    g->held_slots = g->active = g->waiting_steps = g->items_running = g->idle_running = 0;
     struct heap *all[] = {&g->now_dirty, &g->next_dirty, &g->limits,
                           &g->rearm,     &g->ready,      &g->slotted};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -105,6 +105,7 @@ static void name_new(const struct change *c, uint32_t node) {
             n->iteration = x->iteration;
             n->generation = x->generation;
         }
+        n->called = p->role != ROLE_NONE; /* its next run has an id of its own */
         *x = g->gone[--g->gone_count];
         return;
     }
@@ -192,6 +193,20 @@ static void carry_node(const struct change *c, uint32_t node) {
     }
 }
 
+/* What the graph does not start is at an end until it is called; what it does now is pending. */
+static void settle_role(const struct change *c, uint32_t node) {
+    struct node_state *n = &c->g->nodes[node];
+    bool role = c->to->nodes[node].role != ROLE_NONE;
+    bool was = c->was[node] >= 0 && c->from->nodes[c->was[node]].role != ROLE_NONE;
+    if (was && !role) {
+        begin_anew(c->g, node);
+    } else if (role && (!was || !step_status_final(n->status))) {
+        n->called = n->called || c->was[node] >= 0;
+        n->status = STEP_SKIPPED;
+    }
+    c->g->uncalled += role && !n->called;
+}
+
 static enum err carry_nodes(struct change *c, struct error *e) {
     enum err err = OK;
     for (uint32_t i = 0; i < c->to->node_count; i++) {
@@ -204,6 +219,7 @@ static enum err carry_nodes(struct change *c, struct error *e) {
         if (c->was[i] < 0) {
             name_new(c, i);
         }
+        settle_role(c, i);
     }
     for (uint32_t i = 0; i < c->from->node_count; i++) {
         if (!c->moved[i]) {
@@ -295,6 +311,7 @@ enum err change_apply(struct engine *g, const struct event *ev, struct error *e)
                        .was = ARENA_ARRAY(&g->arena, (size_t)to->node_count + 1, int64_t),
                        .moved = ARENA_ARRAY(&g->arena, (size_t)g->plan->node_count + 1, uint8_t)};
     stop_all(g);
+    g->uncalled = 0;
     answer_end_all(g);
     enum err err = c.was && c.moved ? engine_take_plan(g, to, e) : error_nomem(e);
     if (err) {

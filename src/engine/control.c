@@ -52,8 +52,12 @@ enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struc
     if (!permit(g, in, MAY_CANCEL, &err, e) || g->mode == MODE_STOPPED) {
         return err;
     }
+    if (g->paused && g->plan->finally_count) { /* nothing starts in a pause, nor would they */
+        struct event resumed = {.kind = EVENT_EXECUTION_RESUMED, .reason = in->by};
+        err = engine_emit(g, &resumed, e);
+    }
     struct event ev = {.kind = EVENT_CANCEL_REQUESTED, .reason = in->by};
-    err = engine_emit(g, &ev, e);
+    err = err ? err : engine_emit(g, &ev, e);
     return err ? err : engine_wind_down(g, true, e);
 }
 
@@ -107,7 +111,7 @@ enum err engine_on_resume(struct engine *g, const struct engine_input *in, struc
 }
 
 wall_us engine_deadline(const struct engine *g) {
-    bool counts = g->timeout_us && g->started.us && !g->paused;
+    bool counts = g->timeout_us && g->started.us && !g->paused && g->phase == PHASE_MAIN;
     int64_t paused_us = g->paused_us - g->timed_paused_us;
     return (wall_us){counts ? g->timed_from.us + g->timeout_us + paused_us : 0};
 }

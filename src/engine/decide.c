@@ -46,7 +46,8 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
         return engine_tell_wait(g, step, attempt, item ? item->due_us : n->due_us, e);
     }
     bool completed = MUTANT(rerun_completed_step) && status == STEP_COMPLETED;
-    if (status != STEP_RUNNING && !completed) {
+    bool aided = !item && n->aided; /* what runs for it is told by itself */
+    if ((status != STEP_RUNNING && !completed) || aided) {
         return OK;
     }
     struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};
@@ -329,10 +330,14 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
     }
     g->out = out;
     g->first_record = true;
+    g->want_undo = false;
     err = inputs[in->type](g, in, e);
-    if (!err && g->status != EXEC_PENDING && !exec_status_final(g->status)) {
-        err = engine_settle(g, e);
-        err = err ? err : engine_finish_if_done(g, e);
+    for (bool again = true; !err && again;) {
+        again = false;
+        if (g->status != EXEC_PENDING && !exec_status_final(g->status)) {
+            err = engine_settle(g, e);
+            err = err ? err : engine_finish_if_done(g, &again, e);
+        }
     }
     g->out = NULL;
     if (g->seq == seq) {

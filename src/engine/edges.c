@@ -135,7 +135,7 @@ static void enter_loop(struct engine *g, uint32_t loop) {
     l->taken_backs = 0;
 }
 
-static void rearm_node(struct engine *g, uint32_t node) {
+void edges_rearm_node(struct engine *g, uint32_t node) {
     const struct plan_node *p = &g->plan->nodes[node];
     struct node_state *n = &g->nodes[node];
     held_clear(&n->previous);
@@ -194,7 +194,7 @@ enum err edges_rearm(struct engine *g, uint32_t loop, struct error *e) {
         g->loops[l->inner[i]].hit = false;
     }
     for (uint32_t i = 0; i < l->body_count; i++) {
-        rearm_node(g, l->body[i]);
+        edges_rearm_node(g, l->body[i]);
     }
     g->nodes[l->header].armed = true;
     enum err err = engine_mark_dirty(g, l->header, e);
@@ -286,6 +286,17 @@ enum err edges_reopen(struct engine *g, const uint8_t *fates, struct error *e) {
     return err;
 }
 
+void edges_forget_work(struct engine *g) {
+    struct heap *all[] = {&g->now_dirty, &g->next_dirty, &g->limits,
+                          &g->rearm,     &g->ready,      &g->slotted};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        all[i]->count = 0;
+    }
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        g->nodes[i].dirty = g->nodes[i].ready = false;
+    }
+}
+
 /* The join table (model.md "Scheduling"):
  *   a header that repeats, or no forward in-edge  -> ready, whatever its join
  *   every in-edge dead                            -> skip
@@ -314,8 +325,13 @@ enum err edges_init(struct engine *g, struct error *e) {
         g->loops[i].count = 1;
         g->loops[i].pending = p->loops[i].body_count;
     }
-    g->unfinished = p->node_count;
     for (uint32_t i = 0; i < p->node_count; i++) {
+        if (p->nodes[i].role) { /* the graph never starts it */
+            engine_set_status(g, i, STEP_SKIPPED);
+            g->uncalled++;
+            continue;
+        }
+        g->unfinished++;
         g->nodes[i].open_in = p->nodes[i].in_count_edges;
         enum err err = p->nodes[i].in_count_edges == 0 ? engine_mark_dirty(g, i, e) : OK;
         if (err) {

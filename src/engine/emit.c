@@ -104,6 +104,12 @@ enum err engine_emit(struct engine *g, struct event *ev, struct error *e) {
     return buf_ok(&o->bytes) ? engine_apply(g, ev, e) : error_nomem(e);
 }
 
+enum err engine_emit_end(struct engine *g, struct event *ev, struct error *e) {
+    enum err err = engine_emit(g, ev, e);
+    bool auxiliary = g->plan->nodes[ev->step.node].role && ev->step.index < 0;
+    return err || !auxiliary ? err : engine_aux_ended(g, ev->step.node, e);
+}
+
 enum err engine_emit_effect(struct engine *g, const struct engine_effect *fx, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);

@@ -97,6 +97,7 @@ void node_state_clear(struct node_state *n) {
     held_clear(&n->error);
     flight_unref(n->flight);
     foreach_free(n->each);
+    subject_free(n->subject);
 }
 
 void engine_free(struct engine *g) {
@@ -109,8 +110,10 @@ void engine_free(struct engine *g) {
     held_clear(&g->inputs);
     held_clear(&g->env);
     held_clear(&g->result);
+    held_clear(&g->prepared);
     vars_free(g);
     signals_free(g);
+    undo_free(g);
     answers_free(g);
     heap_fini(&g->now_dirty);
     heap_fini(&g->next_dirty);
@@ -130,7 +133,7 @@ enum exec_status engine_status(const struct engine *g) {
     if (exec_status_final(g->status) || g->status == EXEC_PENDING) {
         return g->status;
     }
-    uint32_t nodes = g->by_status[STEP_RUNNING] + g->by_status[STEP_RETRYING] - g->foreach_running;
+    uint32_t nodes = g->by_status[STEP_RUNNING] + g->by_status[STEP_RETRYING] - g->idle_running;
     bool waits = g->waiting_steps > 0 && nodes + g->items_running == 0;
     return g->paused ? EXEC_PAUSED : waits ? EXEC_WAITING : EXEC_RUNNING;
 }
@@ -145,14 +148,21 @@ bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt) 
         return false;
     }
     uint8_t status = item ? item->status : n->status;
-    return status == STEP_RUNNING && (item ? item->attempt : n->attempt) == attempt;
+    bool itself = item || !n->aided;
+    return status == STEP_RUNNING && itself && (item ? item->attempt : n->attempt) == attempt;
 }
+
+bool engine_cancel_asked(const struct engine *g) { return g->cancel_asked; }
 
 const struct plan *engine_plan(const struct engine *g) { return g->plan; }
 
 uint64_t engine_last_seq(const struct engine *g) { return g->seq; }
 
 uint64_t engine_epoch(const struct engine *g) { return g->epoch; }
+
+struct str engine_paused_why(const struct engine *g) {
+    return g->paused ? g->paused_why : STR("");
+}
 
 struct str engine_folder(const struct engine *g) {
     return g->folder;
@@ -184,10 +194,10 @@ struct engine_times engine_times(const struct engine *g) {
 
 struct engine_counts engine_counts(const struct engine *g) {
     const uint32_t *n = g->by_status;
-    return (struct engine_counts){.total = g->plan->node_count,
+    return (struct engine_counts){.total = g->plan->node_count - g->uncalled,
                                   .completed = n[STEP_COMPLETED],
                                   .failed = n[STEP_FAILED],
-                                  .skipped = n[STEP_SKIPPED],
+                                  .skipped = n[STEP_SKIPPED] - g->uncalled,
                                   .cancelled = n[STEP_CANCELLED],
                                   .waiting = n[STEP_WAITING],
                                   .running = n[STEP_RUNNING] + n[STEP_RETRYING]};
@@ -213,6 +223,7 @@ static void digest_item(struct buf *b, const struct item_state *item) {
     digest_number(b, item->attempt);
     digest_number(b, item->failures);
     digest_number(b, item->calls_from);
+    digest_number(b, item->undone);
     digest_number(b, item->status == STEP_WAITING ? (uint64_t)item->due_us : 0);
     value_encode(item->body.v, b);
     value_encode(item->error.v, b);
@@ -225,13 +236,21 @@ static void digest_node(struct buf *b, const struct node_state *n) {
         n->attempt,      n->generation, n->failures,
         n->open_in,      n->taken_in,   n->track,
         n->each != NULL, n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
-        n->suspended,    n->entry};
+        n->suspended,    n->entry,      n->aided,
+        n->called,       n->undone};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
     value_encode(n->error.v, b);
     for (uint32_t i = 0; n->each && i < n->each->count; i++) {
         digest_item(b, &n->each->items[i]);
+    }
+    if (n->subject) {
+        digest_number(b, n->subject->step.node);
+        digest_number(b, n->subject->step.iteration);
+        value_encode(n->subject->body.v, b);
+        value_encode(n->subject->error.v, b);
+        value_encode(n->subject->inputs.v, b);
     }
     if (n->each) {
         digest_number(b, n->each->next);
@@ -272,7 +291,10 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
                                 g->has_error,     g->seq,           (uint64_t)g->now.us,
                                 g->held_slots,    g->unfinished,    g->active,
                                 g->end_count,     g->paused,        (uint64_t)g->paused_us,
-                                g->waiting_steps, g->items_running, g->foreach_running};
+                                g->waiting_steps, g->items_running, g->idle_running,
+                                g->phase,         g->finally_begun, g->uncalled,
+                                g->cancel_asked,  g->undo_asked,    g->undo_after,
+                                g->undo_from};
     buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         digest_node(&b, &g->nodes[i]);
@@ -295,6 +317,8 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     answer_digest_kept(g, &b);
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);
+    value_encode(g->prepared.v, &b);
+    undo_digest(g, &b);
     err = buf_ok(&b) ? OK : error_nomem(e);
     *out = hash_bytes(buf_str(&b), 0);
     buf_fini(&b);

@@ -36,10 +36,13 @@ enum end_reason { WHY_NONE, WHY_CONTINUED, WHY_COLLECTED };
 /* Why a step waits although its kind does not ask for it. Values are in journals. */
 enum suspend_reason { SUSPENDED_NOT, SUSPENDED_FAILED, SUSPENDED_BUDGET, SUSPENDED_BREAKER };
 
+struct undo_slot;
+
 struct item_state {
     uint8_t status;    /* enum step_status */
     uint8_t suspended; /* enum suspend_reason; waits for the engine's own question */
     uint16_t entry;    /* of recover that asks */
+    bool undone;       /* a run of its compensate node undid it */
     bool retry_due;    /* stands in the heap of retries that are due */
     uint32_t attempt;
     uint32_t failures;
@@ -64,11 +67,21 @@ struct foreach_state {
     struct item_state *items;
 };
 
+/* The step that a run of an auxiliary node is for. */
+struct subject {
+    struct step_id step;
+    struct str id; /* as text: the step may be one of a node that another workflow has not */
+    struct held body, error, inputs;
+};
+
 struct node_state {
     uint8_t status;    /* enum step_status */
     uint8_t why;       /* enum end_reason */
     uint8_t suspended; /* as of an item */
     uint16_t entry;    /* likewise */
+    uint8_t aided;     /* enum node_role: an auxiliary node runs for it, it does nothing itself */
+    bool called;       /* an auxiliary node that ran: its next run is its next iteration */
+    bool undone;       /* some step of it, in this generation */
     bool armed;        /* header of a loop that repeats: needs no join */
     bool ready;        /* is in one of the ready heaps or started purely */
     bool guarded;      /* its guard was true in this iteration */
@@ -85,6 +98,7 @@ struct node_state {
     struct held body, previous, meta, error;
     struct flight *flight;
     struct foreach_state *each;
+    struct subject *subject; /* of the newest run of an auxiliary node; may be NULL */
 };
 
 struct loop_state {
@@ -124,6 +138,9 @@ struct kept_slot {
 
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
+/* What the graph leads to; then, with every node final, what runs before it ends. */
+enum run_phase { PHASE_MAIN, PHASE_UNDO, PHASE_FINALLY };
+
 struct track_slot {
     struct track t;
     struct held body, meta, request;
@@ -143,6 +160,18 @@ struct engine {
     struct arena scratch;       /* one evaluation */
     enum exec_status status;
     enum run_mode mode;
+    enum run_phase phase;
+    bool cancel_asked;      /* since it began or was tried again */
+    bool undo_asked;        /* once all is final */
+    bool want_undo;         /* the failure that is decided on asks for it */
+    uint64_t undo_after;    /* PHASE_UNDO: what completed after this event */
+    struct undo_slot *undo; /* steps with a compensate node, as they completed */
+    uint32_t undo_count, undo_cap;
+    uint32_t undo_from; /* those behind are undone or left out */
+    struct str paused_why;
+    uint32_t finally_begun; /* nodes of finally that were called */
+    struct held prepared;   /* PHASE_FINALLY: the result, unless one of them fails */
+    uint32_t uncalled;      /* auxiliary nodes that never ran: no step stands for them */
     bool cancelling;
     bool has_error;
     struct engine_error error;
@@ -171,9 +200,9 @@ struct engine {
     uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
     uint32_t ticks;                         /* numbers begins and ends of steps */
     uint32_t held_slots;
-    uint32_t waiting_steps;   /* steps that wait, items included */
-    uint32_t foreach_running; /* foreach nodes under way ... */
-    uint32_t items_running;   /* ... and their items that run or retry */
+    uint32_t waiting_steps; /* steps that wait, items included */
+    uint32_t idle_running;  /* nodes under way that do nothing themselves: foreach, aided */
+    uint32_t items_running; /* items that run or retry */
     bool paused;
     wall_us paused_at;
     int64_t paused_us; /* paused so far, without the pause that goes on */
@@ -213,10 +242,17 @@ enum err engine_verdict_accept(struct engine *g, const struct engine_input *in, 
 struct event event_of_node(const struct engine *g, enum event_kind kind, uint32_t node);
 struct event event_of_step(enum event_kind kind, struct step_id step);
 
+/* The final event of a node: an auxiliary node ends what its subject waits for. */
+enum err engine_emit_end(struct engine *g, struct event *ev, struct error *e) MUST_USE;
+
 /* ---- apply.c ---- */
 enum err engine_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* The one place that changes the status of a node: keeps the counts. */
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
+void engine_set_aided(struct engine *g, uint32_t node, enum node_role role);
+/* {type, message, node, attempt} of the failure that an event tells. */
+enum err engine_failure_map(struct engine *g, const struct event *ev, struct held *out,
+                            struct error *e) MUST_USE;
 void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status);
 void engine_set_item_suspended(struct engine *g, struct step_id step, enum suspend_reason why);
 
@@ -226,6 +262,10 @@ enum err engine_feed(struct engine *g, uint32_t node, struct error *e) MUST_USE;
 /* ---- edges.c ---- */
 /* The node is looked at again when things settle. */
 enum err engine_mark_dirty(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+/* The node goes back to pending, in its next iteration. */
+void edges_rearm_node(struct engine *g, uint32_t node);
+/* Whatever was to be looked at or started is no longer; of use when every node is final. */
+void edges_forget_work(struct engine *g);
 enum err edges_init(struct engine *g, struct error *e) MUST_USE;
 /* A node became final by the normal handle, HANDLE_ERROR, or HANDLE_NONE (kills all). */
 enum err edges_leave(struct engine *g, uint32_t node, uint16_t handle, struct error *e) MUST_USE;
@@ -268,6 +308,8 @@ enum err flight_recorded(const struct flight *f, struct value *inputs, struct va
 struct arena *flight_arena(struct flight *f);
 /* What a kind returned; ERR_NOMEM when it made something in the flight without memory for it. */
 enum err flight_made(const struct flight *f, enum err err) MUST_USE;
+/* What the step was given: fields and `in` by name, item and index. */
+enum err flight_given(const struct flight *f, struct held *out, struct error *e) MUST_USE;
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 
 /* ---- cache_key.c ---- */
@@ -289,6 +331,8 @@ struct names {
     struct flight *keeper; /* values gotten stay valid as long as this, may be NULL */
 };
 void names_init(struct names *n, struct engine *g, uint32_t node, struct arena *arena);
+/* `step` as an auxiliary node sees it, in a; null when it runs for none. */
+struct value names_step(const struct engine *g, uint32_t node, struct arena *a);
 void flight_keep(struct flight *f, struct mem *m);
 struct value engine_error_value(struct arena *a, const struct track *t, struct str node);
 
@@ -338,6 +382,9 @@ enum err service_on_due(struct engine *g, struct step_id step, struct error *e) 
 /* ---- failure.c ---- */
 /* Without retries and recovery. */
 enum err engine_fail_for_good(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_failure *f, struct error *e) MUST_USE;
+/* Without retries. */
+enum err engine_attempts_over(struct engine *g, struct step_id step, uint32_t attempt,
                               const struct step_failure *f, struct error *e) MUST_USE;
 /* An attempt of a step failed: retry, or the failure table. */
 enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t attempt,
@@ -411,6 +458,38 @@ void node_state_clear(struct node_state *n);
 
 /* ---- change.c ---- */
 enum err change_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* ---- auxiliary.c ---- */
+/* Instead of ending the step is in the care of the node that has this role for it. */
+enum err engine_aid(struct engine *g, struct step_id step, uint32_t attempt, enum node_role role,
+                    const struct step_failure *f, struct error *e) MUST_USE;
+/* An auxiliary node has ended: so does what waits for it. */
+enum err engine_aux_ended(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+enum err aid_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* The step that the next run of an auxiliary node is. */
+struct step_id aux_next_run(const struct engine *g, uint32_t node);
+/* A run of an auxiliary node begins: takes s, which may be NULL. */
+enum err aux_begin(struct engine *g, struct step_id run, struct subject *s, struct error *e)
+    MUST_USE;
+void subject_free(struct subject *s);
+
+/* ---- undo.c ---- */
+enum err undo_failed(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+/* A step completes with this body. */
+enum err undo_note(struct engine *g, const struct event *ev, const struct held *body,
+                   struct error *e) MUST_USE;
+enum err undo_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err undo_call_apply(struct engine *g, const struct event *ev, struct step_id run,
+                         struct error *e) MUST_USE;
+void undo_ended(struct engine *g, uint32_t node);
+void undo_digest(const struct engine *g, struct buf *b);
+void undo_free(struct engine *g);
+
+/* ---- ending.c ---- */
+/* Every node is final: calls what runs before the execution ends. */
+enum ending { ENDING_NONE, ENDING_CALLED, ENDING_HELD /* by a pause */ };
+enum err ending_next(struct engine *g, enum ending *out, struct error *e) MUST_USE;
+enum err undo_next(struct engine *g, enum ending *out, struct error *e) MUST_USE;
+enum err finally_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 
 /* ---- retry.c ---- */
 enum err engine_on_retry(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
@@ -454,8 +533,12 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
 enum err engine_check_result(struct engine *g, struct step_id step, const struct step_result *r,
                              const char **out_type, char text[ERROR_MESSAGE_BYTES], struct error *e)
     MUST_USE;
-/* Ends the execution when every node is final; names a deadlock. */
-enum err engine_finish_if_done(struct engine *g, struct error *e) MUST_USE;
+/* The result of what ends well now. */
+enum err engine_eval_result(struct engine *g, struct value *out, struct error *why) MUST_USE;
+bool engine_any_allowed_failure(const struct engine *g);
+/* Ends the execution when every node is final; names a deadlock. *out_again: there is more to
+ * settle before it ends. */
+enum err engine_finish_if_done(struct engine *g, bool *out_again, struct error *e) MUST_USE;
 
 /* ---- track.c ---- */
 struct track_slot *track_of(const struct engine *g, struct step_id step);
@@ -473,6 +556,8 @@ uint32_t track_calls_forget(struct engine *g, struct step_id step);
  * attempt failed and another follows. */
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_retry(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* Its attempt failed, and another node runs for it. */
+enum err track_aid(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 void track_free(struct engine *g);
 

@@ -12,6 +12,10 @@
  *      no        | continue  -> failed, its edges die; the execution ends partial at best
  *      no        | fail      -> failed, its edges die, the execution fails (on_failure) */
 static enum failure_effect failure_effect(const struct plan_node *p) {
+    bool others = p->role && p->role != ROLE_FINALLY; /* its failure is its subject's */
+    if (others && p->on_error == ON_ERROR_FAIL) {
+        return EFFECT_HANDLED;
+    }
     if (p->has_error_edge) {
         return EFFECT_HANDLED;
     }
@@ -93,9 +97,18 @@ enum err engine_fail_execution(struct engine *g, struct str type, struct str mes
                        .message = message,
                        .node = node,
                        .attempt = attempt,
+                       .undo = g->want_undo,
                        .mode = modes[g->plan->on_failure]};
     bool running = g->mode == MODE_RUN;
-    if (g->has_error && !(running && ev.mode)) {
+    if (g->phase != PHASE_MAIN) {
+        ev.mode = 0; /* what else runs last still does */
+    }
+    if (g->phase != PHASE_MAIN && g->cancelling) {
+        return OK;
+    }
+    g->want_undo = false;
+    bool asks = ev.undo && !g->undo_asked;
+    if (g->has_error && !asks && !(running && ev.mode)) {
         return OK; /* the first failure is the error, and nothing else changes */
     }
     enum err err = engine_emit(g, &ev, e);
@@ -115,11 +128,12 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     if (err) {
         struct event failed = event_of_step(EVENT_STEP_FAILED, step);
         failed.attempt = attempt;
-        failed.effect = EFFECT_FAIL;
         failed.error_type = str_from(err_name(err));
         failed.message = str_from(why.message);
-        err = engine_emit(g, &failed, e);
-        return err ? err
+        failed.effect = p->role && p->role != ROLE_FINALLY ? EFFECT_HANDLED : EFFECT_FAIL;
+        err = engine_emit_end(g, &failed, e);
+        return err || failed.effect != EFFECT_FAIL
+                   ? err
                    : engine_fail_execution(g, failed.error_type, failed.message, p->name, attempt,
                                            e);
     }
@@ -134,7 +148,7 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     ev.attempt = attempt;
     ev.error_type = f->type;
     ev.message = f->message;
-    return meta.ok ? engine_emit(g, &ev, e) : error_nomem(e);
+    return meta.ok ? engine_emit_end(g, &ev, e) : error_nomem(e);
 }
 
 static enum err fail_node(struct engine *g, struct step_id step, uint32_t attempt,
@@ -150,7 +164,7 @@ static enum err fail_node(struct engine *g, struct step_id step, uint32_t attemp
     ev.error_type = f->type;
     ev.message = f->message;
     ev.meta = f->meta;
-    enum err err = engine_emit(g, &ev, e);
+    enum err err = engine_emit_end(g, &ev, e);
     if (err || effect != EFFECT_FAIL) {
         return err;
     }
@@ -166,7 +180,19 @@ enum err engine_attempt_failed(struct engine *g, struct step_id step, uint32_t a
         g->mode != MODE_STOPPED) {
         return retry(g, step, attempt, f, e);
     }
-    bool handled = failure_effect(p) != EFFECT_FAIL || (item && p->foreach.collect);
+    return engine_attempts_over(g, step, attempt, f, e);
+}
+
+enum err engine_attempts_over(struct engine *g, struct step_id step, uint32_t attempt,
+                              const struct step_failure *f, struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[step.node];
+    const struct item_state *item = engine_item_of(g, step);
+    bool aided = g->nodes[step.node].aided == ROLE_FALLBACK; /* and that failed, too */
+    if (step.index < 0 && p->aux[ROLE_FALLBACK] >= 0 && !aided && g->mode == MODE_RUN) {
+        return engine_aid(g, step, attempt, ROLE_FALLBACK, f, e);
+    }
+    bool by_all = item && (p->foreach.collect || p->aux[ROLE_FALLBACK] >= 0);
+    bool handled = failure_effect(p) != EFFECT_FAIL || by_all;
     bool done = false;
     if (!handled && g->mode == MODE_RUN) {
         struct failed_step failed = {step, attempt, f, 0};
@@ -195,7 +221,7 @@ enum err engine_fail_for_good(struct engine *g, struct step_id step, uint32_t at
 static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
     struct node_state *n = &g->nodes[node];
     struct event ev = event_of_node(g, EVENT_STEP_CANCELLED, node);
-    if (n->status == STEP_RUNNING && !n->each && !g->plan->nodes[node].pure) {
+    if (n->status == STEP_RUNNING && !n->each && !n->aided && !g->plan->nodes[node].pure) {
         struct engine_effect fx = {
             .type = OUT_CANCEL, .step = ev.step, .attempt = n->attempt, .flight = n->flight};
         enum err err = engine_emit_effect(g, &fx, e);
@@ -203,7 +229,7 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
             return err;
         }
     }
-    return engine_emit(g, &ev, e);
+    return engine_emit_end(g, &ev, e);
 }
 
 /* What becomes of a node when the execution winds down:
@@ -211,15 +237,17 @@ static enum err cancel_node(struct engine *g, uint32_t node, struct error *e) {
  *   running or retrying, drain       -> goes on to its end
  *   foreach, drain                   -> items not started or waiting are cancelled; if none is
  *                                       left, it too
- *   running or retrying, cancel      -> cancelled, its effect is stopped */
+ *   running or retrying, cancel      -> cancelled, its effect is stopped
+ *   another node runs for it         -> ends as that does */
 enum err engine_wind_down(struct engine *g, bool running_too, struct error *e) {
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         struct node_state *n = &g->nodes[i];
         bool cancel = n->status == STEP_PENDING || n->status == STEP_WAITING;
         enum err err = OK;
         if (!cancel && !step_status_final(n->status)) {
-            err = n->each ? foreach_cancel_items(g, i, running_too, e) : OK;
-            cancel = running_too || (n->each && n->each->unfinished == 0);
+            bool items = n->each && !n->aided;
+            err = items ? foreach_cancel_items(g, i, running_too, e) : OK;
+            cancel = running_too || (items && n->each->unfinished == 0);
         }
         if (!err && cancel) {
             err = cancel_node(g, i, e);

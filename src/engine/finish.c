@@ -77,14 +77,14 @@ static enum err complete_and_keep(struct engine *g, struct event *ev, const stru
     struct flight *f = item ? item->flight : g->nodes[ev->step.node].flight;
     uint8_t status = item ? item->status : g->nodes[ev->step.node].status;
     if (!f || r->cached || status != STEP_RUNNING || !flight_cache_key(f).len) {
-        return engine_emit(g, ev, e);
+        return engine_emit_end(g, ev, e);
     }
     struct engine_effect fx = {.type = OUT_KEEP,
                                .step = ev->step,
                                .attempt = (uint32_t)ev->attempt,
                                .flight = flight_ref(f),
                                .record = g->out->record_count};
-    enum err err = engine_emit(g, ev, e);
+    enum err err = engine_emit_end(g, ev, e);
     err = err ? err : engine_emit_effect(g, &fx, e);
     flight_unref(f);
     return err;
@@ -163,7 +163,7 @@ static enum err eval_outputs(struct engine *g, struct value *out, struct error *
     return b.ok ? OK : error_nomem(why);
 }
 
-static bool any_allowed_failure(const struct engine *g) {
+bool engine_any_allowed_failure(const struct engine *g) {
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         if (g->nodes[i].why != WHY_NONE) {
             return true;
@@ -172,18 +172,23 @@ static bool any_allowed_failure(const struct engine *g) {
     return false;
 }
 
-static enum err end_well(struct engine *g, struct error *e) {
-    struct event ev = {.kind = EVENT_EXECUTION_COMPLETED, .partial = any_allowed_failure(g)};
+enum err engine_eval_result(struct engine *g, struct value *out, struct error *why) {
     arena_reset(&g->scratch);
-    if (g->plan->has_outputs) {
-        struct error why;
-        enum err err = eval_outputs(g, &ev.body, &why);
-        if (err) {
-            return err == ERR_NOMEM ? error_nomem(e)
-                                    : fail_now(g, err_name(err), why.message, STR(""), e);
-        }
-    } else if (g->end_count) {
-        ev.body = g->nodes[g->ends[g->end_count - 1]].body.v;
+    *out = g->end_count ? g->nodes[g->ends[g->end_count - 1]].body.v : value_null();
+    return g->plan->has_outputs ? eval_outputs(g, out, why) : OK;
+}
+
+static enum err end_well(struct engine *g, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_COMPLETED, .partial = engine_any_allowed_failure(g)};
+    struct error why;
+    if (g->phase == PHASE_FINALLY) {
+        ev.body = g->prepared.v;
+        return end_execution(g, &ev, e);
+    }
+    enum err err = engine_eval_result(g, &ev.body, &why);
+    if (err) {
+        return err == ERR_NOMEM ? error_nomem(e)
+                                : fail_now(g, err_name(err), why.message, STR(""), e);
     }
     return end_execution(g, &ev, e);
 }
@@ -215,12 +220,18 @@ static enum err deadlock(struct engine *g, struct error *e) {
     return err;
 }
 
-enum err engine_finish_if_done(struct engine *g, struct error *e) {
+enum err engine_finish_if_done(struct engine *g, bool *out_again, struct error *e) {
+    enum ending ending = ENDING_NONE;
     if (exec_status_final(g->status) || g->status == EXEC_PENDING) {
         return OK;
     }
     if (g->unfinished > 0) {
         return g->active > 0 || g->paused ? OK : deadlock(g, e);
+    }
+    enum err err = ending_next(g, &ending, e);
+    *out_again = ending == ENDING_CALLED;
+    if (err || ending != ENDING_NONE) {
+        return err;
     }
     if (g->has_error) {
         return end_failed(g, e);

@@ -223,11 +223,15 @@ static enum err resolve_scope(struct flight *f, struct engine *g, const struct e
     const struct plan_node *p = f->in.node;
     struct value_builder b;
     value_builder_init(&b, &f->arena);
-    for (uint32_t i = 0; i < p->in_count_edges; i++) {
-        scope_need(f, g, &g->plan->edges[p->in_edges[i]], recorded, &b);
+    const struct plan_node *root = &g->plan->nodes[plan_node_root(g->plan, p->index)];
+    for (uint32_t i = 0; i < root->in_count_edges; i++) {
+        scope_need(f, g, &g->plan->edges[root->in_edges[i]], recorded, &b);
     }
-    for (uint32_t i = 0; i < p->back_count; i++) {
-        scope_need(f, g, &g->plan->edges[p->back_edges[i]], recorded, &b);
+    for (uint32_t i = 0; i < root->back_count; i++) {
+        scope_need(f, g, &g->plan->edges[root->back_edges[i]], recorded, &b);
+    }
+    if (p->owner >= 0) {
+        value_map_add(&b, STR("step"), names_step(g, p->index, &f->arena));
     }
     for (uint32_t i = 0; i < p->in_count; i++) {
         value_map_add(&b, p->ins[i].name, f->ins[i]);
@@ -293,6 +297,30 @@ enum err flight_resolve(struct engine *g, struct flight *f, const struct event *
     err = err || p->in_count == 0 ? err : resolve_ins_map(f, e);
     err = err || !(p->kind->flags & KIND_SCOPE) ? err : resolve_scope(f, g, recorded, e);
     return err || !p->cache.present ? err : resolve_cache_key(f, &n, recorded, e);
+}
+
+enum err flight_given(const struct flight *f, struct held *out, struct error *e) {
+    const struct plan_node *p = f->in.node;
+    struct arena a;
+    struct value_builder b;
+    arena_init(&a, 0);
+    value_builder_init(&b, &a);
+    for (size_t i = 0; i < p->kind->field_count; i++) {
+        if (!value_is_null(f->fields[i])) {
+            value_map_add(&b, str_from(p->kind->fields[i].name), f->fields[i]);
+        }
+    }
+    for (uint32_t i = 0; i < p->in_count; i++) {
+        value_map_add(&b, p->ins[i].name, f->ins[i]);
+    }
+    if (f->in.index >= 0) {
+        value_map_add(&b, STR("item"), f->in.item);
+        value_map_add(&b, STR("index"), value_int(f->in.index));
+    }
+    struct value given = value_map_done(&b);
+    enum err err = b.ok ? held_set(out, given, e) : error_nomem(e);
+    arena_fini(&a);
+    return err;
 }
 
 static bool is_constant(const struct pval *v) {

@@ -129,7 +129,7 @@ static bool any_cancelled(const struct foreach_state *f) {
 
 enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) {
     struct foreach_state *f = g->nodes[node].each;
-    if (!f || step_status_final(g->nodes[node].status)) {
+    if (!f || step_status_final(g->nodes[node].status) || g->nodes[node].aided) {
         return OK;
     }
     if (f->failed && !g->plan->nodes[node].foreach.collect) {
@@ -142,5 +142,5 @@ enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) {
     bool cancelled = g->mode != MODE_RUN && any_cancelled(f);
     struct event ev =
         event_of_node(g, cancelled ? EVENT_STEP_CANCELLED : EVENT_STEP_COMPLETED, node);
-    return engine_emit(g, &ev, e);
+    return engine_emit_end(g, &ev, e);
 }

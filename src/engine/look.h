@@ -44,6 +44,8 @@ struct engine_error {
 };
 
 enum exec_status engine_status(const struct engine *g);
+/* Somebody asked for its end, whatever it came to. */
+bool engine_cancel_asked(const struct engine *g);
 /* This attempt is the one that runs now. */
 bool engine_runs(const struct engine *g, struct step_id step, uint32_t attempt);
 const struct plan *engine_plan(const struct engine *g);
@@ -84,7 +86,8 @@ struct track {
     wall_us due;             /* waiting, retrying: until when; 0: not by time */
     enum content_type content;
     struct str error_type, error_message;
-    int64_t pid; /* of its newest process, 0 none */
+    struct str aux; /* the step that runs, or ran, for it */
+    int64_t pid;    /* of its newest process, 0 none */
     uint64_t process_start;
     uint64_t seq;        /* of its last event */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
@@ -134,5 +137,7 @@ const struct kept_answer *engine_kept_answer(const struct engine *g, uint32_t i)
 
 /* Who paused it; empty when it is not paused. */
 struct str engine_paused_by(const struct engine *g);
+/* Why, when it paused itself: what somebody must look at. */
+struct str engine_paused_why(const struct engine *g);
 
 #endif

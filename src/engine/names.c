@@ -46,6 +46,40 @@ static enum err whole_node(struct names *n, uint32_t node, struct value *out, st
     return b.ok ? OK : error_nomem(e);
 }
 
+static struct value error_value(const struct engine *g, struct arena *a) {
+    struct track t = {.error_type = g->error.type,
+                      .error_message = g->error.message,
+                      .attempt = g->error.attempt};
+    return g->has_error ? engine_error_value(a, &t, g->error.node) : value_null();
+}
+
+/* How it ends unless a node of finally fails. */
+static const char *outcome(const struct engine *g) {
+    return exec_status_name(g->has_error                    ? EXEC_FAILED
+                            : g->cancelling                 ? EXEC_CANCELLED
+                            : engine_any_allowed_failure(g) ? EXEC_PARTIAL
+                                                            : EXEC_COMPLETED);
+}
+
+struct value names_step(const struct engine *g, uint32_t node, struct arena *a) {
+    const struct subject *s = g->nodes[node].subject;
+    struct value_builder b;
+    struct value part;
+    if (!s) {
+        return value_null();
+    }
+    const struct held *parts[] = {&s->body, &s->error, &s->inputs};
+    const char *const keys[] = {"body", "error", "inputs"};
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("id"), value_text(arena_str(a, s->id)));
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (value_copy(a, parts[i]->v, &part)) {
+            value_map_add(&b, str_from(keys[i]), part);
+        }
+    }
+    return value_map_done(&b); /* without memory the arena tells */
+}
+
 static enum err execution(struct names *n, struct value *out, struct error *e) {
     struct value_builder b;
     value_builder_init(&b, n->env.arena);
@@ -53,6 +87,10 @@ static enum err execution(struct names *n, struct value *out, struct error *e) {
     value_map_add(&b, STR("workflow"), value_text(n->g->plan->name));
     value_map_add(&b, STR("startedAt"), value_timestamp_us(n->g->started));
     value_map_add(&b, STR("now"), value_timestamp_us(n->g->now));
+    if (n->g->phase == PHASE_FINALLY) {
+        value_map_add(&b, STR("outcome"), value_text(str_from(outcome(n->g))));
+        value_map_add(&b, STR("error"), error_value(n->g, n->env.arena));
+    }
     *out = value_map_done(&b);
     return b.ok ? OK : error_nomem(e);
 }
@@ -113,6 +151,9 @@ static enum err get(void *ctx, uint32_t slot, struct value *out, struct error *e
     case REF_VARS: return whole_vars(n, out, e);
     case REF_VAR: *out = keep(n, &g->vars[r->node].held); return OK;
     case REF_SELF: *out = n->self; return OK;
+    case REF_STEP:
+        *out = names_step(g, n->node, n->env.arena);
+        return n->env.arena->starved ? error_nomem(e) : OK;
     }
     return OK;
 }

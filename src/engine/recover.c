@@ -72,6 +72,10 @@ static enum err ask(struct engine *g, const struct failed_step *f, enum recovery
                            .due_us = r->timeout_us ? g->now.us + r->timeout_us : 0,
                            .entry = f->entry};
     struct arena a;
+    if (g->nodes[f->step.node].each && f->step.index < 0) {
+        *out = RECOVERY_NEXT; /* a foreach as a whole cannot be tried again */
+        return OK;
+    }
     arena_init(&a, 0);
     *out = RECOVERY_DONE;
     enum err err = request_of(g, f, r, &a, &s.request, e);
@@ -91,7 +95,18 @@ static enum err fail(struct engine *g, const struct failed_step *f, enum recover
     return OK;
 }
 
+/* The step fails, and with it the execution; what completed is undone when all else is final. */
+static enum err compensate(struct engine *g, const struct failed_step *f, enum recovery *out,
+                           struct error *e) {
+    (void)f;
+    (void)e;
+    g->want_undo = true;
+    *out = RECOVERY_FAILS;
+    return OK;
+}
+
 static const entry_fn entries[] = {
+    [RECOVER_COMPENSATE] = compensate,
     [RECOVER_ASK] = ask,
     [RECOVER_FAIL] = fail,
 };
@@ -102,7 +117,8 @@ enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out
     struct failed_step at = *f;
     enum recovery what = RECOVERY_NEXT;
     *out_done = false;
-    if (g->nodes[f->step.node].each && f->step.index < 0) {
+    bool whole = g->nodes[f->step.node].each && f->step.index < 0;
+    if (whole && p->aux[ROLE_FALLBACK] < 0) {
         return OK; /* its items were asked about */
     }
     for (; at.entry < p->recover_count && what == RECOVERY_NEXT; at.entry++) {

@@ -24,16 +24,32 @@ static bool is_handled(const struct engine *g, uint32_t node) {
 
 static uint8_t fate_of(const struct engine *g, uint32_t node) {
     const struct node_state *n = &g->nodes[node];
+    if (g->plan->nodes[node].role) {
+        return KEPT; /* it runs again when it is called again */
+    }
     bool failed = n->status == STEP_FAILED && !is_handled(g, node);
-    if (!failed && n->why == WHY_NONE && n->status != STEP_CANCELLED &&
+    if (!failed && !n->undone && n->why == WHY_NONE && n->status != STEP_CANCELLED &&
         step_status_final(n->status)) {
         return KEPT;
     }
-    bool open = false;
+    bool open = false, kept = false;
     for (uint32_t i = 0; n->each && i < n->each->count; i++) {
-        open |= n->each->items[i].status != STEP_COMPLETED;
+        const struct item_state *item = &n->each->items[i];
+        bool keeps = item->status == STEP_COMPLETED && !item->undone;
+        open |= !keeps;
+        kept |= keeps;
     }
-    return open ? ITEMS : WHOLE;
+    return open && (kept || !n->undone) ? ITEMS : WHOLE;
+}
+
+/* What was undone in earlier iterations too is done again from the header of its loops on. */
+static void enter_anew(const struct engine *g, uint8_t *fates) {
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        const struct plan_node *p = &g->plan->nodes[i];
+        for (uint32_t k = 0; g->nodes[i].undone && k < p->loop_count; k++) {
+            fates[g->plan->loops[p->loops[k]].header] = WHOLE;
+        }
+    }
 }
 
 static bool spread_edge(const struct engine *g, uint32_t edge, uint8_t *fates) {
@@ -91,6 +107,14 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
         return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"",
                          STR_ARG(str_sub(from, 0, 200)));
     }
+    int64_t named = from.len ? plan_node_find(g->plan, from) : -1;
+    if (named >= 0 && g->plan->nodes[named].role) {
+        const struct plan_node *n = &g->plan->nodes[named];
+        return error_set(
+            e, ERR_INVALID,
+            "\"%.*s\" (%s) only runs when it is called: name the node that it runs for",
+            STR_ARG(n->name), plan_role_name(n->role));
+    }
     if (status == EXEC_COMPLETED && !from.len) {
         return error_set(e, ERR_CONFLICT,
                          "the execution completed, nothing of it failed; allowed now: %s",
@@ -125,7 +149,8 @@ static enum err emit_changed(struct engine *g, const struct engine_input *in, st
 static void force_whole(const struct engine *g, struct value names, bool items, uint8_t *fates) {
     for (size_t i = 0; names.type == VALUE_LIST && i < value_count(names); i++) {
         int64_t node = plan_node_find(g->plan, value_str(names.items[i]));
-        if (node >= 0 && (!items || fates[node] == ITEMS)) {
+        bool called = node >= 0 && g->plan->nodes[node].role; /* by others, when they run anew */
+        if (node >= 0 && !called && (!items || fates[node] == ITEMS)) {
             fates[node] = WHOLE;
         }
     }
@@ -148,11 +173,12 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
     if (from >= 0) {
         fates[from] = WHOLE;
     }
-    if (named >= 0 && fates[named] == KEPT) {
+    if (named >= 0 && fates[named] == KEPT && !g->plan->nodes[named].role) {
         fates[named] = WHOLE; /* the header of a loop that hit its limit */
     }
     force_whole(g, in->anew, false, fates);
     force_whole(g, in->whole, true, fates);
+    enter_anew(g, fates);
     spread(g, fates);
     enum err err = names_of(g, fates, WHOLE, a, &ev.nodes, e);
     err = err ? err : names_of(g, fates, ITEMS, a, &ev.keeping, e);
@@ -186,7 +212,7 @@ static void drop_items(struct engine *g, uint32_t node) {
     for (uint32_t i = 0; n->each && i < n->each->count; i++) {
         struct item_state *item = &n->each->items[i];
         struct step_id step = {node, n->iteration, i, n->generation};
-        if (item->status == STEP_COMPLETED) {
+        if (item->status == STEP_COMPLETED && !item->undone) {
             continue;
         }
         if (item->status == STEP_RUNNING) {
@@ -215,7 +241,7 @@ void engine_begin_generation(struct engine *g, uint32_t node) {
     n->attempt = n->failures = n->track = n->calls_from = 0;
     n->why = WHY_NONE;
     n->suspended = SUSPENDED_NOT;
-    n->armed = n->guarded = n->retry_due = false;
+    n->undone = n->armed = n->guarded = n->retry_due = false;
 }
 
 static void reset_whole(struct engine *g, uint32_t node) {
@@ -281,14 +307,12 @@ static void go_on(struct engine *g, const struct event *ev) {
     g->timed_paused_us = g->paused_us;
     held_clear(&g->result);
     g->result.v = value_null();
-    struct heap *all[] = {&g->now_dirty, &g->next_dirty, &g->limits,
-                          &g->rearm,     &g->ready,      &g->slotted};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        all[i]->count = 0;
-    }
-    for (uint32_t i = 0; i < g->plan->node_count; i++) {
-        g->nodes[i].dirty = g->nodes[i].ready = false;
-    }
+    g->phase = PHASE_MAIN;
+    g->cancel_asked = g->undo_asked = false;
+    g->finally_begun = 0;
+    held_clear(&g->prepared);
+    g->prepared.v = value_null();
+    edges_forget_work(g);
 }
 
 enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) {

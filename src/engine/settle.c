@@ -45,7 +45,7 @@ static enum err settle_limits(struct engine *g, struct error *e) {
 static enum err skip(struct engine *g, uint32_t node, const char *reason, struct error *e) {
     struct event ev = event_of_node(g, EVENT_STEP_SKIPPED, node);
     ev.reason = str_from(reason);
-    return engine_emit(g, &ev, e);
+    return engine_emit_end(g, &ev, e);
 }
 
 static struct step_failure expression_failure(const struct error *x) {
@@ -202,7 +202,8 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
     }
     bool starts = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
                   ev->kind == EVENT_FOREACH_STARTED;
-    bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED;
+    bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED ||
+                (ev->kind == EVENT_STEP_AIDED && ev->role != ROLE_COMPENSATE);
     if (!(starts || ends) || ev->step.node >= g->plan->node_count || !is_pending(g, ev->step)) {
         return TURN_NEITHER;
     }

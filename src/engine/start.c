@@ -108,8 +108,9 @@ static enum err schedule_first(struct engine *g, struct step_id step, struct err
         return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
     }
     if (plan_node_waits(&g->plan->nodes[step.node])) {
+        keep_flight(g, step, flight_ref(f)); /* a signal that came before may end it at once */
         err = engine_wait(g, step, 1, f, e);
-        keep_flight(g, step, f);
+        flight_unref(f);
         return err;
     }
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);

@@ -120,6 +120,7 @@ static enum err suspend_node(struct engine *g, const struct event *ev, struct er
     n->due_us = ev->due_us;
     n->attempt = (uint32_t)ev->attempt;
     n->ready = n->retry_due = false;
+    engine_set_aided(g, ev->step.node, ROLE_NONE);
     engine_set_status(g, ev->step.node, STEP_WAITING);
     return track_begin(g, ev->step, &n->track, e);
 }
@@ -133,7 +134,7 @@ enum err suspend_apply(struct engine *g, const struct event *ev, struct error *e
     if (!known || whole_foreach || step_status_final(status) || (ev->step.index >= 0 && !item)) {
         return wrong(ev, e);
     }
-    if (status == STEP_RUNNING) {
+    if (status == STEP_RUNNING && (item || !n->aided)) {
         engine_release_slot(g, &g->plan->nodes[ev->step.node]);
     }
     enum err err = item ? suspend_item(g, ev, item, e) : suspend_node(g, ev, e);

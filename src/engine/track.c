@@ -222,6 +222,21 @@ enum err track_retry(struct engine *g, const struct event *ev, struct error *e) 
     return ok ? OK : error_nomem(e);
 }
 
+enum err track_aid(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    if (!s) {
+        return OK;
+    }
+    s->t.status = STEP_RUNNING;
+    s->t.due = (wall_us){0};
+    held_clear(&s->request);
+    s->t.request = value_null();
+    add_usage(g, ev->meta);
+    bool ok = keep_text(g, ev->error_type, &s->t.error_type) &&
+              keep_text(g, ev->message, &s->t.error_message) && keep_text(g, ev->aux, &s->t.aux);
+    return ok ? OK : error_nomem(e);
+}
+
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number) {
     const struct call_slot *s = find_call(g, step, number);
     return s ? &s->c : NULL;

@@ -96,8 +96,13 @@ enum err engine_on_wait_due(struct engine *g, const struct engine_input *in, str
     enum err err = flight_made(f, kind->woken(flight_in(f), &wake, &result, &why));
     if (err) {
         struct step_failure failure = failure_of(&why);
-        return err == ERR_NOMEM ? error_nomem(e)
-                                : engine_attempt_failed(g, in->step, in->attempt, &failure, e);
+        bool escalates = g->plan->nodes[in->step.node].aux[ROLE_ON_TIMEOUT] >= 0;
+        if (err == ERR_NOMEM) {
+            return error_nomem(e);
+        }
+        return escalates && err == ERR_TIMEOUT
+                   ? engine_aid(g, in->step, in->attempt, ROLE_ON_TIMEOUT, &failure, e)
+                   : engine_attempt_failed(g, in->step, in->attempt, &failure, e);
     }
     return complete_held(g, in->step, in->attempt, &result, e);
 }

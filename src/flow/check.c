@@ -177,6 +177,17 @@ void check_handle(struct node_check *c, struct str name) {
 
 void check_exit(struct node_check *c, const char *name) { add_handle(c, str_from(name)); }
 
+void check_timeout_node(struct node_check *c, const char *field) {
+    const struct yaml_node *name = given(c, field);
+    if (check_is_foreach(c)) {
+        check_error(c, field, "bad_value",
+                    "\"%s\" of a node with foreach names no node: give fail or {value: ...}",
+                    field);
+    } else if (name) {
+        flow_role_claim(c->u, ROLE_ON_TIMEOUT, c->d->node->index, name, field);
+    }
+}
+
 bool check_has_timeout(const struct node_check *c) { return c->d->common[COMMON_TIMEOUT] != NULL; }
 
 const struct str *check_preload(const struct node_check *c, uint32_t *out_count) {

@@ -34,6 +34,7 @@ enum rank {
     RANK_NONE,
     RANK_DUPLICATE,
     RANK_NEEDS,
+    RANK_ROLES,
     RANK_FAILURE,
     RANK_IRREDUCIBLE,
     RANK_LIMIT,
@@ -52,8 +53,8 @@ struct def_node {
 
 struct def {
     const struct yaml_node *name, *description, *inputs, *agents, *defaults, *timeout;
-    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover, *preload,
-        *breaker;
+    const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover;
+    const struct yaml_node *preload, *breaker, *finally;
     struct def_node *nodes;
     uint32_t node_count;
 };
@@ -94,7 +95,8 @@ struct draft {
     uint32_t max_iterations;
     bool broken; /* its kind is unknown: nothing is known of its handles */
     bool exit_on_limit;
-    bool incomplete; /* one of its needs names no node */
+    bool incomplete;       /* one of its needs names no node */
+    struct mark role_mark; /* where its role is given to it */
 };
 
 struct node_check { /* what a kind's check function gets */
@@ -223,6 +225,11 @@ bool flow_nodes_open(struct unit *u);                   /* nodes.c */
 bool flow_common_read(struct unit *u, struct draft *d); /* common.c */
 bool flow_fields_read(struct unit *u, struct draft *d); /* fields.c */
 bool flow_draft_check(struct unit *u, struct draft *d); /* check.c */
+/* roles.c: nodes that others name: who they belong to; after the graph, what they may not have. */
+void flow_role_claim(struct unit *u, enum node_role role, uint32_t owner,
+                     const struct yaml_node *name, const char *what);
+bool flow_roles_read(struct unit *u);
+bool flow_roles_check(struct unit *u);
 bool flow_graph_build(struct unit *u);     /* graph.c: edges, and who is wrong about them */
 bool flow_graph_order(struct unit *u);     /* order.c: components, dominators, back edges, order */
 bool flow_dominators_find(struct unit *u); /* dominators.c */
@@ -311,6 +318,8 @@ enum need_flag { NEED_NORMAL = 1, NEED_ERROR = 2 };
 struct scope {
     struct unit *u;
     uint32_t node; /* NONE in outputs */
+    uint32_t root; /* the node whose needs count: of an auxiliary node the one it runs for */
+    bool finally;  /* it runs when all else is final */
     uint32_t flags;
     const struct draft *draft;
     struct mark mark;  /* where the text being compiled stands */

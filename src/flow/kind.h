@@ -76,19 +76,18 @@ struct node_kind {
     const char *example;        /* a YAML node that validates, for docs and tests; may be NULL */
     /* Compile time: checks what fields cannot say, adds handles, reads files, sets purity. */
     void (*check)(struct node_check *c);
-    /* Pure kinds: computes the result. Errors are failures of the step (code is their type). */
+    /* Pure kinds: the result. Errors are failures of the step (code is their type). */
     enum err (*eval)(const struct step_in *in, struct step_result *out, struct error *e);
     /* Effects: begins; later calls in->port's done or fail. */
     void (*start)(const struct step_in *in, struct step_port *port);
     /* Effects that call one service: appends its name ("openai", "https://api.example.com"), for
      * a breaker. Nothing when there is none. Fields may be sealed. */
     void (*service)(const struct step_in *in, struct buf *out);
-    /* Effects: stop now, processes and transfers included. The port is closed by done or fail
-     * as usual (what comes is ignored). NULL: nothing to stop. */
+    /* Effects: stop now, with what it began. done or fail ends it as usual. NULL: nothing to. */
     void (*cancel)(struct step_port *port);
-    /* Kinds that wait for something outside: pure, instead of eval or start. wait says for what,
-     * woken what came of it. An error fails the step; one of woken after an answer refuses that
-     * answer, and the step waits on. A step that waits holds no slot, no port, no process. */
+    /* Kinds that wait: pure, instead of eval or start. wait says for what, woken what came of it.
+     * An error fails the step; one of woken after an answer refuses that answer, and the step
+     * waits on. A step that waits holds no slot, no port, no process. */
     enum err (*wait)(const struct step_in *in, wall_us now, struct step_wait *out, struct error *e);
     enum err (*woken)(const struct step_in *in, const struct step_wake *w, struct step_result *out,
                       struct error *e);

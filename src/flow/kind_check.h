@@ -32,6 +32,8 @@ struct mark check_content_mark(const struct node_check *c, const char *field);
 void check_handle(struct node_check *c, struct str name);
 /* Declares `out` or `timeout` beside handles of the node's own, or instead of any. */
 void check_exit(struct node_check *c, const char *name);
+/* The literal text of the field names a node that runs when this node's time passes; reports. */
+void check_timeout_node(struct node_check *c, const char *field);
 /* The node has a timeout of its own; it runs once per item. */
 bool check_has_timeout(const struct node_check *c);
 bool check_is_foreach(const struct node_check *c);

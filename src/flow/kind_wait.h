@@ -21,6 +21,7 @@ struct step_wake {
     struct str by;       /* who answered, or empty */
     int64_t signal;      /* answered by the signal of this event; 0 by an answer */
     int64_t kept;        /* the answer came before, by this event; 0: it came now */
+    bool aided;          /* answered by what the node named by on_timeout came to */
 };
 
 #endif

@@ -19,7 +19,7 @@ bool flow_sure_lint(struct unit *u, uint8_t *sure) {
     for (uint32_t at = 0; g->reducible && at < g->n; at++) {
         uint32_t i = g->topo[at];
         const struct plan_node *n = &u->plan->nodes[i];
-        bool runs = n->in_count_edges == 0;
+        bool runs = n->in_count_edges == 0 && !n->role;
         for (uint32_t k = 0; !runs && k < n->in_count_edges; k++) {
             runs = surely_taken(u, &u->plan->edges[n->in_edges[k]], sure);
         }
@@ -36,14 +36,16 @@ void flow_field_lint(struct scope *scope, uint32_t node) {
     struct str name = u->plan->nodes[node].name;
     bool inside = scope->node != NONE;
     if (!g->reducible || scope->linted == node ||
-        (inside && graph_dominates(g, node, scope->node))) {
+        (inside && !scope->finally && graph_dominates(g, node, scope->root))) {
         return;
     }
     const char *why = NULL;
-    if (!scope->sure[node]) {
+    if (scope->finally) {
+        why = "may not have run";
+    } else if (!scope->sure[node]) {
         why = "may be skipped";
-    } else if (inside && g->comp[node] == g->comp[scope->node] &&
-               g->topo_at[node] > g->topo_at[scope->node]) {
+    } else if (inside && g->comp[node] == g->comp[scope->root] &&
+               g->topo_at[node] > g->topo_at[scope->root]) {
         why = "has not run in the first iteration";
     }
     if (why) {
@@ -103,7 +105,7 @@ static bool is_known_path(struct scope *scope, struct str text) {
     known |= dotted && (scope->flags & SCOPE_ITEM) && str_eq(head, scope->draft->node->foreach.as);
     return known ||
            (node >= 0 && node != scope->node &&
-            flow_graph_reaches(u, (uint32_t)node, scope->node, scope->seen, ++scope->search));
+            flow_graph_reaches(u, (uint32_t)node, scope->root, scope->seen, ++scope->search));
 }
 
 /* A text with an operator or a call that compiles here and reads a name: hardly a sentence. */
@@ -299,7 +301,8 @@ bool flow_unit_lint(struct unit *u) {
     for (uint32_t i = 0; whole && i < u->plan->node_count; i++) {
         const struct yaml_node *given = u->drafts[i].common[COMMON_TIMEOUT];
         const struct plan_node *n = &u->plan->nodes[i];
-        if (given && n->timeout_us > whole) {
+        bool reached = u->plan->nodes[plan_node_root(u->plan, i)].role != ROLE_FINALLY;
+        if (given && reached && n->timeout_us > whole) {
             char text[40];
             time_print_duration(whole, text, sizeof text);
             struct diag_item *item =

@@ -6,9 +6,9 @@
 #include "flow/flow_priv.h"
 
 static const char *const top_keys[] = {
-    "cairn",   "name",       "description", "inputs",      "agents", "defaults",
-    "timeout", "on_failure", "nodes",       "concurrency", "env",    "outputs",
-    "vars",    "recover",    "preload",     "breaker",     NULL};
+    "cairn",   "name",       "description", "inputs",      "agents",  "defaults",
+    "timeout", "on_failure", "nodes",       "concurrency", "env",     "outputs",
+    "vars",    "recover",    "preload",     "breaker",     "finally", NULL};
 static const char *const later_keys[] = {"budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {
@@ -152,6 +152,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
                           .recover = yaml_get(root, STR("recover")),
                           .preload = yaml_get(root, STR("preload")),
                           .breaker = yaml_get(root, STR("breaker")),
+                          .finally = yaml_get(root, STR("finally")),
                           .outputs = yaml_get(root, STR("outputs"))};
     const struct yaml_node *nodes = yaml_get(root, STR("nodes"));
     if (!nodes) {

@@ -16,6 +16,18 @@ int64_t plan_node_find(const struct plan *p, struct str name) {
     return entry ? (int64_t)entry->num : -1;
 }
 
+const char *plan_role_name(enum node_role role) {
+    static const char *const names[] = {"", "fallback", "on_timeout", "compensate", "finally"};
+    return names[role];
+}
+
+uint32_t plan_node_root(const struct plan *p, uint32_t node) {
+    while (p->nodes[node].owner >= 0) {
+        node = (uint32_t)p->nodes[node].owner;
+    }
+    return node;
+}
+
 uint16_t plan_handle_find(const struct plan_node *n, struct str name) {
     for (uint16_t i = 0; i < n->handle_count; i++) {
         if (str_eq(n->handles[i], name)) {

@@ -17,6 +17,9 @@ enum join_mode { JOIN_ALL, JOIN_ANY };
 enum on_error_mode { ON_ERROR_FAIL, ON_ERROR_CONTINUE, ON_ERROR_VALUE };
 enum on_failure_mode { ON_FAILURE_DRAIN, ON_FAILURE_CANCEL, ON_FAILURE_CONTINUE };
 enum on_limit_mode { ON_LIMIT_FAIL, ON_LIMIT_EXIT };
+/* A node with a role is never started by the graph: it belongs to the node that names it (finally:
+ * to the workflow) and runs when that needs it. */
+enum node_role { ROLE_NONE, ROLE_FALLBACK, ROLE_ON_TIMEOUT, ROLE_COMPENSATE, ROLE_FINALLY };
 enum { SIGNAL_MOST_BYTES = 256 }; /* of the name of a signal */
 
 enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
@@ -89,6 +92,9 @@ struct plan_node {
     struct pval on_error_value;
     const struct plan_recover *recover; /* in order; the workflow's when it has none of its own */
     uint32_t recover_count;
+    enum node_role role;
+    int32_t owner;             /* node that it belongs to, or -1 */
+    int32_t aux[ROLE_FINALLY]; /* by role: nodes that belong to it, or -1 */
     enum delivery_mode delivery;
     struct retry_policy retry;
     int64_t timeout_us; /* per attempt, 0 for none */
@@ -158,6 +164,8 @@ struct plan {
     uint32_t secret_count;
     int64_t timeout_us; /* whole execution, 0 for none */
     enum on_failure_mode on_failure;
+    const uint32_t *finally; /* nodes that run last, in this order */
+    uint32_t finally_count;
     uint32_t concurrency; /* slots of one execution, 0 for no limit */
     struct plan_breaker breaker;
     const struct plan_file *files;
@@ -167,6 +175,10 @@ struct plan {
 
 /* Index of a node or -1. */
 int64_t plan_node_find(const struct plan *p, struct str name);
+/* "fallback", "on_timeout" ...; "" for none. */
+const char *plan_role_name(enum node_role role);
+/* The node at the end of a chain of owners: no aux node, or one of finally. */
+uint32_t plan_node_root(const struct plan *p, uint32_t node);
 /* Number of a normal handle (or error, limit), HANDLE_NONE when the node has no such. */
 uint16_t plan_handle_find(const struct plan_node *n, struct str name);
 struct str plan_handle_name(const struct plan_node *n, uint16_t handle);

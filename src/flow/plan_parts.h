@@ -29,7 +29,7 @@ struct plan_set {
 };
 
 /* What is done about a failure that nothing else handles: an entry of `recover`. */
-enum recover_what { RECOVER_ASK, RECOVER_FAIL };
+enum recover_what { RECOVER_ASK, RECOVER_FAIL, RECOVER_COMPENSATE };
 enum recover_timeout { RECOVER_TIMEOUT_NEXT, RECOVER_TIMEOUT_FAIL, RECOVER_TIMEOUT_RETRY };
 
 struct plan_recover {

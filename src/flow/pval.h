@@ -15,7 +15,7 @@ enum ref_type {
     REF_NODE_PART, /* nodes.<node>.<part> */
     REF_INPUTS,    /* inputs */
     REF_INPUT,     /* inputs.<name> */
-    REF_EXECUTION, /* execution: {id, workflow, startedAt, now} */
+    REF_EXECUTION, /* execution: {id, workflow, startedAt, now}; in finally also {outcome, error} */
     REF_ITEM,      /* item, or the name given by `as` */
     REF_INDEX,
     REF_ITERATION,
@@ -25,6 +25,7 @@ enum ref_type {
     REF_ERROR, /* <node> where it is needed through its error handle: {type, message, ...} */
     REF_VARS,  /* vars */
     REF_VAR,   /* vars.<name> */
+    REF_STEP,  /* step: {id, body, error, inputs} of the step that an auxiliary node runs for */
     REF_SELF,  /* in `set`: the node's own name, the body it just completed with */
 };
 

@@ -50,6 +50,7 @@ static const struct {
 } entries[] = {
     {"ask", RECOVER_ASK, read_ask},
     {"fail", RECOVER_FAIL, NULL},
+    {"compensate", RECOVER_COMPENSATE, NULL},
 };
 
 static void refuse_entry(struct unit *u, const struct yaml_node *n) {
@@ -70,10 +71,11 @@ static void refuse_entry(struct unit *u, const struct yaml_node *n) {
         }
     }
     struct diag_item *item =
-        got.len ? diag_error(u->s->diag, n->mark, "bad_value",
-                             "\"recover\": \"%.*s\" is no way to recover",
-                             STR_ARG(flow_text_clip(got, 60)))
-                : flow_type_refuse(u, n, "recover", "ask, fail or a list of such entries");
+        got.len
+            ? diag_error(u->s->diag, n->mark, "bad_value",
+                         "\"recover\": \"%.*s\" is no way to recover",
+                         STR_ARG(flow_text_clip(got, 60)))
+            : flow_type_refuse(u, n, "recover", "ask, compensate, fail or a list of such entries");
     flow_suggest(u, item, got, known, ARRAY_LEN(known));
 }
 
@@ -97,7 +99,7 @@ static bool read_entry(struct unit *u, const struct yaml_node *n, struct plan_re
 static bool is_last_word(const struct plan_recover *r) {
     bool waits = r->what == RECOVER_ASK && !r->timeout_us;
     bool decides = r->what == RECOVER_ASK && r->on_timeout != RECOVER_TIMEOUT_NEXT;
-    return waits || decides || r->what == RECOVER_FAIL;
+    return waits || decides || r->what == RECOVER_FAIL || r->what == RECOVER_COMPENSATE;
 }
 
 static void lint_order(struct unit *u, const struct plan_recover *list, uint32_t count) {
@@ -107,9 +109,9 @@ static void lint_order(struct unit *u, const struct plan_recover *list, uint32_t
                 diag_add(u->s->diag, DIAG_WARNING, list[i + 1].mark, "unreachable",
                          "\"recover\": this entry never has its turn");
             diag_help(u->s->diag, item, "the one before it %s",
-                      list[i].what == RECOVER_FAIL ? "fails the node"
-                      : list[i].timeout_us         ? "decides when its time is up"
-                                                   : "waits without end");
+                      list[i].what != RECOVER_ASK ? "fails the node"
+                      : list[i].timeout_us        ? "decides when its time is up"
+                                                  : "waits without end");
             return;
         }
     }

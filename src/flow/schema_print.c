@@ -31,7 +31,7 @@ static const char defs_common[] =
     "\"jitter\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},"
     "\"on\":{\"anyOf\":[{\"type\":\"string\",\"pattern\":\"" NAME_PATTERN "\"},"
     "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"" NAME_PATTERN "\"}}]}}},"
-    "\"recovery\":{\"anyOf\":[{\"enum\":[\"ask\",\"fail\"]},"
+    "\"recovery\":{\"anyOf\":[{\"enum\":[\"ask\",\"compensate\",\"fail\"]},"
     "{\"type\":\"object\",\"required\":[\"ask\"],\"additionalProperties\":false,"
     "\"dependentRequired\":{\"on_timeout\":[\"timeout\"]},\"properties\":{"
     "\"ask\":{\"$ref\":\"#/$defs/plain\"},\"assignee\":{\"$ref\":\"#/$defs/plain\"},"
@@ -95,6 +95,8 @@ static const struct {
      "\"additionalProperties\":false,"
      "\"properties\":{\"value\":{\"$ref\":\"#/$defs/expression\"}}}]}"},
     {"recover", "{\"$ref\":\"#/$defs/recover\"}"},
+    {"fallback", "{\"$ref\":\"#/$defs/name\"}"},
+    {"compensate", "{\"$ref\":\"#/$defs/name\"}"},
     {"delivery", "{\"enum\":[\"at_least_once\",\"at_most_once\"]}"},
     {"cache",
      "{\"if\":{\"type\":\"object\"},\"then\":{\"required\":[\"ttl\"],"
@@ -122,6 +124,8 @@ static const char top_properties[] =
     "\"failures\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000},"
     "\"open\":{\"$ref\":\"#/$defs/timeout\"},\"max\":{\"$ref\":\"#/$defs/duration\"}}},"
     "\"concurrency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000},"
+    "\"finally\":{\"anyOf\":[{\"$ref\":\"#/$defs/name\"},"
+    "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/name\"}}]},"
     "\"env\":{\"type\":[\"string\",\"array\"],\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
     "\"not\":{\"type\":\"string\",\"pattern\":\"^CAIRN_SECRET_\"},"
     "\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","

@@ -8,7 +8,11 @@
 
 #include "flow/flow_priv.h"
 
-static const char *const execution_fields[] = {"id", "workflow", "startedAt", "now"};
+/* The last two: only where it is known how the execution ends. */
+static const char *const execution_fields[] = {"id",  "workflow", "startedAt",
+                                               "now", "outcome",  "error"};
+enum { ENDING_FIELDS = 2 };
+static const char *const step_fields[] = {"id", "body", "error", "inputs"};
 
 /* ---- slots ---- */
 
@@ -147,17 +151,26 @@ static enum err allow_secret(void *ctx, struct str name, struct error *e) {
 
 static enum err find_execution(struct scope *scope, const struct str *path, uint32_t count,
                                struct expr_ref *out, struct error *e) {
-    bool known = count == 1;
+    bool known = count == 1, ending = false;
     struct str names[ARRAY_LEN(execution_fields)];
+    size_t some = ARRAY_LEN(names) - ENDING_FIELDS;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         names[i] = str_from(execution_fields[i]);
-        known |= count > 1 && str_eq(path[1], names[i]);
+        bool same = count > 1 && str_eq(path[1], names[i]);
+        known |= same && (i < some || scope->finally);
+        ending |= same && i >= some;
+    }
+    if (!known && ending) {
+        return error_set(e, ERR_NOT_FOUND,
+                         "execution.%.*s is known only in nodes listed under \"finally\"",
+                         STR_ARG(path[1]));
     }
     if (!known) {
-        struct str near = hint(scope, path[1], names, ARRAY_LEN(names));
-        return error_set(e, ERR_NOT_FOUND,
-                         "execution has no \"%.*s\": it has id, workflow, startedAt, now%.*s",
-                         STR_ARG(clip(path[1])), STR_ARG(near));
+        size_t all = scope->finally ? ARRAY_LEN(names) : some;
+        struct str near = hint(scope, path[1], names, all);
+        struct str words = flow_words_join(scope->u->s, names, all);
+        return error_set(e, ERR_NOT_FOUND, "execution has no \"%.*s\": it has %.*s%.*s",
+                         STR_ARG(clip(path[1])), STR_ARG(words), STR_ARG(near));
     }
     return slot_of(scope, (struct plan_ref){.type = REF_EXECUTION}, 1, out, e);
 }
@@ -165,13 +178,13 @@ static enum err find_execution(struct scope *scope, const struct str *path, uint
 /* ---- nodes ---- */
 
 static bool is_upstream(struct scope *scope, uint32_t node) {
-    if (scope->flags & SCOPE_ALL) {
+    if ((scope->flags & SCOPE_ALL) || scope->finally) {
         return true;
     }
     if (scope->need_of[node] >> 2 == scope->stamp) {
         return true;
     }
-    return flow_graph_reaches(scope->u, node, scope->node, scope->seen, ++scope->search);
+    return flow_graph_reaches(scope->u, node, scope->root, scope->seen, ++scope->search);
 }
 
 static bool needed_as_error(const struct scope *scope, uint32_t node) {
@@ -218,6 +231,31 @@ static enum err find_nodes(struct scope *scope, const struct str *path, uint32_t
     return slot_of(scope, ref, 2, out, e);
 }
 
+/* A node that was called by an auxiliary one, or is one itself: where to read it instead. */
+static enum err refuse_auxiliary(const struct scope *scope, uint32_t node, struct error *e) {
+    const struct plan *p = scope->u->plan;
+    const struct plan_node *n = &p->nodes[node];
+    int32_t at = scope->node == NONE ? -1 : p->nodes[scope->node].owner;
+    if (at >= 0 && (uint32_t)at == node) {
+        return error_set(e, ERR_NOT_FOUND,
+                         "\"%.*s\" runs for \"%.*s\", which is called \"step\" here: step.body, "
+                         "step.error, step.inputs",
+                         STR_ARG(p->nodes[scope->node].name), STR_ARG(n->name));
+    }
+    if (scope->node == NONE && n->role == ROLE_FINALLY) {
+        return error_set(e, ERR_NOT_FOUND,
+                         "outputs are evaluated before \"%.*s\" runs, which is listed under "
+                         "\"finally\"",
+                         STR_ARG(n->name));
+    }
+    bool apart = n->role && !scope->finally && scope->node != NONE;
+    return !apart ? OK
+                  : error_set(e, ERR_NOT_FOUND,
+                              "the graph never starts \"%.*s\" (%s); what it came to is "
+                              "nodes.%.*s, which may be null",
+                              STR_ARG(n->name), plan_role_name(n->role), STR_ARG(n->name));
+}
+
 static enum err find_body(struct scope *scope, uint32_t node, uint32_t count, struct expr_ref *out,
                           struct error *e) {
     const struct unit *u = scope->u;
@@ -231,8 +269,12 @@ static enum err find_body(struct scope *scope, uint32_t node, uint32_t count, st
                          "nodes.%.*s.previous",
                          STR_ARG(name), STR_ARG(name));
     }
+    enum err apart = refuse_auxiliary(scope, node, e);
+    if (apart) {
+        return apart;
+    }
     bool doubtful = u->drafts[node].broken ||
-                    (scope->node == NONE ? u->graph.missing : u->graph.doubtful[scope->node]);
+                    (scope->node == NONE ? u->graph.missing : u->graph.doubtful[scope->root]);
     if (!is_upstream(scope, node) && !doubtful) {
         return error_set(
             e, ERR_NOT_FOUND,
@@ -258,7 +300,8 @@ static const char *out_of_place(struct str name) {
         {"index", "\"index\" is known only in the fields of a node with foreach"},
         {"it", "\"it\" is known only in a transform of \"in\""},
         {"iteration", "\"iteration\" is known only in nodes"},
-        {"step", "\"step\" is not available in this version of cairn"},
+        {"step", "\"step\" is known only in a node that another names as fallback, on_timeout or "
+                 "compensate"},
     };
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         if (str_is(name, places[i].name)) {
@@ -266,6 +309,23 @@ static const char *out_of_place(struct str name) {
         }
     }
     return NULL;
+}
+
+/* The step that an auxiliary node runs for. */
+static enum err find_step(struct scope *scope, const struct str *path, uint32_t count,
+                          struct expr_ref *out, struct error *e) {
+    struct str names[ARRAY_LEN(step_fields)];
+    bool known = count == 1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        names[i] = str_from(step_fields[i]);
+        known |= count > 1 && str_eq(path[1], names[i]);
+    }
+    if (known) {
+        return slot_of(scope, (struct plan_ref){.type = REF_STEP}, 1, out, e);
+    }
+    struct str near = hint(scope, path[1], names, ARRAY_LEN(names));
+    return error_set(e, ERR_NOT_FOUND, "step has no \"%.*s\": it has id, body, error, inputs%.*s",
+                     STR_ARG(clip(path[1])), STR_ARG(near));
 }
 
 static bool own_name(const struct scope *scope, struct str name, struct plan_ref *out) {
@@ -366,6 +426,9 @@ static enum err find_name(void *ctx, const struct str *path, uint32_t count, str
             return heads[i].find(scope, path, count, out, e);
         }
     }
+    if (str_is(path[0], "step") && scope->draft && scope->draft->node->owner >= 0) {
+        return find_step(scope, path, count, out, e);
+    }
     if (own_name(scope, path[0], &own)) {
         return slot_of(scope, own, 1, out, e);
     }
@@ -399,8 +462,10 @@ void flow_scope_enter(struct scope *scope, uint32_t node) {
     scope->flags = 0;
     scope->stamp++;
     scope->linted = NONE;
-    for (uint32_t e = node == NONE ? 0 : in_from(&u->graph, node);
-         node != NONE && e < in_to(&u->graph, node); e++) {
+    scope->root = node == NONE ? NONE : plan_node_root(u->plan, node);
+    scope->finally = node != NONE && u->plan->nodes[scope->root].role == ROLE_FINALLY;
+    for (uint32_t e = node == NONE ? 0 : in_from(&u->graph, scope->root);
+         node != NONE && e < in_to(&u->graph, scope->root); e++) {
         const struct plan_edge *edge = &u->plan->edges[e];
         uint32_t *need = &scope->need_of[edge->source];
         uint32_t flags = *need >> 2 == scope->stamp ? *need & 3 : 0;

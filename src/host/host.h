@@ -159,6 +159,8 @@ void host_inbox_look(struct host *h);
 /* Nothing is being performed and nothing is left to decide: all that is live waits or is paused.
  * What could still wake it: host_next_due, and requests. */
 bool host_at_rest(const struct host *h);
+/* Some execution here has not ended: also a sub-workflow of one that has. */
+bool host_has_live(const struct host *h);
 /* Gives up what is live here: recorded as owned by nobody, to be taken over by anyone. Not while
  * requests are open (ERR_CONFLICT: turn once more). Nothing of it goes on here afterwards. */
 enum err host_release(struct host *h, struct error *e) MUST_USE;

@@ -198,6 +198,8 @@ bool host_at_rest(const struct host *h) {
     return true;
 }
 
+bool host_has_live(const struct host *h) { return h->live_runs > 0; }
+
 static enum err release_all(struct host *h, struct error *e) {
     struct store_batch b = {0};
     uint32_t count = 0;

@@ -428,7 +428,8 @@ static void port_cancel(struct port *p) {
     const struct node_kind *kind = p->run->plan->nodes[p->step.node].kind;
     if (p->child) {
         struct error ignored;
-        (void)!host_cancel(p->run->host, p->child, STR("its parent"), &ignored);
+        bool asked = p->child->engine && engine_cancel_asked(p->child->engine);
+        (void)!(asked ? OK : host_cancel(p->run->host, p->child, STR("its parent"), &ignored));
     } else if (kind->cancel) {
         kind->cancel(&p->port);
     }

@@ -26,7 +26,8 @@ static const struct field fields[FIELDS] = {
     [ON_TIMEOUT] = {.name = "on_timeout",
                     .type = FIELD_STRUCTURE,
                     .doc =
-                        "with timeout: fail, or {value: ...}, the answer when none came in time. "
+                        "with timeout: fail, {value: ...}, the answer when none came in time, or "
+                        "the name of a node that runs then: its answer is the answer. "
                         "When not given, the handle timeout is taken if a node needs it, else "
                         "the step fails"},
 };

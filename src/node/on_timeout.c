@@ -1,5 +1,6 @@
-/* What kinds that wait do when nothing came in time: on_timeout gives a value or says fail;
- * without it the handle `timeout` is taken if some node needs it, else the step fails.
+/* What kinds that wait do when nothing came in time: on_timeout gives a value, says fail or names a
+ * node, which the engine runs; without it the handle `timeout` is taken if some node needs it, else
+ * the step fails.
  */
 #include "flow/plan.h"
 #include "node/node_priv.h"
@@ -12,10 +13,11 @@ void node_on_timeout_check(struct node_check *c, const char *field) {
     if (!check_has_timeout(c)) {
         check_error(c, field, "needs", "\"%s\" needs \"timeout\"", field);
     }
-    bool fails = v.type == VALUE_TEXT && str_is(value_str(v), "fail");
     bool gives = v.type == VALUE_MAP && value_count(v) == 1 && value_get(v, STR("value"));
-    if (!value_is_null(v) && !fails && !gives) {
-        check_error(c, field, "bad_value", "\"%s\" must be fail, or {value: ...}", field);
+    if (v.type == VALUE_TEXT && !str_is(value_str(v), "fail")) {
+        check_timeout_node(c, field);
+    } else if (!value_is_null(v) && v.type != VALUE_TEXT && !gives) {
+        check_error(c, field, "bad_value", "\"%s\" must be fail, {value: ...} or a node", field);
     }
 }
 

@@ -26,9 +26,11 @@ static const struct field fields[FIELDS] = {
     [ON_TIMEOUT] = {.name = "on_timeout",
                     .type = FIELD_STRUCTURE,
                     .needs = "signal",
-                    .doc = "with timeout: fail, or {value: ...}, the body when none came in time. "
-                           "When not given, the handle timeout is taken if a node needs it, else "
-                           "the step fails"},
+                    .doc =
+                        "with timeout: fail, {value: ...}, the body when none came in time, or the "
+                        "name of a node that runs then. "
+                        "When not given, the handle timeout is taken if a node needs it, else "
+                        "the step fails"},
 };
 
 static bool read_moment(struct value v, int64_t *out_us) {
@@ -132,6 +134,11 @@ static enum err signalled(const struct step_in *in, const struct step_wake *w,
 static enum err woken(const struct step_in *in, const struct step_wake *w, struct step_result *out,
                       struct error *e) {
     bool for_signal = in->node->field_marks[SIGNAL].line != 0;
+    if (w->aided) {
+        out->body = w->answer;
+        out->handle = in->node->handle_count > 1 ? STR("out") : STR("");
+        return OK;
+    }
     if (w->answered && !w->signal) {
         return error_set(e, ERR_INVALID, "the step waits for %s, not for an answer",
                          for_signal ? "a signal" : "a time");

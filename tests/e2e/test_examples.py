@@ -133,6 +133,19 @@ def test_sub_workflow(place):
     }
 
 
+def test_trip(place):
+    run(place, "trip.yaml", status="failed")
+    log = [line.split()[:2] for line in (place / "trip.log").read_text().splitlines()]
+    booked = [["flight", "booked"], ["Rome", "booked"], ["Bari", "booked"]]
+    assert log[0] == booked[0] and sorted(log[1:3]) == sorted(booked[1:])
+    undone = [["Rome-7", "cancelled"], ["Bari-7", "cancelled"]]
+    assert sorted(log[3:5]) == sorted(undone) and log[5:] == [["F-12", "cancelled"]]
+    assert (place / "bill.txt").read_text() == "trip failed\n"
+    (place / "trip.log").unlink()
+    assert run(place, "trip.yaml", "-i", "funds=600")["finalResult"] == {"paid": 600}
+    assert "cancelled" not in (place / "trip.log").read_text()
+
+
 def test_retry(place):
     execution = run(place, "retry.yaml")
     assert execution["finalResult"] == {"flaky": 3, "broken": "gave up after 2 attempts"}

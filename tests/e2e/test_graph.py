@@ -291,3 +291,25 @@ def test_what_cannot_be_drawn_is_refused_as_by_validate(cairn):
     done = cairn("graph", "flow.yaml", "-f", "svgg")
     assert done.err == 'error: --format: unknown format "svgg"\n    did you mean svg?\n'
     assert cairn("graph", "flow.yaml", "-f", "png").status == 2
+
+
+NAMED = """
+finally: tidy
+nodes:
+  pay: {type: code, command: ["true"], fallback: later, compensate: back}
+  later: {type: transform, value: "1"}
+  back: {type: code, command: ["true"]}
+  tidy: {type: transform, value: "1"}
+"""
+
+
+def test_nodes_that_others_name_hang_on_dashed_lines(cairn):
+    cairn.flow(NAMED)
+    dot = cairn("graph", "flow.yaml", "-f", "dot").out
+    assert '"pay" -> "later" [label="fallback", style=dashed];' in dot
+    assert '"pay" -> "back" [label="compensate", style=dashed];' in dot
+    assert "transform, finally" in dot
+    assert cairn("graph", "flow.yaml", "-f", "mermaid").out.count("-.->") == 2
+    assert cairn("graph", "flow.yaml", "-f", "svg").out.count("stroke-dasharray") == 2
+    text = cairn("graph", "flow.yaml").out
+    assert "fallback" in text and "compensate" in text

@@ -70,11 +70,47 @@ WAITS = f"""
   nap_again: {{type: wait, needs: [last], for: 30ms}}
   done: {{type: end, needs: [nap_again, ask], value: "[after, last, ask]"}}
 """
+NAMED = f"""finally: [tidy, last]
+nodes:
+  each:
+    type: code
+    foreach: {{items: "[1, 2, 3]", as: n}}
+    language: sh
+    code: 'sleep 0.02; test $n != 2 && echo $n'
+    on_error: {{value: "[]"}}
+    fallback: instead
+  instead: {{type: code, language: sh, code: '{RUN}; sleep 0.02; exit 4', fallback: better}}
+  better: {{type: code, language: sh, in: {{n: step.id.size()}}, code: '{RUN}; sleep 0.02; echo $n'}}
+  ask: {{type: ask, prompt: "Well?", timeout: 60ms, on_timeout: chief}}
+  chief: {{type: wait, for: 40ms, fallback: nobody}}
+  nobody: {{type: transform, value: 0}}
+  tidy: {{type: code, language: sh, code: '{RUN}; sleep 0.02'}}
+  last: {{type: code, language: sh, in: {{how: execution.outcome}}, code: '{RUN}; sleep 0.02; echo $how'}}
+  done: {{type: end, needs: [each, ask], value: "[each, nodes.each.meta.fallback]"}}
+"""
+UNDONE = f"""recover: compensate
+finally: last
+nodes:
+  first: {{type: code, language: sh, code: '{RUN}; sleep 0.02; echo 1', compensate: un_first}}
+  each:
+    type: code
+    needs: [first]
+    foreach: {{items: "[1, 2, 3]", as: n, concurrency: 1}}
+    language: sh
+    code: '{RUN}; sleep 0.01; echo $n'
+    compensate: un_each
+  pay: {{type: code, needs: [each], language: sh, code: 'exit 3'}}
+  un_first: {{type: code, language: sh, code: '{RUN}; sleep 0.02'}}
+  un_each: {{type: code, language: sh, code: '{RUN}; sleep 0.02'}}
+  last: {{type: code, language: sh, code: '{RUN}; sleep 0.02'}}
+"""
 FLOWS = {
     "loop": (LOOP, 24),
     "foreach": (FOREACH, [[n * n for n in range(1, 10)], 1]),
     "retries": (RETRIES, [5, 6, 7, 8]),
     "sub": (SUB, [4, 6, 8, 18]),
+    "named": (NAMED, [7, "instead"]),
+    "undone": (UNDONE, None, "failed"),
     "waits": (WAITS, [1, 2, "nobody"]),
 }
 
@@ -94,7 +130,8 @@ def kill_often(cairn, name, kills):
     while struck < kills:
         victim = Victim(cairn, dice, ["flow.yaml"], f"{name}-{struck}")
         done = victim.live(dice.uniform(0, 0.12) for _ in range(kills - struck))
-        assert (done["status"], done["finalResult"]) == ("completed", FLOWS[name][1]), (name, done)
+        result, status = (*FLOWS[name][1:], "completed")[:2]
+        assert (done["status"], done["finalResult"]) == (status, result), (name, done)
         victim.check_log()
         struck, noted = struck + victim.kills, noted + len(victim.seen)
     assert noted > kills / 4  # else the moments were none at which there was something to lose

@@ -115,6 +115,19 @@ def check_ci(_, found):
     assert (found["version"], found["package"]) == ("1.2.0", "greetings-1.2.0.tar")
 
 
+def check_trip(place, found):
+    """Once or more often, as a crash may have it, but always under the same key; all is undone."""
+    keys = {}
+    for line in (place / "trip.log").read_text().splitlines():
+        what, how, key = line.split()
+        keys.setdefault((what, how), set()).add(key)
+    assert all(len(all_of_one) == 1 for all_of_one in keys.values())
+    assert set(keys) == {("flight", "booked"), ("Rome", "booked"), ("Bari", "booked"),
+                         ("Rome-7", "cancelled"), ("Bari-7", "cancelled"), ("F-12", "cancelled")}
+    assert found is None and (place / "bill.txt").read_text() == "trip failed\n"
+    (place / "trip.log").unlink()
+
+
 def equals(expected):
     def check(_, found):
         assert found == expected
@@ -135,6 +148,7 @@ EXAMPLES = {
         "cleaned": ["to be or not", "", "that is the question"],
         "total": {"texts": 2, "longest": "to be or not"}})},
     "retry.yaml": {"check": check_retry},
+    "trip.yaml": {"status": "failed", "check": check_trip},
     "triage.yaml": {"check": check_triage, "answer": ["approve", "send"]},
     "agent-loop.yaml": {"check": check_agent, "answer": ["approve", "keep"]},
     "ci.yaml": {"check": check_ci},

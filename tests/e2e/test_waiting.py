@@ -272,7 +272,7 @@ def test_explain_says_who_waits_and_what_to_do(cairn):
         ("{type: ask, prompt: a, choices: [x], schema: {type: string}}", "not both"),
         ("{type: ask, prompt: a, on_timeout: fail}", '"on_timeout" needs "timeout"'),
         ("{type: ask, prompt: a, timeout: 1s, on_timeout: {val: 1}}",
-         '"on_timeout" must be fail, or {value: ...}'),
+         '"on_timeout" must be fail, {value: ...} or a node'),
         ("{type: ask, prompt: a, choices: [x], timeout: 1s, on_timeout: {value: y}}",
          "the value of on_timeout must be one of choices"),
         ("{type: ask, prompt: a, choices: [timeout]}", '"timeout" cannot be a case or a choice'),

@@ -127,8 +127,9 @@ static enum err foreach_fields(struct maker *m, struct value v, struct value *ou
     return OK;
 }
 
-static const char *const same_fields[] = {"name",     "type",           "handles",  "needs", "join",
-                                          "priority", "max_iterations", "on_limit", NULL};
+static const char *const same_fields[] = {
+    "name",           "type",     "handles",  "needs",      "join", "priority",
+    "max_iterations", "on_limit", "fallback", "compensate", NULL};
 
 static bool is_one_of(struct str key, const char *const *names) {
     while (*names && !str_is(key, *names)) {
@@ -215,7 +216,7 @@ enum err document_make(struct value workflow, struct value script, struct arena 
             }
             value_map_add(&b, key, v);
         } else if (!str_is(key, "on_failure") && !str_is(key, "concurrency") &&
-                   !str_is(key, "outputs")) {
+                   !str_is(key, "outputs") && !str_is(key, "finally") && !str_is(key, "recover")) {
             return refuse(&m, "a workflow", key);
         } else if (is_given(&v) && !(v.type == VALUE_MAP && value_count(v) == 0)) {
             value_map_add(&b, key, v);

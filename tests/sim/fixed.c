@@ -69,6 +69,22 @@ static const struct {
      "\"w4\":{\"type\":\"work\",\"if\":\"nodes.broken2.body.m == 1\",\"needs\":[\"broken2\"]},"
      "\"w5\":{\"type\":\"work\",\"needs\":[\"flaky1\",\"broken3\"],\"join\":\"any\"}}}",
      false},
+    {"a saga: what was done is undone; a fallback, finally",
+     "{\"cairn\":1,\"recover\":\"compensate\",\"finally\":[\"w9\",\"broken10\"],\"nodes\":{"
+     "\"w1\":{\"type\":\"work\",\"compensate\":\"w5\"},"
+     "\"w2\":{\"type\":\"work\",\"needs\":[\"w1\"],\"foreach\":[1,2],"
+     "\"compensate\":\"flaky6\"},"
+     "\"broken3\":{\"type\":\"work\",\"needs\":[\"w2\"],\"fallback\":\"w7\"},"
+     "\"broken4\":{\"type\":\"work\",\"needs\":[\"broken3\"],\"fallback\":\"broken8\"},"
+     "\"w5\":{\"type\":\"work\",\"note\":\"{{ step.body.n }}\"},"
+     "\"flaky6\":{\"type\":\"work\",\"retry\":{\"attempts\":3,\"backoff\":\"1s\"},"
+     "\"note\":\"{{ step.inputs.item }}\"},"
+     "\"w7\":{\"type\":\"work\",\"compensate\":\"c11\"},"
+     "\"broken8\":{\"type\":\"work\"},"
+     "\"w9\":{\"type\":\"work\",\"note\":\"{{ execution.outcome }}\"},"
+     "\"broken10\":{\"type\":\"work\",\"on_error\":\"continue\"},"
+     "\"c11\":{\"type\":\"calc\",\"value\":{\"n\":\"step.body.n\"}}}}",
+     false},
     {"at most once",
      "{\"cairn\":1,\"nodes\":{"
      "\"w1\":{\"type\":\"work\",\"delivery\":\"at_most_once\",\"on_error\":{\"value\":\"null\"}},"

@@ -29,6 +29,8 @@ struct generator {
     bool timeouts;
     bool once;              /* some effects are at_most_once */
     uint32_t wait_permille; /* steps that wait for a person or a time */
+    uint32_t aux_permille;  /* nodes that name a fallback or the like */
+    uint32_t undo_permille; /* effects that can be undone */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
     uint32_t mended_from;   /* from this node on it is another one, 0: never */
     uint64_t mended_seed;
@@ -173,6 +175,65 @@ static bool join(struct generator *g, const struct needs *needs) {
     return !any;
 }
 
+/* ---- nodes that others name ---- */
+
+struct aux {
+    char kind; /* w work, c calc, p person */
+    uint32_t number;
+    bool chooses; /* its body is an exit */
+};
+
+static struct aux aux_new(struct generator *g, bool chooses) {
+    struct aux x = {.number = g->next++, .chooses = chooses};
+    x.kind = chooses || chance(g, 300) ? 'c' : chance(g, g->wait_permille) ? 'p' : 'w';
+    return x;
+}
+
+static struct aux role(struct generator *g, const char *key, bool chooses) {
+    struct aux x = aux_new(g, chooses);
+    buf_printf(&g->out, ",\"%s\":\"%c%u\"", key, x.kind, x.number);
+    return x;
+}
+
+/* The node that was named: it sees what its subject sees. */
+static void aux_write(struct generator *g, const struct aux *x, const struct needs *needs,
+                      const char *reads, int depth) {
+    static const struct needs none = {0};
+    char name[NAME_BYTES];
+    uint32_t after = g->next;
+    g->next = x->number;
+    node_begin(g, x->kind == 'w' ? "work" : x->kind == 'p' ? "person" : "calc", &none, NULL, name);
+    g->next = after;
+    if (x->chooses) {
+        buf_append_cstr(&g->out, ",\"value\":\"step.body == null ? 'true' : 'false'\"");
+    } else {
+        buf_printf(&g->out, x->kind == 'c' ? ",\"value\":{\"n\":\"%s + " : ",\"note\":\"{{ %s + ",
+                   reads);
+        number(g, needs, true);
+        buf_append_cstr(&g->out, x->kind == 'c' ? "\"}" : " }}\"");
+    }
+    if (x->kind == 'w' && chance(g, 400)) {
+        retry(g);
+    }
+    if (chance(g, 100)) {
+        buf_append_cstr(&g->out, ",\"if\":\"iteration % 2 == 1\"");
+    }
+    if (chance(g, 100)) {
+        buf_append_cstr(&g->out, ",\"priority\":1");
+    }
+    bool again = depth < 3 && chance(g, 250);
+    struct aux next = again ? role(g, "fallback", x->chooses) : (struct aux){0};
+    node_end(g);
+    if (again) {
+        aux_write(g, &next, needs, "size(step.id)", depth + 1);
+    }
+}
+
+/* Only at the top: what cannot be undone pauses it alone, and people go on with a whole tree. */
+static bool undoable(struct generator *g) {
+    return g->undo_permille && !g->depth && chance(g, g->undo_permille);
+}
+
 static struct needs plain(struct generator *g, const struct needs *needs, const char *back,
                           const char *more, bool error_edge) {
     struct needs out = {0};
@@ -191,7 +252,23 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
         cache(g, name, false);
     }
     set(g, name);
+    bool rescued = chance(g, g->aux_permille);
+    bool escalates = kind[0] == 'n' && chance(g, g->aux_permille);
+    struct aux fallback = rescued ? role(g, "fallback", false) : (struct aux){0};
+    struct aux chief = escalates ? role(g, "on_timeout", false) : (struct aux){0};
+    bool undone = effect && !waits && undoable(g);
+    struct aux undoer = undone ? role(g, "compensate", false) : (struct aux){0};
     node_end(g);
+    struct needs seen = may_read ? *needs : (struct needs){0};
+    if (rescued) {
+        aux_write(g, &fallback, &seen, "size(step.id)", 0);
+    }
+    if (escalates) {
+        aux_write(g, &chief, &seen, "size(step.id)", 0);
+    }
+    if (undone) {
+        aux_write(g, &undoer, &seen, "size(step.id) + step.body.n", 0);
+    }
     remember(g, name);
     needs_add(&out, name, "");
     return out;
@@ -245,7 +322,17 @@ static struct needs each(struct generator *g, const struct needs *needs) {
     if (collects) {
         set(g, name);
     }
+    bool rescued = chance(g, g->aux_permille), undone = effect && undoable(g);
+    struct aux fallback = rescued ? role(g, "fallback", false) : (struct aux){0};
+    struct aux undoer = undone ? role(g, "compensate", false) : (struct aux){0};
     node_end(g);
+    struct needs seen = may_read ? *needs : (struct needs){0};
+    if (rescued) {
+        aux_write(g, &fallback, &seen, "size(step.id)", 0);
+    }
+    if (undone) {
+        aux_write(g, &undoer, &seen, "size(step.id) + step.body.n", 0);
+    }
     buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
     needs_add(&out, name, "");
     return out;
@@ -269,7 +356,13 @@ static void decision(struct generator *g, const struct needs *needs, const char 
         buf_append_char(&g->out, '"');
     }
     decorate(g, needs, may_read, effect, true, false);
+    bool rescued = chance(g, g->aux_permille);
+    struct aux fallback = rescued ? role(g, "fallback", true) : (struct aux){0};
     node_end(g);
+    struct needs seen = may_read ? *needs : (struct needs){0};
+    if (rescued) {
+        aux_write(g, &fallback, &seen, "", 0);
+    }
 }
 
 static struct needs branch(struct generator *g, const struct needs *needs, int depth) {
@@ -371,7 +464,12 @@ static struct needs call(struct generator *g, const struct needs *needs) {
     g->first = first;
     g->room = room - 2;
     buf_append_char(&g->out, '}');
+    bool rescued = chance(g, g->aux_permille);
+    struct aux fallback = rescued ? role(g, "fallback", false) : (struct aux){0};
     node_end(g);
+    if (rescued) {
+        aux_write(g, &fallback, &(struct needs){0}, "size(step.id)", 0);
+    }
     needs_add(&out, name, "");
     return out;
 }
@@ -410,6 +508,13 @@ static void workflow_body(struct generator *g, int room) {
     if (chance(g, 200)) {
         buf_printf(&g->out, "\"concurrency\":%u,", 1 + rng_below(&g->r, 3));
     }
+    struct aux last[2];
+    uint32_t finals = chance(g, 2 * g->aux_permille) ? 1 + rng_below(&g->r, 2) : 0;
+    for (uint32_t i = 0; i < finals; i++) {
+        last[i] = aux_new(g, false);
+        buf_printf(&g->out, "%s\"%c%u\"%s", i ? "," : "\"finally\":[", last[i].kind, last[i].number,
+                   i + 1 == finals ? "]," : "");
+    }
     buf_append_cstr(&g->out, "\"vars\":{\"sum\":0,\"log\":\"\",\"list\":[]},\"nodes\":{");
     do {
         struct needs from = {0};
@@ -419,6 +524,9 @@ static void workflow_body(struct generator *g, int room) {
         }
         ends = chain(g, &from, 0);
     } while (g->room > 0);
+    for (uint32_t i = 0; i < finals; i++) {
+        aux_write(g, &last[i], &(struct needs){0}, "size(execution.workflow)", 0);
+    }
     if (chance(g, 400)) {
         char name[NAME_BYTES];
         node_begin(g, "end", &ends, NULL, name);
@@ -451,12 +559,17 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
     g.timeouts = chance(&g, 400);
     g.once = chance(&g, 60);
     g.wait_permille = chance(&g, 100) ? 600 : 120;
+    g.aux_permille = chance(&g, 500) ? 120 : 0;
+    g.undo_permille = chance(&g, 200) ? 500 : 0;
     bool limited = chance(&g, 40);
     out->differs = g.once || limited;
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
                limited ? "\"timeout\":\"20s\"," : "");
-    if (chance(&g, 250)) {
+    bool undoes = g.undo_permille && chance(&g, 800);
+    if (undoes) {
+        buf_append_cstr(&g.out, "\"recover\":\"compensate\",");
+    } else if (chance(&g, 250)) {
         buf_append_cstr(&g.out, "\"recover\":\"ask\",");
     }
     if (chance(&g, 300)) {

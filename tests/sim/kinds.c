@@ -41,6 +41,12 @@ static void start_child(const struct step_in *in, struct step_port *port) {
 
 static void kid_check(struct node_check *c) { check_child(c, "workflow"); }
 
+static void nap_check(struct node_check *c) {
+    if (check_has(c, "on_timeout")) {
+        check_timeout_node(c, "on_timeout");
+    }
+}
+
 static enum err nap_wait(const struct step_in *in, wall_us now, struct step_wait *out,
                          struct error *e) {
     (void)e;
@@ -48,8 +54,16 @@ static enum err nap_wait(const struct step_in *in, wall_us now, struct step_wait
     return OK;
 }
 
+/* With on_timeout its time never passes well. */
 static enum err nap_woken(const struct step_in *in, const struct step_wake *w,
                           struct step_result *out, struct error *e) {
+    if (w->aided) {
+        out->body = w->answer;
+        return OK;
+    }
+    if (!w->answered && in->node->aux[ROLE_ON_TIMEOUT] >= 0) {
+        return error_set(e, ERR_TIMEOUT, "nobody woke it");
+    }
     if (w->answered) {
         return error_set(e, ERR_INVALID, "it waits for its time");
     }
@@ -90,6 +104,12 @@ static const char *const work_aliases[] = {"foreach_work", NULL};
 static const char *const calc_aliases[] = {"foreach_calc", NULL};
 static const struct field note[] = {
     {.name = "note", .type = FIELD_TEMPLATE, .doc = "is evaluated and kept"}};
+static const struct field nap_fields[] = {
+    {.name = "note", .type = FIELD_TEMPLATE, .doc = "is evaluated and kept"},
+    {.name = "on_timeout",
+     .type = FIELD_LITERAL,
+     .literal = LITERAL_TEXT,
+     .doc = "the node that runs when its time is over"}};
 static const struct field value[] = {
     {.name = "value", .type = FIELD_EXPRESSION, .required = true, .doc = "the body"}};
 static const struct field when[] = {
@@ -150,9 +170,10 @@ static const struct node_kind kid = {.name = "kid",
 static const struct node_kind nap = {.name = "nap",
                                      .doc = "lets time pass",
                                      .body_doc = "a map",
-                                     .fields = note,
-                                     .field_count = 1,
+                                     .fields = nap_fields,
+                                     .field_count = ARRAY_LEN(nap_fields),
                                      .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                     .check = nap_check,
                                      .wait = nap_wait,
                                      .woken = nap_woken};
 static const struct node_kind person = {.name = "person",

@@ -82,6 +82,7 @@ static struct seen_execution *add(struct world *w, const struct store_execution 
         x->plan = x->first_plan = w->plan;
     }
     x->armed = ARENA_ARRAY(&w->arena, x->plan->node_count, uint32_t);
+    x->called = ARENA_ARRAY(&w->arena, x->plan->node_count, bool);
     *(w->last_execution ? &w->last_execution->next : &w->executions) = x;
     w->last_execution = x;
     return x;
@@ -218,11 +219,16 @@ static uint32_t armed_before(const struct seen_execution *x, const struct plan *
 static void changed(struct world *w, struct seen_execution *x, const struct event *ev) {
     const struct plan *to = mended_plan(w, ev);
     uint32_t *armed = to ? ARENA_ARRAY(&w->arena, to->node_count, uint32_t) : NULL;
-    if (!armed || !x->final) {
+    bool *called = to ? ARENA_ARRAY(&w->arena, to->node_count, bool) : NULL;
+    if (!armed || !called || !x->final) {
         world_fail(w, "%s is changed into a workflow that nobody gave, or too early", x->id);
         return;
     }
     for (uint32_t i = 0; i < to->node_count; i++) {
+        int64_t old = plan_node_find(x->plan, to->nodes[i].name);
+        bool ran = old >= 0 ? x->called[old] || !x->plan->nodes[old].role
+                            : map_find(&x->gone, to->nodes[i].name) != NULL;
+        called[i] = to->nodes[i].role && ran;
         armed[i] = armed_before(x, to, i);
     }
     for (uint32_t i = 0; i < x->plan->node_count; i++) {
@@ -232,6 +238,7 @@ static void changed(struct world *w, struct seen_execution *x, const struct even
         }
     }
     x->armed = armed;
+    x->called = called;
     x->plan = to;
 }
 
@@ -251,7 +258,7 @@ static void note_anew(struct world *w, struct seen_execution *x, const struct ev
 /* A generation is begun by a retry that says so: what was kept is not done again under a new id. */
 static void check_generation(struct world *w, const struct seen_execution *x,
                              const struct seen_step *s, const struct event *ev) {
-    bool named = s->begun || !ev->step.generation;
+    bool named = s->begun || !ev->step.generation || x->plan->nodes[ev->step.node].role;
     for (size_t i = 0; !named && x->retried && i < value_count(x->anew); i++) {
         named = str_eq(value_str(x->anew.items[i]), s->node->name);
     }
@@ -482,6 +489,7 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     } else if (row->step.len) {
         step_event(w, x, row->step, ev);
     }
+    mirror_auxiliary(w, x, row->step, ev);
 }
 
 static enum err fetch_blob(void *ctx, struct str hash, struct arena *a, struct str *out,

@@ -53,6 +53,15 @@ static uint32_t iteration_of(const struct engine *g, uint32_t node) {
     return iteration;
 }
 
+/* Which items of a foreach that fails complete before, and so are undone, is a matter of time. */
+static bool undoes(const struct plan *p, uint32_t node) {
+    while (p->nodes[node].role && p->nodes[node].role != ROLE_COMPENSATE &&
+           p->nodes[node].owner >= 0) {
+        node = (uint32_t)p->nodes[node].owner;
+    }
+    return p->nodes[node].role == ROLE_COMPENSATE;
+}
+
 enum err outcome_print(struct world *w, const struct seen_execution *x, struct buf *out,
                        struct error *e) {
     struct host_view v;
@@ -74,6 +83,9 @@ enum err outcome_print(struct world *w, const struct seen_execution *x, struct b
         buf_append_char(out, '\n');
     }
     for (uint32_t i = 0; whole && i < v.plan->node_count; i++) {
+        if (undoes(v.plan, i)) {
+            continue;
+        }
         buf_printf(out, "%.*s#%u %s ", STR_ARG(v.plan->nodes[i].name), iteration_of(v.engine, i),
                    step_status_name(engine_node_status(v.engine, i)));
         print_value(engine_node_body(v.engine, i), out);

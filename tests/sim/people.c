@@ -176,7 +176,8 @@ void people_note_answer(struct world *w, struct seen_step *s, struct value meta)
         world_fail(w, "%.*s took the answer of event %llu, kept for it is %llu", STR_ARG(s->id),
                    (unsigned long long)by, (unsigned long long)s->kept);
     }
-    w->answers_taken += !by && value_get(meta, STR("answeredBy")) != NULL;
+    bool another = value_get(meta, STR("escalatedTo")) != NULL; /* it was asked instead */
+    w->answers_taken += !by && value_get(meta, STR("answeredBy")) && !another;
     w->answers_taken += recovered;
     s->kept = 0;
 }

@@ -349,7 +349,12 @@ bool process_retry(struct process *p) {
     how.plan = rng_chance(&w->rng, w->weather.mends ? 800 : 300) ? world_mend(w) : NULL;
     const struct plan *plan = how.plan ? how.plan : x->plan;
     if (x->completed) {
-        how.from = plan->nodes[rng_below(&w->rng, plan->node_count)].name;
+        uint32_t from = rng_below(&w->rng, plan->node_count);
+        how.from = plan->nodes[plan_node_root(plan, from)].name;
+        int64_t old = plan_node_find(x->plan, how.from);
+        bool called = plan->nodes[plan_node_root(plan, from)].role != ROLE_NONE ||
+                      (old >= 0 && x->plan->nodes[old].role != ROLE_NONE);
+        how.from = called ? STR("") : how.from; /* then that is refused: nothing of it failed */
     }
     world_say(w, "%u: retry %s%s", p->number, x->id, how.plan ? " on another workflow" : "");
     w->acting = p;

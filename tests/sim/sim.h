@@ -9,6 +9,7 @@
  *   process.c   one of the competing hosts: lives, dies, takes over; the faults of its store
  *   handlers.c  attempts that are performed, and how they end
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
+ *   auxiliary.c what of that is about nodes that others name
  *   people.c    who answers, pauses and goes on, through the inbox
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
  */
@@ -136,11 +137,15 @@ struct seen_step {
     struct str cached_of, cached_step; /* whose result it took; empty: its own */
     uint64_t kept; /* the event of an answer that came before it waited, 0: none */
     uint32_t attempt;
-    int64_t due_us;          /* of a retry */
-    int64_t wake_us;         /* waits until then, 0: not for a time */
-    uint64_t answered_calls; /* a bit for each call inside it that has its answer */
-    uint32_t starts;         /* of its handler, in all lives */
-    uint64_t inputs_hash;    /* of what the handler got first, 0 before */
+    int64_t due_us;            /* of a retry */
+    int64_t wake_us;           /* waits until then, 0: not for a time */
+    uint64_t answered_calls;   /* a bit for each call inside it that has its answer */
+    uint32_t starts;           /* of its handler, in all lives */
+    uint64_t inputs_hash;      /* of what the handler got first, 0 before */
+    struct seen_step *aux;     /* what runs, or ran last, for it */
+    struct seen_step *subject; /* what it runs for */
+    uint64_t completed_at;     /* event of its own completion, 0 none */
+    bool undone;
 };
 struct seen_execution {
     struct seen_execution *next;
@@ -161,6 +166,15 @@ struct seen_execution {
     struct map gone;               /* nodes that it had once -> how often they were armed again */
     struct value anew;             /* names: what the last retry runs anew */
     uint32_t *armed;               /* of each node: how often it was armed again */
+    bool *called;                  /* of each node that others name: it ran */
+    uint32_t finals;               /* nodes of finally that were begun for this end ... */
+    struct seen_step *final_step;  /* ... and the last of them */
+    bool undo_stopped;             /* a cancel came while it was undoing */
+    bool undoing;                  /* what completed is undone */
+    uint64_t undo_at;              /* the last that was called completed with this event */
+    struct seen_step *undo_step;   /* its run */
+    bool final_stopped;            /* a cancel came meanwhile */
+    struct seen_step *owed;        /* its auxiliary node has ended */
     struct map steps;
 };
 
@@ -279,6 +293,9 @@ void handlers_end_all(void *ctx);
 const struct plan *world_mend(struct world *w);
 
 void mirror_sync(struct world *w);
+/* An event that was taken, with the step that it is about. */
+void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
+                      const struct event *ev);
 struct seen_execution *mirror_find(struct world *w, struct str id);
 struct seen_step *mirror_step(struct world *w, struct seen_execution *x, struct str id);
 /* The states that a process's host has are what the journals say. */

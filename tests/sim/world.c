@@ -328,7 +328,7 @@ static void act(struct world *w) {
 static bool is_over(const struct world *w) {
     uint32_t roots = 0;
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
-        if (!x->parent && !x->final) {
+        if (!x->final) {
             return false;
         }
         roots += !x->parent;

@@ -30,6 +30,7 @@ class State:
         self.status, self.ready, self.handle, self.body = "pending", False, None, None
         self.flawed = False      # failed and allowed to, or collected a failure
         self.items = None        # of a foreach that runs: [status, body] of each item
+        self.aided = False       # its fallback was called: it only waits for that
 
 
 class Execution:
@@ -39,6 +40,13 @@ class Execution:
         self.on_failure = plan.workflow.get("on_failure", "drain")
         self.slots = plan.workflow.get("concurrency") or float("inf")
         self.state = {node: State() for node in plan.nodes}
+        for node in plan.nodes:
+            if node.role:
+                self.state[node] = State(-1)
+                self.state[node].status = "idle"  # until it is called
+        self.stage = "graph"     # then undo, then finally: when all is final
+        self.undo_asked, self.undo, self.subject = False, [], {}
+        self.last = list(plan.finally_)
         self.laps = {loop: 1 for loop in plan.loops}  # passes since the loop was entered
         self.limited = set()     # loops that met their limit
         self.refused = set()     # back edges that came too late
@@ -83,8 +91,10 @@ class Execution:
         self.steps[step] = status
         self.places[step] = (node.place, self.state[node].iteration, -1 if index is None else index)
 
-    def finish(self, node, status, handle=None, body=None, flawed=False):
+    def finish(self, node, status, handle=None, body=None, flawed=False, itself=True):
         state = self.state[node]
+        if status == "completed" and node.compensate and not (state.aided or node.each) and itself:
+            self.undo.append((node, self.step_id(node)))
         self.record(node, None, state.status, status)
         state.status, state.handle, state.body, state.flawed = status, handle, body, flawed
         state.ready = False
@@ -93,12 +103,34 @@ class Execution:
         if node.sets and not node.each and status == "completed":
             self.seen.append(body)
         self.look_at_loops()
+        if node.role == "fallback":
+            self.stood_in(node, status, body)
+
+    def stood_in(self, node, status, body):
+        """The end of a fallback is that of its node."""
+        subject = node.owner
+        if self.state[subject].status in FINAL:
+            return
+        if status == "completed" and not subject.is_choice:
+            self.finish(subject, "completed", "out", body)
+        elif status == "completed" and body in subject.handles:
+            self.finish(subject, "completed", body, body)
+        elif status == "cancelled":
+            self.finish(subject, "cancelled")
+        else:
+            self.fail(subject)
+
+    def call(self, node):
+        """Its next run, in its next iteration."""
+        self.state[node] = State(self.state[node].iteration + 1)
 
     def finish_item(self, node, index, status, body=None):
         item = self.state[node].items[index]
         self.busy -= item[0] == "running"
         self.record(node, index, item[0], status)
         item[:] = [status, body]
+        if node.compensate and status == "completed":
+            self.undo.append((node, self.step_id(node, index)))
         if node.sets and status == "completed":
             self.seen.append(body)
 
@@ -110,6 +142,8 @@ class Execution:
     def check_items(self, node):
         """Is the foreach done? Its first failed item ends it, unless it collects."""
         items = self.state[node].items
+        if self.state[node].aided:
+            return
         statuses = [status for status, _ in items]
         if "failed" in statuses and not node.collects:
             self.give_up_items(node, True)
@@ -127,20 +161,28 @@ class Execution:
 
     def fail(self, node):
         """No attempt is left: who handles it?"""
-        if node.handled:
+        if node.fallback and not self.state[node].aided and self.phase == "run":
+            self.state[node].aided = True
+            self.call(node.fallback)
+        elif node.handled:
             self.finish(node, "failed", "error")
         elif isinstance(node.on_error, dict):
             value = node.on_error["value"]
-            self.finish(node, "completed", value if node.is_choice else "out", value)
+            self.finish(node, "completed", value if node.is_choice else "out", value, itself=False)
         elif node.on_error == "continue":
             self.finish(node, "failed", flawed=True)
+        elif node.role in ("fallback", "compensate"):
+            self.finish(node, "failed")
         else:
+            self.undo_asked |= self.plan.undoes and self.phase == "run" and not node.role
             self.finish(node, "failed")
             self.fail_execution("failed", node)
 
     def fail_execution(self, kind, node):
+        if self.stage != "graph" and self.cancelled:
+            return
         self.error = self.error or {"type": kind, "node": node.name}
-        if self.phase == "run" and self.on_failure != "continue":
+        if self.stage == "graph" and self.phase == "run" and self.on_failure != "continue":
             self.stop("halt" if self.on_failure == "cancel" else "drain")
 
     def stop(self, phase):
@@ -150,6 +192,9 @@ class Execution:
             state = self.state[node]
             if state.status == "pending":
                 self.finish(node, "cancelled")
+            elif state.status == "running" and state.aided:
+                if phase == "halt":
+                    self.finish(node, "cancelled")
             elif state.status == "running":
                 self.give_up_items(node, phase == "halt")
                 idle = state.items is not None and all(s != "running" for s, _ in state.items)
@@ -163,11 +208,11 @@ class Execution:
         again from the first rule after each that changed something."""
         while self.phase == "run" and (
                 self.keep_limits() or self.look_at_pending() or self.start_over()):
-            pass
+            pass  # (of a graph that was drained nothing goes on when what runs last does)
 
     def keep_limits(self):
         changed = False
-        for loop in self.plan.loops:
+        for loop in self.loops_alive():
             for edge in loop.backs:
                 if self.laps[loop] < loop.header.max_laps or self.worth(edge) != TAKEN:
                     continue
@@ -203,8 +248,11 @@ class Execution:
             return "start"
         return "wait" if OPEN in worths else "skip"
 
+    def loops_alive(self):
+        return self.plan.loops if self.stage == "graph" else []
+
     def start_over(self):
-        for loop in self.plan.loops:
+        for loop in self.loops_alive():
             if any(self.worth(edge) == TAKEN for edge in loop.backs) and all(
                     self.state[node].status in FINAL for node in loop.body):
                 self.rearm(loop)
@@ -281,7 +329,7 @@ class Execution:
 
     def arrive(self, node, index, iteration):
         state = self.state[node]
-        if state.status != "running" or state.iteration != iteration:
+        if state.status != "running" or state.iteration != iteration or state.aided:
             return  # it was cancelled: too late
         if index is not None and state.items[index][0] != "running":
             return
@@ -303,25 +351,46 @@ class Execution:
 
     def turn(self):
         self.settle()
-        while self.phase == "run" and self.start_ready():
+        while (self.phase == "run" and self.start_ready()) or self.call_last():
             self.settle()
 
+    def call_last(self):
+        """When all is final: what undoes, the last completed first; then the nodes of finally. A
+        cancel stops either."""
+        if not self.over_all():
+            return False
+        self.busy = 0
+        stopped = self.phase != "run"
+        if self.undo_asked and self.stage == "graph":
+            self.stage, self.phase, stopped = "undo", "run", False
+        if self.stage == "undo" and self.undo and not stopped:
+            self.call(self.undo.pop()[0].compensate)
+            return True
+        if self.last and not (self.stage == "finally" and stopped):
+            self.stage, self.phase = "finally", "run"
+            self.call(self.last.pop(0))
+            return True
+        return False
+
     def over_all(self):
-        return all(state.status in FINAL for state in self.state.values())
+        return all(state.status in FINAL or state.status == "idle"
+                   for state in self.state.values())
 
     def run(self):
         cancel_at = self.script.get("cancel_at")
         self.turn()
         while self.queue and not self.over_all():
             if cancel_at is not None and self.queue[0][0] > cancel_at:
-                self.now, self.cancelled = cancel_at, self.error is None
+                self.now, self.cancelled, cancel_at = cancel_at, self.error is None, None
                 self.stop("halt")
-                break
+                self.turn()
+                continue
             self.now, _, *event = heapq.heappop(self.queue)
             self.arrive(*event)
             self.turn()
         if not self.over_all():
-            stuck = [node.name for node, s in self.state.items() if s.status not in FINAL]
+            stuck = [node.name for node, s in self.state.items()
+                     if s.status not in FINAL and s.status != "idle"]
             self.error = {"type": "deadlock", "node": ",".join(stuck),
                           "open": [str(e) for e in self.plan.edges if self.worth(e) == OPEN]}
         return self.result()

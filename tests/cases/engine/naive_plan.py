@@ -30,6 +30,8 @@ class Node:
         self.exit_at_limit = spec.get("on_limit") == "exit"
         self.each = spec.get("foreach", {})
         self.sets = spec.get("set", False)
+        self.fallback, self.compensate = spec.get("fallback"), spec.get("compensate")
+        self.role, self.owner = None, None  # of a node that another names, or `finally`
         self.collects = self.each.get("on_item_error") == "collect"
         self.is_choice = self.type == "condition"
         self.handles = spec.get("handles", ["true", "false"]) if self.is_choice else ["out"]
@@ -73,6 +75,7 @@ class Plan:
             if node.name in self.by_name:
                 raise PlanError("duplicate_node", node.name)
             self.by_name[node.name] = node
+        self.give_roles()
         self.edges = []
         for node in self.nodes:
             for need in node.needs:
@@ -93,6 +96,20 @@ class Plan:
         for loop in self.loops:
             check_way_out(loop)
         self.by_priority = sorted(self.nodes, key=lambda node: (-node.priority, node.place))
+
+    def give_roles(self):
+        """Who is named by whom; the names become nodes."""
+        def give(name, role, owner):
+            node = self.by_name[name]
+            if node.role:
+                raise PlanError("two_roles", name)
+            node.role, node.owner = role, owner
+            return node
+        for node in self.nodes:
+            node.fallback = node.fallback and give(node.fallback, "fallback", node)
+            node.compensate = node.compensate and give(node.compensate, "compensate", node)
+        self.finally_ = [give(name, "finally", None) for name in self.workflow.get("finally", [])]
+        self.undoes = self.workflow.get("recover") == "compensate"
 
     def connect(self, node, need):
         name, dot, handle = need.partition(".")

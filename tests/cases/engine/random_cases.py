@@ -333,7 +333,64 @@ def random_case(seed, number):
     while found is None:
         found = try_case(rng, may_be_invalid)
     keys = ("name", "workflow", "script", "expected")
-    return with_sets(dict(zip(keys, (f"random {seed}/{number}", *found))))
+    return with_roles(with_sets(dict(zip(keys, (f"random {seed}/{number}", *found)))))
+
+
+def with_roles(case):
+    """In every third case some nodes name others: fallbacks, what undoes, what runs last."""
+    rng = random.Random(f"roles of {case['name']}")
+    workflow = case["workflow"]
+    if rng.random() < 0.67 or "compile_error" in case["expected"]:
+        return case
+    steps, added = case["script"]["steps"], []
+
+    def new_node(choice=None):
+        spec = {"name": f"r{len(added)}", "type": rng.choice(["work", "work", "end_"])}
+        spec["type"] = "condition" if choice or spec["type"] == "end_" else "work"
+        if choice:
+            spec["handles"] = choice
+        added.append(spec)
+        return spec
+
+    def some_runs(spec, may_fail):
+        for run in range(4):
+            outcome = {"ticks": rng.randint(0, 3)} if rng.random() < 0.5 else {}
+            if may_fail and rng.random() < 0.3:
+                outcome["fail"] = rng.randint(1, 2)
+            steps[f"{spec['name']}#{run}" if run else spec["name"]] = outcome
+
+    def rescue(spec, depth=0):
+        other = new_node(handles_of(spec) if spec["type"] == "condition" else None)
+        spec["fallback"] = other["name"]
+        other["attempts"] = rng.randint(1, 2)
+        some_runs(other, True)
+        if depth < 2 and rng.random() < 0.3:
+            rescue(other, depth + 1)
+
+    failing = rng.random() < 0.7
+    for spec in list(workflow["nodes"]):
+        if rng.random() < 0.3:
+            rescue(spec)
+        if spec["type"] in ("work", "foreach-work") and rng.random() < 0.5:
+            undoer = new_node()
+            spec["compensate"] = undoer["name"]
+            some_runs(undoer, False)
+        if failing and rng.random() < 0.3:
+            for step in [s for s in steps if s.partition("#")[0].partition("[")[0] == spec["name"]]:
+                if rng.random() < 0.3:
+                    steps[step] = {**steps[step], "fail": 4}
+    if rng.random() < 0.6:
+        last = [new_node() for _ in range(rng.randint(1, 2))]
+        workflow["finally"] = [spec["name"] for spec in last]
+        for spec in last:
+            some_runs(spec, True)
+    if rng.random() < 0.6:
+        workflow["recover"] = "compensate"
+    for spec in added:
+        workflow["nodes"].insert(rng.randint(0, len(workflow["nodes"])), spec)
+    case["script"]["steps"] = {step: outcome for step, outcome in steps.items() if outcome}
+    case["expected"] = simulate(workflow, case["script"])
+    return case
 
 
 def with_sets(case):

@@ -10,7 +10,7 @@ static const char *const paths[] = {
     "tests/cases/flow/children.txt", "tests/cases/flow/warnings.txt",
     "tests/cases/flow/plans.txt",    "tests/cases/flow/vars.txt",
     "tests/cases/flow/items.txt",    "tests/cases/flow/recover.txt",
-    "tests/cases/flow/breaker.txt",
+    "tests/cases/flow/breaker.txt",  "tests/cases/flow/roles.txt",
 };
 
 struct row {

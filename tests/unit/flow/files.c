@@ -121,7 +121,7 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
         [REF_ITEM] = "item",     [REF_INDEX] = "index", [REF_ITERATION] = "iteration",
         [REF_VARS] = "vars",     [REF_VAR] = "var",     [REF_SELF] = "self",
         [REF_IN] = "in",         [REF_ENV] = "env",     [REF_IT] = "it",
-        [REF_ERROR] = "error",
+        [REF_ERROR] = "error",   [REF_STEP] = "step",
     };
     buf_printf(out, "ref %s", names[r->type]);
     if (r->type == REF_BODY || r->type == REF_NODE || r->type == REF_NODE_PART ||
@@ -135,7 +135,8 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
 }
 
 static void print_recover(const struct plan_node *n, struct buf *out) {
-    static const char *const words[] = {[RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail"};
+    static const char *const words[] = {
+        [RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail", [RECOVER_COMPENSATE] = "compensate"};
     static const char *const late[] = {"next", "fail", "retry"};
     for (uint32_t i = 0; i < n->recover_count; i++) {
         const struct plan_recover *r = &n->recover[i];
@@ -149,7 +150,7 @@ static void print_recover(const struct plan_node *n, struct buf *out) {
     }
 }
 
-static void print_node(const struct plan_node *n, struct buf *out) {
+static void print_node(const struct plan *p, const struct plan_node *n, struct buf *out) {
     buf_printf(out, "node %.*s %s%s", STR_ARG(n->name), n->kind->name, n->pure ? " pure" : "");
     for (uint16_t i = 0; i < n->handle_count; i++) {
         buf_printf(out, " .%.*s", STR_ARG(n->handles[i]));
@@ -158,12 +159,18 @@ static void print_node(const struct plan_node *n, struct buf *out) {
         buf_printf(out, " child %.*s", STR_ARG(n->child->entry));
     }
     print_recover(n, out);
+    if (n->role) {
+        buf_printf(out, " %s", plan_role_name(n->role));
+    }
+    if (n->owner >= 0) {
+        buf_printf(out, " of %.*s", STR_ARG(p->nodes[n->owner].name));
+    }
     buf_append_char(out, '\n');
 }
 
 void print_plan(const struct plan *p, struct buf *out) {
     for (uint32_t i = 0; i < p->node_count; i++) {
-        print_node(&p->nodes[i], out);
+        print_node(p, &p->nodes[i], out);
     }
     if (p->breaker.failures) {
         buf_printf(out, "breaker %u %llds %llds\n", p->breaker.failures,

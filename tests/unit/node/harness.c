@@ -238,6 +238,7 @@ static enum err get_name(void *ctx, uint32_t slot, struct value *out, struct err
     case REF_VARS:
     case REF_VAR:
     case REF_SELF:
+    case REF_STEP:
     case REF_ERROR: *out = value_null(); break;
     }
     return OK;
