@@ -90,6 +90,10 @@ struct value details_value(struct arena *a, struct str json) {
     return v;
 }
 
+bool details_step_undone(const struct store_step *x) {
+    return str_starts(x->meta, STR("{\"rolledBack\":true"));
+}
+
 struct str details_text(struct value map, const char *name) {
     const struct value *v = value_get(map, str_from(name));
     return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");

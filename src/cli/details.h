@@ -38,6 +38,8 @@ struct value details_json(struct arena *a, const struct store_execution *x, wall
 struct value details_usage(const struct details *d, struct arena *a, double *out_cost_usd);
 /* A JSON column as a value; null when empty or broken. */
 struct value details_value(struct arena *a, struct str json);
+/* A rollback went back behind it: it no longer counts. */
+bool details_step_undone(const struct store_step *x);
 /* Text of a field of a JSON map, or empty. */
 struct str details_text(struct value map, const char *name);
 

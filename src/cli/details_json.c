@@ -98,6 +98,7 @@ static struct value step_json(struct arena *a, const struct store_step *x, wall_
     add_count(&b, "generation", x->generation);
     add_count(&b, "attempt", x->attempt);
     add_text(&b, "status", x->status);
+    value_map_add(&b, STR("rolledBack"), value_bool(details_step_undone(x)));
     add_json(&b, "dependencies", x->dependencies.len ? x->dependencies : STR("[]"));
     add_time(&b, "startedAt", x->started);
     add_time(&b, "completedAt", x->completed);

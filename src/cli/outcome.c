@@ -67,7 +67,7 @@ static void print_failed_steps(struct buf *b, const struct details *d) {
     uint32_t shown = 0;
     for (uint32_t i = 0; i < d->step_count; i++) {
         const struct store_step *x = &d->steps[i];
-        if (!str_is(x->status, "failed")) {
+        if (!str_is(x->status, "failed") || details_step_undone(x)) {
             continue;
         }
         if (++shown <= NAMES_SHOWN) {
@@ -112,7 +112,7 @@ void outcome_print_error(struct buf *b, const struct sink *s, const struct detai
 static bool is_named_before(const struct details *d, uint32_t step) {
     for (uint32_t i = step; i > 0; i--) {
         const struct store_step *x = &d->steps[i - 1];
-        if (x->index < 0 && str_eq(x->node, d->steps[step].node)) {
+        if (x->index < 0 && !details_step_undone(x) && str_eq(x->node, d->steps[step].node)) {
             return true;
         }
     }
@@ -124,7 +124,8 @@ void outcome_print_completed(struct buf *b, const struct details *d) {
     buf_append_cstr(b, "    completed: ");
     for (uint32_t i = 0; i < d->step_count && shown <= NAMES_SHOWN; i++) {
         const struct store_step *x = &d->steps[i];
-        if (x->index >= 0 || !str_is(x->status, "completed") || is_named_before(d, i)) {
+        bool counts = x->index < 0 && str_is(x->status, "completed") && !details_step_undone(x);
+        if (!counts || is_named_before(d, i)) {
             continue;
         }
         buf_append_cstr(b, shown ? ", " : "");

@@ -94,7 +94,8 @@ static enum err put_row(struct asking *k) {
     struct error e = {0};
     value_builder_init(&b, &x->c->arena);
     value_map_add(&b, STR("by"), value_text(k->q->ask.by));
-    if (k->q->ask.type == REQUEST_ANSWER || k->q->ask.type == REQUEST_SIGNAL) {
+    if (k->q->ask.type == REQUEST_ANSWER || k->q->ask.type == REQUEST_SIGNAL ||
+        k->q->ask.type == REQUEST_ROLLBACK) {
         value_map_add(&b, STR("value"), k->q->ask.value);
     }
     buf_init(&payload, 0);
@@ -196,6 +197,13 @@ static void on_told(void *ctx) {
     watch_hold(&k->x.watch, k->x.prompt.shown != NULL);
 }
 
+/* What was asked for is what it came to. */
+static bool is_done(const struct asking *k) {
+    const struct host_request *q = &k->q->ask;
+    return (q->type == REQUEST_CANCEL && k->x.ended) ||
+           (q->type == REQUEST_ROLLBACK && !q->value.boolean && k->x.left);
+}
+
 /* The whole tree is taken over; the request stands in the inbox, so it is not lost should another
  * process do the same now. */
 static int take_over(struct asking *k, bool *out_other) {
@@ -241,7 +249,7 @@ static int take_over(struct asking *k, bool *out_other) {
         return status; /* it waits on as before */
     }
     int end = err ? status : running_tell(x);
-    return status ? status : k->q->ask.type == REQUEST_CANCEL && x->ended ? 0 : end;
+    return status || is_done(k) ? status : end;
 }
 
 static int nobody(struct asking *k) {
@@ -268,6 +276,9 @@ static int ended(struct asking *k) {
     if (k->row && store_inbox_get(k->x.s.store, k->row, &k->seen, &row, &ignored) == OK &&
         row.verdict.len) {
         return tell_verdict(k, arena_str(&k->x.c->arena, row.verdict));
+    }
+    if (k->q->revive) {
+        return k->q->revive(&k->x, &k->target);
     }
     struct str help =
         arena_printf(&k->x.c->arena, "allowed now: %s", exec_status_allows(k->target.row.status));

@@ -8,10 +8,12 @@
 
 /* Asks it of the execution that the command line's first argument means, and tells the verdict as
  * `done` says ("cancelled", "accepted"). With take, an execution that nobody runs is taken over and
- * run on here; without, that is refused. Gives the exit status; everything is reported. */
+ * run on here; without, that is refused. What has ended is handed to revive, when that is not NULL.
+ * Gives the exit status; everything is reported. */
 struct request {
     struct host_request ask;
     bool take;
+    int (*revive)(struct running *x, const struct store_execution *found);
     const char *done;
 };
 int request_run(struct cli *c, struct request *q);

@@ -105,10 +105,19 @@ static bool is_answer(const struct store_message *m) {
     return str_is(m->role, "assistant") && m->content.len;
 }
 
+static bool is_undone(const struct details *d, struct str step) {
+    uint32_t i = 0;
+    while (i < d->step_count && !str_eq(d->steps[i].step, step)) {
+        i++;
+    }
+    return i < d->step_count && details_step_undone(&d->steps[i]);
+}
+
 static bool is_later_answer(const struct details *d, uint32_t at) {
     for (uint32_t i = at + 1; i < d->message_count; i++) {
         const struct store_message *m = &d->messages[i];
-        if (is_answer(m) && str_eq(node_of(d->messages[at].step), node_of(m->step))) {
+        if (is_answer(m) && str_eq(node_of(d->messages[at].step), node_of(m->step)) &&
+            !is_undone(d, m->step)) {
             return true;
         }
     }
@@ -119,7 +128,7 @@ static void put_key_messages(const struct details *d, struct buf *b) {
     bool any = false;
     for (uint32_t i = 0; i < d->message_count; i++) {
         const struct store_message *m = &d->messages[i];
-        if (!is_answer(m) || is_later_answer(d, i)) {
+        if (!is_answer(m) || is_later_answer(d, i) || is_undone(d, m->step)) {
             continue;
         }
         buf_append_cstr(b, any ? "" : "\nmessages\n");
@@ -160,6 +169,7 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
     struct value error = details_value(&c->arena, x->error);
     buf_printf(b, "  %.*s (%.*s) ", STR_ARG(x->step), STR_ARG(x->kind));
     text_colour(b, &c->out, text_status_colour(x->status), x->status);
+    buf_append_cstr(b, details_step_undone(x) ? ", rolled back," : "");
     if (x->started.us) {
         bool live = !str_is(details_status(&d->stored), "interrupted");
         wall_us end = x->completed.us ? x->completed : live ? d->now : x->started;

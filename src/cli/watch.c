@@ -102,6 +102,7 @@ static void apply(struct watch *w, const struct event *ev) {
     struct watch_node *n = &w->nodes[ev->step.node];
     bool item = ev->step.index >= 0;
     n->order = ++w->changes;
+    n->seq = ev->seq;
     switch ((int)ev->kind) {
     case EVENT_STEP_SCHEDULED:
     case EVENT_STEP_WAITING:
@@ -137,6 +138,24 @@ static void apply(struct watch *w, const struct event *ev) {
         break;
     case EVENT_LOOP_REPEATED: rearm(w, ev); break;
     default: break;
+    }
+}
+
+/* What had not ended by the target, or something came of after it, is to come again. */
+static void roll_back(struct watch *w, const struct event *ev) {
+    for (uint32_t i = 0; i < w->plan->node_count; i++) {
+        struct watch_node *n = &w->nodes[i];
+        if (n->seq > ev->to || !step_status_final(n->status)) {
+            *n = (struct watch_node){.status = STEP_PENDING, .order = ++w->changes};
+        }
+    }
+}
+
+static void apply_any(struct watch *w, const struct event *ev) {
+    if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
+        roll_back(w, ev);
+    } else if (ev->has_step) {
+        apply(w, ev);
     }
 }
 
@@ -190,8 +209,8 @@ void watch_event(struct watch *w, const struct watch_source *of, const struct ho
         return;
     }
     struct watch_event x = {.of = of, .seq = raw->seq, .at = raw->at, .step = raw->step, .ev = &ev};
-    if (!of->child && ev.has_step) {
-        apply(w, &ev);
+    if (!of->child) {
+        apply_any(w, &ev);
     }
     w->ops->event(w, &x);
     arena_reset(&w->scratch);
@@ -199,8 +218,9 @@ void watch_event(struct watch *w, const struct watch_source *of, const struct ho
 
 void watch_past(struct watch *w, const struct watch_source *of, const struct host_event *raw) {
     struct event ev;
-    if (w->ops && raw->step.len && follow_plan(w, of) && decode(w, of, raw, &ev) && ev.has_step) {
-        apply(w, &ev);
+    bool counts = raw->step.len || raw->kind == EVENT_EXECUTION_ROLLED_BACK;
+    if (w->ops && counts && follow_plan(w, of) && decode(w, of, raw, &ev)) {
+        apply_any(w, &ev);
         arena_reset(&w->scratch);
     }
 }

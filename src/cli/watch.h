@@ -15,6 +15,7 @@ struct watch_node {
     wall_us begun, ended;
     bool foreach;
     uint64_t items, items_done, items_failed; /* done: ended in any way */
+    uint64_t seq;                             /* of its newest event */
     uint64_t order; /* grows with each change: the newest is the largest */
     char note[160]; /* its error, or the last it said */
 };

@@ -188,6 +188,18 @@ static bool execution_line(const struct watch_event *x, struct buf *b) {
         buf_append_cstr(b, " created");
         return true;
     }
+    if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
+        buf_printf(b, "rolled back to event %llu%s%.*s", (unsigned long long)ev->to,
+                   ev->node.len ? ": recovery of "
+                   : ev->resume ? ""
+                                : ", paused",
+                   STR_ARG(ev->node));
+        return true;
+    }
+    if (ev->kind == EVENT_CHECKPOINT_MADE) {
+        buf_printf(b, "is at checkpoint @%.*s", STR_ARG(ev->text));
+        return true;
+    }
     if (ev->kind == EVENT_EXECUTION_FAILING) {
         buf_append_cstr(b, "is failing");
         put_error(ev, b);

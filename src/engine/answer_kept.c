@@ -48,14 +48,17 @@ static bool item_is_to_come(const struct engine *g, struct step_id s) {
     return item && item->status == STEP_PENDING;
 }
 
+/* Of the node's steps in an iteration that is or comes. */
+static uint32_t generation_to_come(const struct node_state *n, uint32_t iteration) {
+    return iteration == n->iteration ? n->generation : generation_floor(n, iteration);
+}
+
 bool answer_may_be_kept(const struct engine *g, struct step_id s) {
     const struct plan_node *p = &g->plan->nodes[s.node];
     const struct node_state *n = &g->nodes[s.node];
-    /* Each iteration begins with generation 0. */
-    bool is_next = s.iteration > n->iteration
-                       ? s.generation == 0
-                       : s.iteration == n->iteration && s.generation == n->generation;
-    bool known = (p->kind->flags & KIND_ASKS) && is_next && g->mode == MODE_RUN;
+    bool known = (p->kind->flags & KIND_ASKS) &&
+                 s.generation == generation_to_come(n, s.iteration) &&
+                 s.iteration >= n->iteration && g->mode == MODE_RUN;
     if (!known || !item_is_to_come(g, s)) {
         return false;
     }
@@ -174,10 +177,11 @@ void answer_note_taken(struct engine *g, struct step_id step) {
 }
 
 void answer_end_generation(struct engine *g, uint32_t node) {
+    const struct node_state *n = &g->nodes[node];
     for (uint32_t i = 0; i < g->kept_count; i++) {
         struct kept_slot *s = &g->kept[i];
-        bool gone = s->k.step.iteration == g->nodes[node].iteration &&
-                    s->k.step.generation < g->nodes[node].generation;
+        bool gone = s->k.step.iteration >= n->iteration &&
+                    s->k.step.generation < generation_to_come(n, s->k.step.iteration);
         if (s->k.step.node == node && s->k.state == KEPT_OPEN && gone) {
             close_kept(s, KEPT_DROPPED);
         }

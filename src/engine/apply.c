@@ -152,6 +152,7 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
 static enum err apply_started(struct engine *g, const struct event *ev, struct error *e) {
     (void)e;
     g->epoch = ev->epoch;
+    g->unsettled = false;
     if (g->status == EXEC_PENDING) {
         g->status = EXEC_RUNNING;
         g->started = g->timed_from = ev->at;
@@ -391,6 +392,7 @@ static enum err apply_failed(struct engine *g, const struct event *ev, struct er
         n->each->failed = true;
         if (ev->step.index >= (int64_t)n->each->next) { /* its inputs failed: it never started */
             n->each->next = (uint32_t)ev->step.index + 1;
+            foreach_skip_kept(n->each);
         }
         return end_item(g, ev, STEP_FAILED, e);
     }
@@ -448,8 +450,8 @@ static enum err apply_items_cancelled(struct engine *g, const struct event *ev, 
     struct event one = *ev;
     for (uint64_t i = 0; i < ev->count; i++) {
         one.step.index = (int64_t)(ev->first + i);
-        if (f->items[ev->first + i].status == STEP_COMPLETED) {
-            continue; /* kept by a retry */
+        if (step_status_final(f->items[ev->first + i].status)) {
+            continue; /* kept by a retry or a rollback */
         }
         f->items[ev->first + i].status = STEP_CANCELLED;
         f->unfinished--;
@@ -541,16 +543,6 @@ static enum err apply_end(struct engine *g, const struct event *ev, struct error
     return held_set(&g->result, ev->body, e);
 }
 
-static enum err apply_process(struct engine *g, const struct event *ev, struct error *e) {
-    struct track_slot *s = track_of(g, ev->step);
-    (void)e;
-    if (s) {
-        s->t.pid = ev->pid;
-        s->t.process_start = ev->process_start;
-    }
-    return OK;
-}
-
 static const apply_fn table[] = {
     [EVENT_EXECUTION_CREATED] = apply_created,
     [EVENT_EXECUTION_STARTED] = apply_started,
@@ -573,7 +565,7 @@ static const apply_fn table[] = {
     [EVENT_EXECUTION_COMPLETED] = apply_end,
     [EVENT_EXECUTION_FAILED] = apply_end,
     [EVENT_EXECUTION_CANCELLED] = apply_end,
-    [EVENT_STEP_PROCESS] = apply_process,
+    [EVENT_STEP_PROCESS] = track_process,
     [EVENT_STEP_WAITING] = apply_waiting,
     [EVENT_EXECUTION_PAUSED] = apply_paused,
     [EVENT_EXECUTION_RESUMED] = apply_resumed,
@@ -589,6 +581,8 @@ static const apply_fn table[] = {
     [EVENT_STEP_AIDED] = aid_apply,
     [EVENT_FINALLY_BEGUN] = finally_apply,
     [EVENT_UNDO_BEGUN] = undo_apply,
+    [EVENT_EXECUTION_ROLLED_BACK] = rollback_apply,
+    [EVENT_CHECKPOINT_MADE] = past_point,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones and those
@@ -597,7 +591,8 @@ static bool follows(const struct engine *g, const struct event *ev) {
     if (ev->seq != g->seq + 1 || exec_status_final(g->status)) {
         return ev->seq == g->seq + 1 &&
                (ev->kind == EVENT_LATE_RESULT || ev->kind == EVENT_EXECUTION_CLAIMED ||
-                ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_RETRIED);
+                ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_RETRIED ||
+                ev->kind == EVENT_EXECUTION_ROLLED_BACK);
     }
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;
@@ -620,5 +615,6 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
     }
     g->seq = ev->seq;
     g->now = ev->at;
-    return table[ev->kind](g, ev, e);
+    enum err err = past_note(g, ev, e);
+    return err ? err : table[ev->kind](g, ev, e);
 }

@@ -12,7 +12,9 @@
 
 struct step_id aux_next_run(const struct engine *g, uint32_t node) {
     const struct node_state *n = &g->nodes[node];
-    return (struct step_id){node, n->iteration + n->called, -1, n->generation};
+    uint32_t iteration = n->iteration + n->called;
+    uint32_t floor = generation_floor(n, iteration);
+    return (struct step_id){node, iteration, -1, n->generation > floor ? n->generation : floor};
 }
 
 enum err engine_aid(struct engine *g, struct step_id step, uint32_t attempt, enum node_role role,

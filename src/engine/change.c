@@ -82,10 +82,12 @@ static enum err note_gone(struct engine *g, struct str name, const struct node_s
         g->gone = more;
         g->gone_cap = cap;
     }
+    uint32_t next = n->generation + (n->status != STEP_PENDING);
+    bool further = n->floor && n->floor_iteration > n->iteration; /* before a rollback */
     g->gone[g->gone_count++] =
         (struct gone_node){.name = name,
-                           .iteration = n->iteration,
-                           .generation = n->generation + (n->status != STEP_PENDING)};
+                           .iteration = further ? n->floor_iteration : n->iteration,
+                           .generation = next > n->floor ? next : n->floor};
     return OK;
 }
 

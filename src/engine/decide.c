@@ -138,8 +138,12 @@ static enum err on_eval(struct engine *g, const struct engine_input *in, struct 
 }
 
 static bool is_cancelled(const struct engine *g, struct step_id step) {
-    if (step.node >= g->plan->node_count || !step_current(g, step)) {
+    if (step.node >= g->plan->node_count) {
         return false;
+    }
+    if (!step_current(g, step)) { /* a rollback stopped it */
+        const struct track_slot *s = track_past(g, step);
+        return s && s->t.undone && s->t.status == STEP_CANCELLED;
     }
     const struct item_state *item = engine_item_of(g, step);
     return step.index >= 0 ? item && item->status == STEP_CANCELLED
@@ -151,7 +155,7 @@ static enum err late(struct engine *g, const struct engine_input *in, struct err
     if (value_is_null(in->result->meta) || !is_cancelled(g, in->step)) {
         return OK;
     }
-    const struct track_slot *s = track_of(g, in->step);
+    const struct track_slot *s = track_past(g, in->step);
     if (s && !value_is_null(s->t.meta)) {
         return OK;
     }
@@ -309,6 +313,8 @@ static const input_fn inputs[] = {
     [INPUT_PAUSE] = engine_on_pause,
     [INPUT_RESUME] = engine_on_resume,
     [INPUT_RETRY] = engine_on_retry,
+    [INPUT_ROLLBACK] = engine_on_rollback,
+    [INPUT_CHECKPOINT] = engine_on_checkpoint,
     [INPUT_LOG] = on_log,
     [INPUT_CALL_BEGUN] = on_call,
     [INPUT_CALL_DONE] = on_call,
@@ -319,6 +325,7 @@ static const input_fn inputs[] = {
 enum err engine_decide(struct engine *g, const struct engine_input *in, struct engine_out *out,
                        struct error *e) {
     ASSERT((size_t)in->type < ARRAY_LEN(inputs) && !g->out);
+    ASSERT(!g->superseded && (!g->unsettled || in->type == INPUT_START));
     enum err err = engine_settle_quietly(g, e); /* after a fold: what its last decision began */
     if (err) {
         return err;
@@ -334,7 +341,7 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
     err = inputs[in->type](g, in, e);
     for (bool again = true; !err && again;) {
         again = false;
-        if (g->status != EXEC_PENDING && !exec_status_final(g->status)) {
+        if (g->status != EXEC_PENDING && !exec_status_final(g->status) && !g->superseded) {
             err = engine_settle(g, e);
             err = err ? err : engine_finish_if_done(g, &again, e);
         }
@@ -349,7 +356,8 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
 
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) {
     ASSERT(!g->out);
-    enum err err = engine_catch_up(g, ev, e);
+    /* What a rollback goes back to is settled anew by the decision after it. */
+    enum err err = ev->kind == EVENT_EXECUTION_ROLLED_BACK ? OK : engine_catch_up(g, ev, e);
     err = err ? err : engine_apply(g, ev, e);
     return !err && (g->scratch.starved || g->arena.starved) ? error_nomem(e) : err;
 }

@@ -146,7 +146,7 @@ void edges_rearm_node(struct engine *g, uint32_t node) {
     foreach_free(n->each);
     n->each = NULL;
     n->iteration += !MUTANT(reuse_step_id);
-    n->generation = 0;
+    n->generation = generation_floor(n, n->iteration);
     n->attempt = n->failures = n->track = n->calls_from = 0;
     engine_set_status(g, node, STEP_PENDING);
     n->why = WHY_NONE;

@@ -74,6 +74,9 @@ static bool clean(struct engine *g, struct str *text) {
 enum err engine_emit(struct engine *g, struct event *ev, struct error *e) {
     struct engine_out *o = g->out;
     ASSERT(o);
+    if (g->superseded) {
+        return OK; /* the rollback was the last of the decision */
+    }
     if (!clean(g, &ev->error_type) || !clean(g, &ev->message) || !clean(g, &ev->reason) ||
         !clean(g, &ev->text)) {
         return error_nomem(e);

@@ -125,6 +125,10 @@ void engine_free(struct engine *g) {
     track_free(g);
     arena_fini(&g->scratch);
     arena_fini(&g->arena);
+    free(g->marks);
+    free(g->points);
+    free(g->rollbacks);
+    free(g->index);
     free(g);
 }
 
@@ -207,6 +211,12 @@ enum step_status engine_node_status(const struct engine *g, uint32_t node) {
     return (enum step_status)g->nodes[node].status;
 }
 
+bool engine_is_called(const struct engine *g, uint32_t node) { return g->nodes[node].called; }
+
+struct step_id engine_node_step(const struct engine *g, uint32_t node) {
+    return (struct step_id){node, g->nodes[node].iteration, -1, g->nodes[node].generation};
+}
+
 struct value engine_node_body(const struct engine *g, uint32_t node) {
     return g->nodes[node].body.v;
 }
@@ -237,7 +247,8 @@ static void digest_node(struct buf *b, const struct node_state *n) {
         n->open_in,      n->taken_in,   n->track,
         n->each != NULL, n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
         n->suspended,    n->entry,      n->aided,
-        n->called,       n->undone};
+        n->called,       n->undone,     n->floor,
+        n->floor_iteration};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
@@ -280,6 +291,19 @@ static void digest_changes(struct buf *b, const struct engine *g) {
     }
 }
 
+/* What a rollback could go back to. */
+static void digest_targets(struct buf *b, const struct engine *g) {
+    for (uint32_t i = 0; i < g->point_count; i++) {
+        digest_number(b, g->points[i].seq);
+        digest_number(b, g->points[i].undone);
+        buf_append(b, g->points[i].name);
+    }
+    for (uint32_t i = 0; i < g->track_count; i++) {
+        digest_number(b, past_before(g, &g->track[i].t));
+        digest_number(b, g->track[i].t.undone);
+    }
+}
+
 enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     enum err err = engine_settle_quietly(g, e);
     if (err) {
@@ -294,7 +318,8 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
                                 g->waiting_steps, g->items_running, g->idle_running,
                                 g->phase,         g->finally_begun, g->uncalled,
                                 g->cancel_asked,  g->undo_asked,    g->undo_after,
-                                g->undo_from};
+                                g->undo_from,     g->undone_seq,    g->changed_seq,
+                                g->ending,        g->unsettled};
     buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         digest_node(&b, &g->nodes[i]);
@@ -315,6 +340,9 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
         buf_append(&b, g->signals[i].name);
     }
     answer_digest_kept(g, &b);
+    buf_append(&b, (struct str){(const char *)g->marks, g->seq});
+    digest_targets(&b, g);
+    rollback_digest_counts(g, &b);
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);
     value_encode(g->prepared.v, &b);

@@ -39,9 +39,11 @@ enum input_type {
     INPUT_SIGNAL,       /* something is told by a name */
     INPUT_PAUSE,
     INPUT_RESUME,
-    INPUT_RETRY,   /* what has ended goes on, owned by host and epoch */
-    INPUT_LOG,     /* a piece of what an attempt printed */
-    INPUT_REFRESH, /* after a fold by the same owner: tells all effects again, no new attempt */
+    INPUT_RETRY,      /* what has ended goes on, owned by host and epoch */
+    INPUT_ROLLBACK,   /* back to an earlier state; what has ended is owned by host and epoch then */
+    INPUT_CHECKPOINT, /* this moment gets a name */
+    INPUT_LOG,        /* a piece of what an attempt printed */
+    INPUT_REFRESH,    /* after a fold by the same owner: tells all effects again, no new attempt */
 };
 
 struct engine_input {
@@ -49,8 +51,8 @@ struct engine_input {
     wall_us now;
     struct step_id step;
     uint32_t attempt;
-    int64_t host;                       /* START, RETRY */
-    uint64_t epoch;                     /* START, RETRY */
+    int64_t host;                       /* START, RETRY, ROLLBACK of what has ended */
+    uint64_t epoch;                     /* likewise */
     wall_us started;                    /* DONE, FAIL: when the attempt was begun */
     const struct step_result *result;   /* DONE */
     const struct step_failure *failure; /* FAIL */
@@ -59,13 +61,16 @@ struct engine_input {
     int64_t ticket;    /* CANCEL, ANSWER, PAUSE, RESUME: names the request; 0: no verdict wanted */
     bool exact;        /* ANSWER: target is a step id and no name of a node */
     struct str target; /* ANSWER: step id, node, or empty for the only one that waits; RETRY: a node
-                        * that runs anew besides what failed, or empty; SIGNAL: its name */
+                        * that runs anew besides what failed, or empty; SIGNAL, CHECKPOINT: its
+                        * name; ROLLBACK: a seq, @name or NODE[#k] */
     const struct plan *plan; /* RETRY: goes on with that; NULL: with the one it has */
     struct value inputs;     /* RETRY: the execution's inputs from now on; null: as they were */
     struct value env;        /* RETRY: likewise */
     struct str folder;       /* RETRY: likewise, or empty */
     struct value anew;       /* RETRY: list of names of nodes that run anew besides, or null */
     struct value whole;      /* RETRY: of foreach nodes that keep no item if they do, or null */
+    bool resume;             /* ROLLBACK: goes on at once, else it is paused */
+    bool below;              /* ROLLBACK: a step of an execution that lives waits for this one */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
     struct value value;      /* CALL_*, ANSWER */
@@ -135,6 +140,20 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
                           struct error *e) MUST_USE;
 /* Before a recorded workflow_changed: the plan that it names, which must outlive the state. */
 void engine_offer_plan(struct engine *g, const struct plan *p);
+/* Whether INPUT_ROLLBACK would be accepted, and to which event it goes back; else why not:
+ * ERR_CONFLICT, ERR_INVALID, ERR_NOT_FOUND. */
+enum err engine_may_rollback(const struct engine *g, struct str target, uint64_t *out_to,
+                             struct error *e) MUST_USE;
+/* A rollback was decided: the state is that before it. No decision until the journal, that event
+ * included, was folded into a new state, to which INPUT_START comes first. */
+bool engine_is_superseded(const struct engine *g);
+/* The last event was a rollback: INPUT_START comes next. */
+bool engine_is_unsettled(const struct engine *g);
+/* Which events of a journal a rollback undid. to[i]: field `to` of event i + 1 when that is a
+ * rollback, else 0. */
+void engine_mark_undone(const uint64_t *to, uint64_t count, bool *out_undone);
+/* Applies a recorded event that was undone: of it counts only what is never undone. */
+enum err engine_fold_undone(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* Applies a recorded event. ERR_CORRUPT: it does not follow; ERR_UNSUPPORTED: other rules. */
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* A hash of all that decisions depend on: equal before and after a fold. */

@@ -89,6 +89,8 @@ struct node_state {
     bool retry_due; /* its next attempt waits for a slot */
     uint32_t iteration;
     uint32_t generation;
+    uint32_t floor;           /* generations below are used up in all iterations ... */
+    uint32_t floor_iteration; /* ... up to this one; floor 0: none are */
     uint32_t attempt;
     uint32_t failures;
     uint32_t open_in, taken_in;
@@ -134,6 +136,13 @@ struct kept_signal {
 struct kept_slot {
     struct kept_answer k;
     struct held payload;
+};
+
+/* How often an entry of a node's `recover` has rolled back, since a person last did or retried. By
+ * name: never undone, whatever the plan becomes. */
+struct rollback_count {
+    struct str node;
+    uint64_t entry, count;
 };
 
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
@@ -223,6 +232,20 @@ struct engine {
     uint32_t gone_count, gone_cap;
     uint32_t *order; /* node -> rank by (priority, file) */
     uint32_t *by_rank;
+    uint8_t *marks; /* of each event, see past.c */
+    uint64_t mark_cap;
+    bool ending;          /* after the last event: it winds down or has ended */
+    uint64_t changed_seq; /* the last change of the workflow, 0 none */
+    uint64_t undone_seq;  /* the last time that steps were begun to be undone, 0 never */
+    struct checkpoint *points;
+    uint32_t point_count, point_cap;
+    struct rollback_count *rollbacks;
+    uint32_t rollback_count, rollback_cap;
+    bool superseded; /* see engine_is_superseded */
+    bool unsettled;  /* see engine_is_unsettled */
+    bool undoing;    /* folding: events that were undone */
+    uint32_t *index; /* while undoing: hash of step id -> track + 1 */
+    uint32_t index_cap;
     struct engine_out *out; /* of the decision under way, else NULL */
     bool first_record;      /* the next record is a cause */
     bool starting;          /* folding: inside a decision, while what is ready starts */
@@ -401,7 +424,7 @@ enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) MUST_U
 enum err foreach_cancel_items(struct engine *g, uint32_t node, bool running_too, struct error *e)
     MUST_USE;
 void foreach_free(struct foreach_state *f);
-/* next is no item that an earlier generation completed. */
+/* next is no item that an earlier generation ended. */
 void foreach_skip_kept(struct foreach_state *f);
 
 /* ---- waiting.c ---- */
@@ -497,6 +520,46 @@ enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) 
 /* Nothing of what the node did in this iteration is left; its status is the caller's to set. */
 void engine_begin_generation(struct engine *g, uint32_t node);
 
+/* ---- undo.c ---- */
+/* The last step that completed after that event and has a compensate node; empty: none. */
+struct str undo_left(const struct engine *g, uint64_t after);
+
+/* ---- past.c ---- */
+#define CHECKPOINT_NAME_RULE \
+    "the name of a checkpoint is made of a to z, 0 to 9 and _, and begins with no digit"
+/* Notes what is to be known of an event later. */
+enum err past_note(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* The last event before the step began. */
+uint64_t past_before(const struct engine *g, const struct track *t);
+enum err past_point(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err engine_on_checkpoint(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+/* The node has completed: its checkpoint is made, if it has one. */
+enum err engine_checkpoint_node(struct engine *g, uint32_t node, struct error *e) MUST_USE;
+
+/* ---- rollback.c ---- */
+enum err engine_on_rollback(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+enum err rollback_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* Stops what is performed and records the rollback; nothing of the decision follows it. */
+enum err engine_roll_back(struct engine *g, struct event *ev, struct error *e) MUST_USE;
+uint64_t rollback_count_of(const struct engine *g, struct str node, uint64_t entry);
+/* A rollback: one more of its entry, or, when it was a person's, and after a retry: none any more.
+ */
+enum err rollback_note_count(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+void rollback_digest_counts(const struct engine *g, struct buf *b);
+/* The first generation that no undone step of that iteration of the node has had. */
+static inline uint32_t generation_floor(const struct node_state *n, uint32_t iteration) {
+    return iteration <= n->floor_iteration ? n->floor : 0;
+}
+
+/* ---- undone.c ---- */
+/* While undoing: the track entry + 1 of a step, 0 none. */
+uint32_t undone_find(const struct engine *g, struct step_id step);
+enum err undone_add(struct engine *g, struct step_id step, uint32_t track, struct error *e)
+    MUST_USE;
+void undone_over(struct engine *g);
+
 /* ---- control.c ---- */
 enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e)
     MUST_USE;
@@ -544,6 +607,8 @@ enum err engine_finish_if_done(struct engine *g, bool *out_again, struct error *
 struct track_slot *track_of(const struct engine *g, struct step_id step);
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
     MUST_USE;
+/* The step goes on in a new generation: *at is its entry so far, then its new one. */
+enum err track_again(struct engine *g, struct step_id step, uint32_t *at, struct error *e) MUST_USE;
 /* The step is in another attempt; nothing when it has no entry yet. */
 void track_attempt(struct engine *g, struct step_id step, uint32_t attempt);
 enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
@@ -552,6 +617,12 @@ enum err track_call_begun(struct engine *g, const struct event *ev, struct error
 enum err track_call_done(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number);
 uint32_t track_calls_forget(struct engine *g, struct step_id step);
+/* The entry of a step, also of one that was undone; NULL. */
+struct track_slot *track_past(const struct engine *g, struct step_id step);
+enum err track_process(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* A step that was undone: begun, ended. */
+enum err track_begin_undone(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+enum err track_end_undone(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* It waits for what the event says (a suspended step has also failed, and used something); its
  * attempt failed and another follows. */
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

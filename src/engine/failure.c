@@ -148,7 +148,8 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     ev.attempt = attempt;
     ev.error_type = f->type;
     ev.message = f->message;
-    return meta.ok ? engine_emit_end(g, &ev, e) : error_nomem(e);
+    err = meta.ok ? engine_emit_end(g, &ev, e) : error_nomem(e);
+    return err ? err : engine_checkpoint_node(g, step.node, e);
 }
 
 static enum err fail_node(struct engine *g, struct step_id step, uint32_t attempt,

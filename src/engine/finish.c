@@ -115,7 +115,9 @@ enum err engine_complete_step(struct engine *g, struct step_id step, uint32_t at
     }
     err = mark_lossy(g, &ev, e);
     err = err ? err : complete_and_keep(g, &ev, r, e);
-    return err || step.index < 0 ? err : foreach_settle(g, step.node, e);
+    return err              ? err
+           : step.index < 0 ? engine_checkpoint_node(g, step.node, e)
+                            : foreach_settle(g, step.node, e);
 }
 
 static enum err end_execution(struct engine *g, struct event *ev, struct error *e) {

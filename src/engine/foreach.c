@@ -22,7 +22,7 @@ void foreach_free(struct foreach_state *f) {
 }
 
 void foreach_skip_kept(struct foreach_state *f) {
-    while (f->next < f->count && f->items[f->next].status == STEP_COMPLETED) {
+    while (f->next < f->count && step_status_final(f->items[f->next].status)) {
         f->next++;
     }
 }
@@ -142,5 +142,6 @@ enum err foreach_settle(struct engine *g, uint32_t node, struct error *e) {
     bool cancelled = g->mode != MODE_RUN && any_cancelled(f);
     struct event ev =
         event_of_node(g, cancelled ? EVENT_STEP_CANCELLED : EVENT_STEP_COMPLETED, node);
-    return engine_emit_end(g, &ev, e);
+    enum err err = engine_emit_end(g, &ev, e);
+    return err || cancelled ? err : engine_checkpoint_node(g, node, e);
 }

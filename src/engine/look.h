@@ -68,6 +68,10 @@ struct engine_counts {
 }; /* nodes; a foreach runs as long as its items wait */
 struct engine_counts engine_counts(const struct engine *g);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);
+/* The node's step as of now, begun or not. */
+struct step_id engine_node_step(const struct engine *g, uint32_t node);
+/* It only runs when others call it, and has been. */
+bool engine_is_called(const struct engine *g, uint32_t node);
 struct value engine_node_body(const struct engine *g, uint32_t node);
 /* A variable as it is now, by its number in the plan. */
 struct value engine_var(const struct engine *g, uint32_t var);
@@ -90,6 +94,8 @@ struct track {
     int64_t pid;    /* of its newest process, 0 none */
     uint64_t process_start;
     uint64_t seq;        /* of its last event */
+    uint64_t before;     /* of the last event before it began */
+    bool undone;         /* a rollback went back behind its end, or its beginning */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
     uint32_t ended_tick;
 };
@@ -134,6 +140,17 @@ struct kept_answer {
 };
 uint32_t engine_kept_count(const struct engine *g);
 const struct kept_answer *engine_kept_answer(const struct engine *g, uint32_t i);
+/* Named checkpoints, in order. */
+struct checkpoint {
+    struct str name, by; /* by: empty for one that a node made */
+    uint64_t seq;
+    wall_us at;
+    bool undone; /* a rollback went back behind it */
+};
+uint32_t engine_checkpoint_count(const struct engine *g);
+const struct checkpoint *engine_checkpoint(const struct engine *g, uint32_t i);
+/* One can go back to after that event: the execution was not at its end. */
+bool engine_is_target(const struct engine *g, uint64_t seq);
 
 /* Who paused it; empty when it is not paused. */
 struct str engine_paused_by(const struct engine *g);

@@ -4,6 +4,7 @@
  * ask: the step waits for a person, who says retry (another attempt, which may fail as often as
  * the first), fail, or gives the value that it completes with. Nobody in time: on_timeout says fail
  * or retry, else the next entry has its turn.
+ * rollback: the execution goes back to a checkpoint or a node and on from there, a number of times.
  */
 #include <stdio.h>
 
@@ -84,6 +85,36 @@ static enum err ask(struct engine *g, const struct failed_step *f, enum recovery
     return err;
 }
 
+/* ---- rollback ---- */
+
+/* Back to the target, as often as it says: then, or when there is no such moment, the next entry has
+ * its turn. That the step failed is recorded with it, for who reads the past. */
+static enum err roll_back(struct engine *g, const struct failed_step *f, enum recovery *out,
+                          struct error *e) {
+    const struct plan_node *p = &g->plan->nodes[f->step.node];
+    const struct plan_recover *r = &p->recover[f->entry];
+    struct event ev = {.kind = EVENT_EXECUTION_ROLLED_BACK,
+                       .reason = STR("recover"),
+                       .resume = 1,
+                       .node = p->name,
+                       .recovery = f->entry};
+    struct event failed = event_of_step(EVENT_STEP_FAILED, f->step);
+    struct error why;
+    *out = RECOVERY_NEXT;
+    if (rollback_count_of(g, p->name, f->entry) >= r->times ||
+        engine_may_rollback(g, r->target, &ev.to, &why)) {
+        return OK;
+    }
+    *out = RECOVERY_DONE;
+    failed.attempt = f->attempt;
+    failed.effect = EFFECT_FAIL;
+    failed.error_type = f->failure->type;
+    failed.message = f->failure->message;
+    failed.meta = f->failure->meta;
+    enum err err = engine_emit(g, &failed, e);
+    return err ? err : engine_roll_back(g, &ev, e);
+}
+
 /* ---- the table ---- */
 
 static enum err fail(struct engine *g, const struct failed_step *f, enum recovery *out,
@@ -109,6 +140,7 @@ static const entry_fn entries[] = {
     [RECOVER_COMPENSATE] = compensate,
     [RECOVER_ASK] = ask,
     [RECOVER_FAIL] = fail,
+    [RECOVER_ROLLBACK] = roll_back,
 };
 
 enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out_done,

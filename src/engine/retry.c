@@ -232,6 +232,8 @@ void engine_begin_generation(struct engine *g, uint32_t node) {
         engine_release_slot(g, &g->plan->nodes[node]);
     }
     n->generation += n->status != STEP_PENDING && !MUTANT(reuse_id_after_retry);
+    uint32_t floor = generation_floor(n, n->iteration);
+    n->generation = n->generation > floor ? n->generation : floor;
     answer_end_generation(g, node);
     flight_unref(n->flight);
     n->flight = NULL;
@@ -260,8 +262,10 @@ static enum err reset_items(struct engine *g, uint32_t node, struct error *e) {
     if (!f) {
         return error_set(e, ERR_CORRUPT, "items of a node that has none are to be kept");
     }
+    uint32_t track = n->track;
     drop_items(g, node);
     engine_begin_generation(g, node);
+    n->track = track;
     engine_set_status(g, node, STEP_RUNNING);
     f->failed = f->queued = false;
     f->due.count = 0;
@@ -272,7 +276,7 @@ static enum err reset_items(struct engine *g, uint32_t node, struct error *e) {
     f->next = 0;
     foreach_skip_kept(f);
     struct step_id step = {node, n->iteration, -1, n->generation};
-    return track_begin(g, step, &n->track, e);
+    return track_again(g, step, &n->track, e);
 }
 
 static enum err reset_all(struct engine *g, struct value names, uint8_t which, uint8_t *fates,
@@ -322,7 +326,8 @@ enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) 
         return fates ? error_set(e, ERR_CORRUPT, "a retry of what has not ended") : error_nomem(e);
     }
     go_on(g, ev);
-    enum err err = reset_all(g, ev->nodes, WHOLE, fates, e);
+    enum err err = rollback_note_count(g, ev, e);
+    err = err ? err : reset_all(g, ev->nodes, WHOLE, fates, e);
     err = err ? err : reset_all(g, ev->keeping, ITEMS, fates, e);
     err = err ? err : edges_reopen(g, fates, e);
     for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {

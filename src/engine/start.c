@@ -47,7 +47,11 @@ static enum err begin_pure(struct engine *g, struct step_id step, struct error *
         n->attempt = 1;
     }
     enum err err = track_begin(g, step, track, e);
-    return err ? err : tell_eval(g, step, 1, e);
+    if (err) {
+        return err;
+    }
+    g->track[*track - 1].t.before = g->seq; /* it has no event */
+    return tell_eval(g, step, 1, e);
 }
 
 static enum err perform(struct engine *g, struct step_id step, uint32_t attempt, struct error *e) {

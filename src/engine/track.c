@@ -16,8 +16,11 @@ static struct track_slot *new_slot(struct engine *g, struct step_id step) {
         g->track_cap = cap;
     }
     struct track_slot *s = &g->track[g->track_count++];
-    *s = (struct track_slot){
-        .t = {.step = step, .plan = g->plan, .scheduled = g->now, .seq = g->seq}};
+    *s = (struct track_slot){.t = {.step = step,
+                                   .plan = g->plan,
+                                   .scheduled = g->now,
+                                   .seq = g->seq,
+                                   .before = g->seq - 1}};
     return s;
 }
 
@@ -27,7 +30,16 @@ static uint32_t *index_of(const struct engine *g, struct step_id step) {
 }
 
 struct track_slot *track_of(const struct engine *g, struct step_id step) {
-    uint32_t at = *index_of(g, step);
+    uint32_t at = g->undoing ? undone_find(g, step) : *index_of(g, step);
+    return at ? &g->track[at - 1] : NULL;
+}
+
+struct track_slot *track_past(const struct engine *g, struct step_id step) {
+    uint32_t at = step_current(g, step) ? *index_of(g, step) : g->track_count;
+    while (at > 0 &&
+           (g->track[at - 1].t.plan != g->plan || !step_id_same(g->track[at - 1].t.step, step))) {
+        at--;
+    }
     return at ? &g->track[at - 1] : NULL;
 }
 
@@ -44,6 +56,15 @@ enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struc
     s->t.status = STEP_RUNNING;
     s->t.attempt = 1;
     return OK;
+}
+
+enum err track_again(struct engine *g, struct step_id step, uint32_t *at, struct error *e) {
+    uint64_t before = *at ? g->track[*at - 1].t.before : g->seq - 1;
+    enum err err = track_begin(g, step, at, e);
+    if (!err) {
+        g->track[*at - 1].t.before = before;
+    }
+    return err;
 }
 
 void track_attempt(struct engine *g, struct step_id step, uint32_t attempt) {
@@ -79,6 +100,30 @@ static bool keep_text(struct engine *g, struct str text, struct str *out) {
     return out->ptr != NULL;
 }
 
+/* What an end is, whether it counts or was undone; attempt and body are set. */
+static enum err note_end(struct engine *g, struct track_slot *s, const struct event *ev,
+                         enum step_status status, struct error *e) {
+    s->t.status = status;
+    s->t.started = ev->started_us ? (wall_us){ev->started_us} : s->t.scheduled;
+    s->t.ended = ev->at;
+    s->t.seq = ev->seq;
+    s->t.content = (enum content_type)ev->content;
+    s->t.ended_tick = ++g->ticks;
+    if (!keep_text(g, ev->handle, &s->t.handle) ||
+        !keep_text(g, ev->error_type, &s->t.error_type) ||
+        !keep_text(g, ev->message, &s->t.error_message)) {
+        return error_nomem(e);
+    }
+    s->t.body = s->body.v;
+    held_clear(&s->request);
+    s->t.request = value_null();
+    s->t.due = (wall_us){0};
+    add_usage(g, ev->meta);
+    enum err err = held_set(&s->meta, ev->meta, e);
+    s->t.meta = s->meta.v;
+    return err;
+}
+
 enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
                    struct error *e) {
     struct track_slot *s = track_of(g, ev->step);
@@ -91,27 +136,49 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     }
     struct item_state *item = engine_item_of(g, ev->step);
     const struct node_state *n = &g->nodes[ev->step.node];
-    s->t.status = status;
     s->t.attempt = item ? item->attempt : n->attempt;
-    s->t.started = ev->started_us ? (wall_us){ev->started_us} : s->t.scheduled;
-    s->t.ended = ev->at;
-    s->t.seq = ev->seq;
-    s->t.content = (enum content_type)ev->content;
-    s->t.ended_tick = ++g->ticks;
-    if (!keep_text(g, ev->handle, &s->t.handle) ||
-        !keep_text(g, ev->error_type, &s->t.error_type) ||
-        !keep_text(g, ev->message, &s->t.error_message)) {
-        return error_nomem(e);
-    }
     s->body = held_share(item ? &item->body : &n->body);
-    s->t.body = s->body.v;
-    held_clear(&s->request);
-    s->t.request = value_null();
-    s->t.due = (wall_us){0};
-    add_usage(g, ev->meta);
-    enum err err = held_set(&s->meta, ev->meta, e);
-    s->t.meta = s->meta.v;
+    return note_end(g, s, ev, status, e);
+}
+
+enum err track_begin_undone(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    enum err err = OK;
+    if (!s) {
+        uint32_t at = 0;
+        err = track_begin(g, ev->step, &at, e);
+        err = err ? err : undone_add(g, ev->step, at, e);
+        s = err ? NULL : &g->track[at - 1];
+    }
+    if (s) {
+        s->t.undone = true;
+        s->t.status = STEP_RUNNING;
+        s->t.attempt = ev->attempt ? (uint32_t)ev->attempt : 1;
+    }
     return err;
+}
+
+static enum step_status status_after(enum event_kind kind) {
+    return kind == EVENT_STEP_COMPLETED ? STEP_COMPLETED
+           : kind == EVENT_STEP_FAILED  ? STEP_FAILED
+           : kind == EVENT_STEP_SKIPPED ? STEP_SKIPPED
+                                        : STEP_CANCELLED;
+}
+
+/* The body of a foreach is not in its event: those of its items are what is left of it. */
+enum err track_end_undone(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    if (!s) {
+        s = new_slot(g, ev->step);
+        enum err err = s ? undone_add(g, ev->step, g->track_count, e) : error_nomem(e);
+        if (err) {
+            return err;
+        }
+    }
+    s->t.undone = true;
+    s->t.attempt = ev->attempt ? (uint32_t)ev->attempt : s->t.attempt ? s->t.attempt : 1;
+    enum err err = held_set(&s->body, ev->body, e);
+    return err ? err : note_end(g, s, ev, status_after(ev->kind), e);
 }
 
 uint32_t engine_track_count(const struct engine *g) { return g->track_count; }
@@ -237,6 +304,16 @@ enum err track_aid(struct engine *g, const struct event *ev, struct error *e) {
     return ok ? OK : error_nomem(e);
 }
 
+enum err track_process(struct engine *g, const struct event *ev, struct error *e) {
+    struct track_slot *s = track_of(g, ev->step);
+    (void)e;
+    if (s) {
+        s->t.pid = ev->pid;
+        s->t.process_start = ev->process_start;
+    }
+    return OK;
+}
+
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number) {
     const struct call_slot *s = find_call(g, step, number);
     return s ? &s->c : NULL;
@@ -257,10 +334,10 @@ enum err track_call_done(struct engine *g, const struct event *ev, struct error 
 /* Usage that was told after the step was cancelled. */
 enum err track_late(struct engine *g, const struct event *ev, struct error *e) {
     add_usage(g, ev->meta);
-    if (ev->step.node >= g->plan->node_count || !step_current(g, ev->step)) {
+    if (ev->step.node >= g->plan->node_count) {
         return OK;
     }
-    struct track_slot *s = track_of(g, ev->step);
+    struct track_slot *s = g->undoing ? track_of(g, ev->step) : track_past(g, ev->step);
     enum err err = s ? held_set(&s->meta, ev->meta, e) : OK;
     if (s) {
         s->t.meta = s->meta.v;

@@ -51,6 +51,11 @@ static const struct undo_slot *next_slot(const struct engine *g, uint64_t after,
     return NULL;
 }
 
+struct str undo_left(const struct engine *g, uint64_t after) {
+    const struct undo_slot *s = next_slot(g, after, g->undo_count);
+    return s ? step_of(s) : STR("");
+}
+
 /* ---- deciding ---- */
 
 /* What completed after that event is undone, before anything else. */

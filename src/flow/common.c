@@ -20,6 +20,15 @@ static void read_texts(struct unit *u, struct draft *d) {
     }
 }
 
+static void read_checkpoint(struct unit *u, struct draft *d) {
+    const struct yaml_node *n = d->common[COMMON_CHECKPOINT];
+    struct str name;
+    if (n && flow_text_get(u, n, "checkpoint", &name) &&
+        flow_name_get(u, name, n->mark, "a checkpoint")) {
+        d->node->checkpoint = flow_keep_str(u->s, name);
+    }
+}
+
 static void read_words(struct unit *u, struct draft *d) {
     static const char *const joins[] = {"all", "any", NULL};
     static const char *const deliveries[] = {"at_least_once", "at_most_once", NULL};
@@ -94,6 +103,7 @@ static void read_on_error(struct unit *u, struct draft *d) {
 
 bool flow_common_read(struct unit *u, struct draft *d) {
     read_texts(u, d);
+    read_checkpoint(u, d);
     read_words(u, d);
     read_numbers(u, d);
     read_on_error(u, d);

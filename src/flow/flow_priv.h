@@ -264,6 +264,8 @@ bool flow_recover_read(struct unit *u, const struct yaml_node *n, const struct p
                        uint32_t *out_count);
 bool flow_node_recover_read(struct unit *u, struct draft *d);
 void flow_recover_lint(struct unit *u, const struct draft *d);
+/* Targets of rollbacks, when all nodes are known. */
+void flow_recover_check(struct unit *u);
 
 /* files.c: text of a file of the workflow, read once; reports at mark and returns false. */
 bool flow_file_read(struct unit *u, struct str path, struct mark mark, struct str *out);

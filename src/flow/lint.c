@@ -295,6 +295,7 @@ bool flow_unit_lint(struct unit *u) {
     struct diag *d = u->s->diag;
     int64_t whole = u->plan->timeout_us;
     lint_breaker(u);
+    flow_recover_check(u);
     for (uint32_t i = 0; i < u->plan->node_count; i++) {
         flow_recover_lint(u, &u->drafts[i]);
     }

@@ -70,6 +70,7 @@ struct plan_node {
     const struct node_kind *kind;
     struct mark mark;
     struct str label, description;
+    struct str checkpoint; /* this name is given to the moment of its completion; empty: none */
     bool pure;
     const struct str *handles; /* normal handles */
     uint16_t handle_count;

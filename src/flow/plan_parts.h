@@ -29,7 +29,7 @@ struct plan_set {
 };
 
 /* What is done about a failure that nothing else handles: an entry of `recover`. */
-enum recover_what { RECOVER_ASK, RECOVER_FAIL, RECOVER_COMPENSATE };
+enum recover_what { RECOVER_ASK, RECOVER_FAIL, RECOVER_COMPENSATE, RECOVER_ROLLBACK };
 enum recover_timeout { RECOVER_TIMEOUT_NEXT, RECOVER_TIMEOUT_FAIL, RECOVER_TIMEOUT_RETRY };
 
 struct plan_recover {
@@ -37,6 +37,8 @@ struct plan_recover {
     struct str prompt, assignee; /* ask; empty: not given */
     int64_t timeout_us;          /* ask; 0: it waits without end */
     enum recover_timeout on_timeout;
+    struct str target; /* rollback: @name or a node */
+    uint32_t times;    /* rollback: how often, for each node */
     struct mark mark;
 };
 

@@ -42,15 +42,31 @@ static void read_ask(struct unit *u, const struct yaml_node *map, struct plan_re
     }
 }
 
-/* A word alone is an entry without anything else; read: NULL when it can be nothing but that. */
+static void read_rollback(struct unit *u, const struct yaml_node *map, struct plan_recover *out) {
+    static const char *const keys[] = {"rollback", "times", NULL};
+    static const int64_t range[2] = {1, 1000};
+    const struct yaml_node *times = yaml_get(map, STR("times"));
+    int64_t number = 1;
+    flow_keys_check(u, map, "recover", keys, NULL);
+    read_short(u, map, "rollback", &out->target);
+    if (times) {
+        flow_int_get(u, times, "times", range, &number);
+    }
+    out->times = (uint32_t)number;
+}
+
+/* A word alone is an entry without anything else; read: NULL when it can be nothing but that, full:
+ * when it cannot be that. */
 static const struct {
     const char *word;
     enum recover_what what;
     read_fn read;
+    bool full;
 } entries[] = {
-    {"ask", RECOVER_ASK, read_ask},
-    {"fail", RECOVER_FAIL, NULL},
-    {"compensate", RECOVER_COMPENSATE, NULL},
+    {"ask", RECOVER_ASK, read_ask, false},
+    {"fail", RECOVER_FAIL, NULL, false},
+    {"compensate", RECOVER_COMPENSATE, NULL, false},
+    {"rollback", RECOVER_ROLLBACK, read_rollback, true},
 };
 
 static void refuse_entry(struct unit *u, const struct yaml_node *n) {
@@ -63,10 +79,12 @@ static void refuse_entry(struct unit *u, const struct yaml_node *n) {
                                                        : STR("");
     for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
         if (str_eq(got, known[i])) {
-            struct diag_item *item =
-                diag_error(u->s->diag, n->mark, "bad_value", "\"recover\": \"%.*s\" has no fields",
-                           STR_ARG(got));
-            diag_help(u->s->diag, item, "write the word alone");
+            struct diag_item *item = diag_error(
+                u->s->diag, n->mark, "bad_value", "\"recover\": \"%.*s\" %s", STR_ARG(got),
+                entries[i].full ? "does not say where to" : "has no fields");
+            diag_help(u->s->diag, item,
+                      entries[i].full ? "write {rollback: NODE or \"@NAME\"}"
+                                      : "write the word alone");
             return;
         }
     }
@@ -75,13 +93,14 @@ static void refuse_entry(struct unit *u, const struct yaml_node *n) {
             ? diag_error(u->s->diag, n->mark, "bad_value",
                          "\"recover\": \"%.*s\" is no way to recover",
                          STR_ARG(flow_text_clip(got, 60)))
-            : flow_type_refuse(u, n, "recover", "ask, compensate, fail or a list of such entries");
+            : flow_type_refuse(u, n, "recover",
+                               "ask, compensate, fail, rollback or a list of such entries");
     flow_suggest(u, item, got, known, ARRAY_LEN(known));
 }
 
 static bool read_entry(struct unit *u, const struct yaml_node *n, struct plan_recover *out) {
     for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
-        bool word = n->type == YAML_SCALAR && str_is(n->text, entries[i].word);
+        bool word = n->type == YAML_SCALAR && str_is(n->text, entries[i].word) && !entries[i].full;
         bool map = n->type == YAML_MAP && yaml_get(n, str_from(entries[i].word));
         if (word || (map && entries[i].read)) {
             *out = (struct plan_recover){.what = entries[i].what, .mark = n->mark};
@@ -143,6 +162,40 @@ bool flow_node_recover_read(struct unit *u, struct draft *d) {
     n->recover_count = u->recover_count;
     return !d->common[COMMON_RECOVER] ||
            flow_recover_read(u, d->common[COMMON_RECOVER], &n->recover, &n->recover_count);
+}
+
+static bool is_made(const struct unit *u, struct str checkpoint) {
+    for (uint32_t i = 0; i < u->plan->node_count; i++) {
+        if (str_eq(u->plan->nodes[i].checkpoint, checkpoint)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_target(struct unit *u, const struct plan_recover *r) {
+    bool named = str_starts(r->target, STR("@"));
+    bool known = named ? is_made(u, str_sub(r->target, 1, r->target.len))
+                       : plan_node_find(u->plan, r->target) >= 0;
+    if (r->what == RECOVER_ROLLBACK && !known) {
+        struct diag_item *item =
+            diag_error(u->s->diag, r->mark, "unknown_target", "\"rollback\": %s \"%.*s\"",
+                       named ? "no node makes the checkpoint" : "the workflow has no node",
+                       STR_ARG(flow_text_clip(r->target, 60)));
+        diag_help(u->s->diag, item, "a target is a node, or @ and the name of a checkpoint");
+    }
+}
+
+void flow_recover_check(struct unit *u) {
+    for (uint32_t i = 0; i < u->recover_count; i++) {
+        check_target(u, &u->recover[i]);
+    }
+    for (uint32_t i = 0; i < u->plan->node_count; i++) {
+        const struct plan_node *n = &u->plan->nodes[i];
+        for (uint32_t k = 0; n->recover != u->recover && k < n->recover_count; k++) {
+            check_target(u, &n->recover[k]);
+        }
+    }
 }
 
 void flow_recover_lint(struct unit *u, const struct draft *d) {

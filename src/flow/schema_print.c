@@ -36,7 +36,10 @@ static const char defs_common[] =
     "\"dependentRequired\":{\"on_timeout\":[\"timeout\"]},\"properties\":{"
     "\"ask\":{\"$ref\":\"#/$defs/plain\"},\"assignee\":{\"$ref\":\"#/$defs/plain\"},"
     "\"timeout\":{\"$ref\":\"#/$defs/timeout\"},"
-    "\"on_timeout\":{\"enum\":[\"next\",\"fail\",\"retry\"]}}}]},"
+    "\"on_timeout\":{\"enum\":[\"next\",\"fail\",\"retry\"]}}},"
+    "{\"type\":\"object\",\"required\":[\"rollback\"],\"additionalProperties\":false,"
+    "\"properties\":{\"rollback\":{\"$ref\":\"#/$defs/plain\"},"
+    "\"times\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}}]},"
     "\"plain\":{\"type\":\"string\",\"not\":{\"pattern\":\"[{][{]\"}},"
     "\"recover\":{\"anyOf\":[{\"$ref\":\"#/$defs/recovery\"},"
     "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/recovery\"}}]},"
@@ -103,6 +106,7 @@ static const struct {
      "\"additionalProperties\":false,\"properties\":{\"ttl\":{\"$ref\":\"#/$defs/timeout\"},"
      "\"key\":{\"$ref\":\"#/$defs/expression\"}}},\"else\":{\"$ref\":\"#/$defs/timeout\"}}"},
     {"priority", "{\"type\":\"integer\",\"minimum\":-1000000,\"maximum\":1000000}"},
+    {"checkpoint", "{\"$ref\":\"#/$defs/name\"}"},
     {"max_iterations", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}"},
     {"on_limit", "{\"enum\":[\"fail\",\"exit\"]}"},
     {"output_schema", "{\"$ref\":\"#/$defs/schema\"}"},

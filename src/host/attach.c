@@ -66,21 +66,29 @@ static enum err fold_attached(struct run *r, const struct store_execution *x, st
     return run_follow_plan(r, e);
 }
 
-static enum err queue_retry(struct run *r, const struct host_retry *q, struct error *e) {
-    struct happened *x = happened_new(INPUT_RETRY);
+/* Another workflow and other inputs, and what runs anew because of them. */
+static enum err keep_changes(const struct run *r, const struct host_retry *q, struct happened *x,
+                             struct error *e) {
+    x->in.folder = arena_str(&x->arena, q->folder);
+    x->in.plan = q->plan;
+    enum err err = mend_anew(r->engine, q, &x->arena, &x->in, e);
+    bool ok = x->in.folder.ptr && value_copy(&x->arena, q->inputs, &x->in.inputs) &&
+              value_copy(&x->arena, q->env, &x->in.env);
+    return err ? err : ok ? OK : error_nomem(e);
+}
+
+static enum err queue_revival(struct run *r, const struct revival *q, struct error *e) {
+    struct happened *x = happened_new(q->type);
     if (!x) {
         return error_nomem(e);
     }
     x->in.host = r->host->host_id;
     x->in.epoch = r->epoch;
-    x->in.target = arena_str(&x->arena, q->from);
+    x->in.resume = q->resume;
+    x->in.target = arena_str(&x->arena, q->target);
     x->in.by = arena_str(&x->arena, q->by);
-    x->in.folder = arena_str(&x->arena, q->folder);
-    x->in.plan = q->plan;
-    enum err err = mend_anew(r->engine, q, &x->arena, &x->in, e);
-    bool ok = x->in.target.ptr && x->in.by.ptr && x->in.folder.ptr &&
-              value_copy(&x->arena, q->inputs, &x->in.inputs) &&
-              value_copy(&x->arena, q->env, &x->in.env);
+    bool ok = x->in.target.ptr && x->in.by.ptr;
+    enum err err = ok && q->retry ? keep_changes(r, q->retry, x, e) : OK;
     if (err || !ok) {
         happened_free(x);
         return err ? err : error_nomem(e);
@@ -89,7 +97,7 @@ static enum err queue_retry(struct run *r, const struct host_retry *q, struct er
     return OK;
 }
 
-/* Rows of all its steps are written: a retry adds to them. */
+/* Rows of all its steps are written: a retry adds to them, a rollback makes them void. */
 static bool has_rows(const struct store_execution *x) {
     return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
 }
@@ -113,11 +121,12 @@ static bool is_to_end(struct run *r) {
 }
 
 /* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
- * What was asked of it before a retry is decided on before that, so refused: it had ended. */
+ * What was asked of it before a retry or rollback is decided on before that: refused, it had ended.
+ */
 static enum err attach(struct run *r, const struct store_execution *stored,
-                       const struct host_retry *retry, struct error *e) {
+                       const struct revival *again, struct error *e) {
     struct store_execution x = *stored;
-    if (x.row.completed.us && !retry) {
+    if (x.row.completed.us && !again) {
         return fold_attached(r, &x, e);
     }
     r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
@@ -132,9 +141,11 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */
         r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
-        err = retry || is_to_end(r) ? inbox_take(r->host, true, e) : OK;
-        err = err || retry ? err : run_queue_start(r, e);
-        err = err || !retry ? err : queue_retry(r, retry, e);
+        /* What a rollback goes back to is begun before anything else is decided on. */
+        bool first = again || (is_to_end(r) && !engine_is_unsettled(r->engine));
+        err = first ? inbox_take(r->host, true, e) : OK;
+        err = err || again ? err : run_queue_start(r, e);
+        err = err || !again ? err : queue_revival(r, again, e);
     }
     if (err) {
         struct error ignored;
@@ -187,12 +198,12 @@ static enum err under_way(const struct run *r, struct error *e) {
                      r->id);
 }
 
-enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
-                   const struct host_retry *q, struct run **out, struct error *e) {
+enum err run_revive(struct host *h, const struct plan *p, const struct store_execution *x,
+                    const struct revival *q, struct run **out, struct error *e) {
     struct run *here = find_here(h, x->fixed.id);
-    bool changes = q->plan || !value_is_null(q->inputs);
+    bool changes = q->retry && (q->retry->plan || !value_is_null(q->retry->inputs));
     if (here && !here->lost && !changes) {
-        *out = here; /* a retry of it is under way */
+        *out = here; /* it is under way again already */
         return OK;
     }
     enum err err = here && here->lost ? being_stopped(here, e)

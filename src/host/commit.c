@@ -115,6 +115,7 @@ static enum err change_of(struct run *r, uint32_t *room, struct store_change *c,
                                .parent_epoch = r->parent ? r->parent->run->epoch : 0,
                                .last_seq = r->last_seq,
                                .last_event = r->last_event,
+                               .drop_details = r->rows_void,
                                .events = events_of(r, a),
                                .event_count = r->out.record_count};
     if (!c->events) {
@@ -175,6 +176,10 @@ static void run_committed(struct run *r, const struct store_change *c) {
     r->last_seq = engine_last_seq(r->engine);
     r->last_event = c->last_event;
     row_recorded(r, &c->row);
+    if (r->rows_void) {
+        ports_undo_all(r);
+        r->rows_void = false;
+    }
     r->steps_written += r->row_complete ? 0 : c->step_count;
     r->row_complete = c->row.steps_upto != 0;
     r->failures = 0;

@@ -258,8 +258,44 @@ enum err host_retry(struct host *h, struct str id, const struct host_retry *q, s
     err = err ? err : check_retry(h, &x, q, e);
     err = err ? err : check_root(h, &x, &a, e);
     err = err ? err : plan_of(h, &x, &plan, e);
+    struct revival again = {.type = INPUT_RETRY, .target = q->from, .by = q->by, .retry = q};
     err = err || !q->plan ? err : host_workflow_put(h->options.store, q->plan, e);
-    err = err ? err : run_retry(h, plan, &x, q, out, e);
+    err = err ? err : run_revive(h, plan, &x, &again, out, e);
+    arena_fini(&a);
+    return err;
+}
+
+/* Before it is claimed. */
+static enum err check_rollback(struct host *h, const struct store_execution *x,
+                               const struct host_rollback *q, struct error *e) {
+    struct host_view v;
+    uint64_t to;
+    if (!x->row.completed.us) {
+        return error_set(e, ERR_CONFLICT,
+                         "execution %.*s has not ended (%.*s): ask who runs it for a rollback",
+                         STR_ARG(x->fixed.id), STR_ARG(x->row.status));
+    }
+    enum err err = host_view_open(h->options.store, h->options.kinds, x->fixed.id, &v, e);
+    if (!err) {
+        err = engine_may_rollback(v.engine, q->to, &to, e);
+        host_view_close(&v);
+    }
+    return err;
+}
+
+enum err host_rollback(struct host *h, struct str id, const struct host_rollback *q,
+                       struct run **out, struct error *e) {
+    struct arena a;
+    struct store_execution x;
+    const struct plan *plan;
+    struct revival again = {
+        .type = INPUT_ROLLBACK, .target = q->to, .by = q->by, .resume = q->resume};
+    arena_init(&a, 0);
+    enum err err = store_execution_get(h->options.store, 0, id, &a, &x, e);
+    err = err ? err : check_rollback(h, &x, q, e);
+    err = err ? err : check_root(h, &x, &a, e);
+    err = err ? err : plan_of(h, &x, &plan, e);
+    err = err ? err : run_revive(h, plan, &x, &again, out, e);
     arena_fini(&a);
     return err;
 }

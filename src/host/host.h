@@ -126,6 +126,15 @@ struct host_retry {
  * ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without force. */
 enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
                     struct error *e) MUST_USE;
+struct host_rollback {
+    struct str to; /* a seq, @name or NODE[#k]: see engine/past.c */
+    struct str by;
+    bool resume; /* it goes on at once; else it is paused */
+};
+/* What has ended is under way again, from an earlier state on. ERR_CONFLICT when it has not ended
+ * (then REQUEST_ROLLBACK does it); errors about the target. */
+enum err host_rollback(struct host *h, struct str id, const struct host_rollback *q,
+                       struct run **out, struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
 
@@ -135,16 +144,19 @@ enum host_request_type {
     REQUEST_PAUSE,
     REQUEST_RESUME,
     REQUEST_ANSWER,
-    REQUEST_SIGNAL
+    REQUEST_SIGNAL,
+    REQUEST_ROLLBACK,
+    REQUEST_CHECKPOINT
 };
 /* "cancel" ...; NULL beyond the last. */
 const char *host_request_name(enum host_request_type type);
 
 struct host_request {
     enum host_request_type type;
-    struct str step;    /* ANSWER: which step; empty: the only one that waits. SIGNAL: its name */
+    struct str step;    /* ANSWER: which step; empty: the only one that waits. SIGNAL, CHECKPOINT:
+                         * its name. ROLLBACK: back to what */
     bool exact;         /* ANSWER: step is an id; else a node's name means its step that waits */
-    struct value value; /* ANSWER, SIGNAL */
+    struct value value; /* ANSWER, SIGNAL; ROLLBACK: true to go on at once */
     struct str by;
     int64_t
         ticket; /* comes back with observer.verdict; negative (positive ones are of inbox rows), 0

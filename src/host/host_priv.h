@@ -58,8 +58,9 @@ struct port {
     uint32_t attempt;
     enum port_state state;
     bool slot;
-    bool over; /* it said no_memory: only to be freed, with the run that is given up */
-    bool stop; /* was to be cancelled while it started: it is, after that */
+    bool over;   /* it said no_memory: only to be freed, with the run that is given up */
+    bool stop;   /* was to be cancelled while it started: it is, after that */
+    bool undone; /* a rollback went back behind it: nothing new begins before it is gone */
     struct flight *flight;
     struct port_secrets *secrets; /* NULL: it has none and nothing was to be redacted yet */
     wall_us started;
@@ -111,7 +112,7 @@ struct run {
     struct port *ports;
     struct port *few[8];   /* the index of ports by step as long as they are few */
     struct port **buckets; /* afterwards; NULL: few is used */
-    uint32_t bucket_count, port_count;
+    uint32_t bucket_count, port_count, undone_ports;
     struct port *slot_first, *slot_last; /* ports that wait for a slot */
     uint32_t queued_free;                /* of these, ports that need none */
     bool waits_for_slot;
@@ -125,6 +126,7 @@ struct run {
     struct str result_json, error_json;
     struct row_written written;
     uint32_t steps_written;
+    bool rows_void;    /* a rollback in this batch: rows of steps and messages go */
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
     int64_t inbox_upto; /* rows up to this were taken */
@@ -190,6 +192,7 @@ void happened_free(struct happened *x);
 /* Copies a text into a; false when there is no memory. */
 bool text_keep(struct arena *a, struct str *s);
 void queue_put(struct queue *q, struct happened *x);
+void queue_put_first(struct queue *q, struct happened *x);
 struct happened *queue_take(struct queue *q);
 /* Hands it to the run; it will be decided on in the next turn. */
 void run_happens(struct run *r, struct happened *x);
@@ -213,12 +216,17 @@ bool run_keep(struct run *r, struct str *s);
 enum err run_queue_start(struct run *r, struct error *e) MUST_USE;
 /* After a fold or a decision: the run is of the workflow that its state is of. */
 enum err run_follow_plan(struct run *r, struct error *e) MUST_USE;
+/* After a rollback: before all that waits to be decided on. */
+enum err run_start_first(struct run *r, struct error *e) MUST_USE;
 
 /* ---- fold.c ---- */
 /* The state that the journal makes from its first event to r.to; r.from is 0. Plans come from the
  * shelf, but for the known one (which may be NULL), and outlive the state. */
 enum err run_fold(struct shelf *shelf, const struct plan *known, struct store_range r,
                   struct engine **out, struct error *e) MUST_USE;
+
+/* The state becomes what the journal makes of it, with what this batch is to record. */
+enum err run_fold_anew(struct run *r, struct error *e) MUST_USE;
 
 /* ---- sleep.c ---- */
 /* After a commit: lets go of the state of a run at rest when the host has many. */
@@ -237,8 +245,14 @@ bool run_is_gone(const struct run *r);
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) MUST_USE;
 /* What has ended goes on. */
-enum err run_retry(struct host *h, const struct plan *p, const struct store_execution *x,
-                   const struct host_retry *q, struct run **out, struct error *e) MUST_USE;
+struct revival {
+    enum input_type type; /* INPUT_RETRY, INPUT_ROLLBACK */
+    struct str target, by;
+    bool resume;
+    const struct host_retry *retry; /* RETRY: what changes with it */
+};
+enum err run_revive(struct host *h, const struct plan *p, const struct store_execution *x,
+                    const struct revival *q, struct run **out, struct error *e) MUST_USE;
 /* x is below an execution that runs here: who owns that owns x, whoever may still think to. */
 bool run_is_below_ours(const struct host *h, const struct store_execution *x);
 
@@ -308,6 +322,8 @@ struct port *ports_find(const struct run *r, struct step_id step, const struct p
 void perform_effects(struct run *r);
 void perform_queued(struct host *h);
 void ports_cancel_all(struct run *r);
+/* A rollback was recorded: what is being performed is of before. */
+void ports_undo_all(struct run *r);
 /* Those whose attempt runs no more: the order to stop was lost with the state that gave it. */
 void ports_cancel_stale(struct run *r);
 

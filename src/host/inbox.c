@@ -9,9 +9,13 @@ static const struct {
     const char *name;
     enum input_type input;
 } requests[] = {
-    [REQUEST_CANCEL] = {"cancel", INPUT_CANCEL}, [REQUEST_PAUSE] = {"pause", INPUT_PAUSE},
-    [REQUEST_RESUME] = {"resume", INPUT_RESUME}, [REQUEST_ANSWER] = {"answer", INPUT_ANSWER},
+    [REQUEST_CANCEL] = {"cancel", INPUT_CANCEL},
+    [REQUEST_PAUSE] = {"pause", INPUT_PAUSE},
+    [REQUEST_RESUME] = {"resume", INPUT_RESUME},
+    [REQUEST_ANSWER] = {"answer", INPUT_ANSWER},
     [REQUEST_SIGNAL] = {"signal", INPUT_SIGNAL},
+    [REQUEST_ROLLBACK] = {"rollback", INPUT_ROLLBACK},
+    [REQUEST_CHECKPOINT] = {"checkpoint", INPUT_CHECKPOINT},
 };
 
 const char *host_request_name(enum host_request_type type) {
@@ -25,6 +29,8 @@ static enum err hand_over(struct run *r, const struct host_request *q, struct er
     }
     x->in.ticket = q->ticket;
     x->in.exact = q->exact;
+    x->in.resume = q->value.type == VALUE_BOOL && q->value.boolean;
+    x->in.below = r->parent != NULL;
     x->in.by = q->by.len ? arena_str(&x->arena, q->by) : STR("");
     x->in.target = q->step.len ? arena_str(&x->arena, q->step) : STR("");
     if (!x->in.by.ptr || !x->in.target.ptr || !value_copy(&x->arena, q->value, &x->in.value)) {

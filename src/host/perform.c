@@ -56,6 +56,7 @@ static void port_free(struct port *p) {
     if (p->slot) {
         r->host->slots_used--;
     }
+    r->undone_ports -= p->undone;
     ports_remove(p);
     port_log_free(p);
     secrets_end(p);
@@ -64,13 +65,13 @@ static void port_free(struct port *p) {
     run_let_go(r);
 }
 
-/* An attempt of the step that has not ended, other than p. */
-static struct port *earlier_attempt(const struct port *p) {
+/* Until another attempt of the step has ended, and all that a rollback undid. */
+static bool must_wait(const struct port *p) {
     struct port *o = ports_find(p->run, p->step, NULL);
     while (o && (o == p || o->state == PORT_QUEUED)) {
         o = ports_find(p->run, p->step, o);
     }
-    return o;
+    return o || p->run->undone_ports;
 }
 
 static struct happened *answer(struct port *p, enum input_type type) {
@@ -394,7 +395,7 @@ static void perform(struct run *r, const struct engine_effect *fx) {
         .run = r, .step = fx->step, .attempt = fx->attempt, .flight = flight_ref(fx->flight)};
     buf_init(&p->log.text, 0);
     ports_add(p);
-    if (needs_slot(p) || earlier_attempt(p)) {
+    if (needs_slot(p) || must_wait(p)) {
         wait_for_slot(p);
     } else {
         begin(p);
@@ -468,6 +469,13 @@ static void set_timer(struct run *r, const struct engine_effect *fx) {
     }
 }
 
+void ports_undo_all(struct run *r) {
+    for (struct port *p = r->ports; p; p = p->next) {
+        r->undone_ports += !p->undone;
+        p->undone = true;
+    }
+}
+
 void ports_cancel_stale(struct run *r) {
     struct port *next;
     for (struct port *p = r->ports; p; p = next) {
@@ -502,7 +510,7 @@ void perform_effects(struct run *r) {
 static struct port *next_port(struct run *r) {
     bool slots = r->host->slots_used < slots_of(r->host);
     struct port *p = slots || r->queued_free ? r->slot_first : NULL;
-    while (p && ((needs_slot(p) && !slots) || earlier_attempt(p))) {
+    while (p && ((needs_slot(p) && !slots) || must_wait(p))) {
         p = p->queue_next;
     }
     if (p) {

@@ -37,6 +37,12 @@ void queue_put(struct queue *q, struct happened *x) {
     q->last = x;
 }
 
+void queue_put_first(struct queue *q, struct happened *x) {
+    x->next = q->first;
+    q->first = x;
+    q->last = q->last ? q->last : x;
+}
+
 struct happened *queue_take(struct queue *q) {
     struct happened *x = q->first;
     if (x) {

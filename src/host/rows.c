@@ -118,6 +118,21 @@ static const char *status_word(const struct engine *g, enum step_status status) 
     return step_status_name(was_left(g, status) ? STEP_CANCELLED : status);
 }
 
+/* What was undone says so beside its status. */
+static struct str meta_of(struct arena *a, const struct track *t) {
+    struct value_builder b;
+    struct value meta = value_is_null(t->request) ? t->meta : t->request;
+    if (!t->undone) {
+        return json_or_none(a, meta);
+    }
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("rolledBack"), value_bool(true));
+    for (size_t i = 0; meta.type == VALUE_MAP && i < value_count(meta); i++) {
+        value_map_add_value(&b, meta.pairs[i].key, meta.pairs[i].val);
+    }
+    return json_text(a, value_map_done(&b));
+}
+
 enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct arena *a,
                    struct store_step *out, struct error *e) {
     for (uint32_t i = 0; i < count; i++) {
@@ -143,7 +158,7 @@ enum err row_steps(const struct engine *g, uint32_t from, uint32_t count, struct
             .usage = usage_of(a, t->meta),
             .handle = t->handle,
             .content_type = content_type(t),
-            .meta = json_or_none(a, value_is_null(t->request) ? t->meta : t->request),
+            .meta = meta_of(a, t),
         };
         if (!out[i].step.ptr || !out[i].dependencies.ptr || !out[i].result.ptr) {
             return error_nomem(e);
@@ -235,7 +250,7 @@ static void mark_seen(const struct engine *g, bool *seen) {
         const struct track *t = engine_track(g, i);
         int64_t node = plan_node_find(engine_plan(g), t->plan->nodes[t->step.node].name);
         if (node >= 0) {
-            seen[node] |= t->step.index < 0;
+            seen[node] |= t->step.index < 0 && !t->undone;
         }
     }
 }
@@ -247,12 +262,16 @@ static uint32_t add_pending(const struct engine *g, const bool *seen, struct are
     for (uint32_t i = 0; i < p->node_count; i++) {
         const struct plan_node *n = &p->nodes[i];
         if (!seen[i]) {
-            rows[count++] = (struct store_step){.step = n->name,
+            struct step_id id = engine_node_step(g, i);
+            char text[STEP_ID_BYTES];
+            rows[count++] = (struct store_step){.step = arena_str(a, step_id_print(p, id, text)),
                                                 .node = n->name,
                                                 .kind = str_from(n->kind->name),
                                                 .status = str_from(status_word(g, STEP_PENDING)),
                                                 .dependencies = dependencies(p, n, a),
                                                 .description = n->description,
+                                                .iteration = id.iteration,
+                                                .generation = id.generation,
                                                 .index = -1};
         }
     }

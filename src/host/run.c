@@ -132,6 +132,12 @@ static enum err is_settled(const struct run *r, const struct happened *x, bool *
     return err;
 }
 
+/* The input records who owns it from then on. */
+static bool begins_epoch(const struct happened *x) {
+    return x->in.type == INPUT_START || x->in.type == INPUT_RETRY ||
+           (x->in.type == INPUT_ROLLBACK && x->in.epoch);
+}
+
 /* What was decided on comes once more, in order. Then what is under way is told again, pure steps
  * included: last, so that nothing is performed whose end is among what comes. */
 static enum err decide_anew(struct run *r, struct error *e) {
@@ -142,15 +148,16 @@ static enum err decide_anew(struct run *r, struct error *e) {
         queue_put(&all, x);
     }
     bool recorded = engine_last_seq(r->engine) > 0;
+    bool unsettled = engine_is_unsettled(r->engine);
     bool started = engine_epoch(r->engine) == r->epoch;
-    struct happened *refresh = recorded ? happened_new(INPUT_REFRESH) : NULL;
+    struct happened *refresh = recorded && !unsettled ? happened_new(INPUT_REFRESH) : NULL;
     enum err err = OK;
     while ((x = queue_take(&all))) {
         bool settled = false;
         err = err ? err : is_settled(r, x, &settled, e);
         bool again = !settled && x->in.type != INPUT_EVAL && x->in.type != INPUT_REFRESH &&
                      !(recorded && x->in.type == INPUT_CREATE) &&
-                     !(started && (x->in.type == INPUT_START || x->in.type == INPUT_RETRY));
+                     !(unsettled && x->in.type == INPUT_START) && !(started && begins_epoch(x));
         if (again) {
             queue_put(&r->happened, x);
         } else {
@@ -161,6 +168,9 @@ static enum err decide_anew(struct run *r, struct error *e) {
         queue_put(&r->happened, refresh);
     }
     run_make_ready(r);
+    if (!err && unsettled) {
+        return run_start_first(r, e);
+    }
     return err ? err : recorded && !refresh ? error_nomem(e) : OK;
 }
 
@@ -181,6 +191,10 @@ static enum err refold(struct run *r, struct error *e) {
         return err;
     }
     r->status = engine_status(r->engine);
+    if (r->rows_void && r->last_seq > committed) {
+        ports_undo_all(r); /* the rollback was recorded after all */
+    }
+    r->rows_void = false;
     r->steps_written = r->row_complete ? engine_track_count(r->engine) : r->steps_written;
     ports_cancel_stale(r);
     err = decide_anew(r, e);
@@ -255,14 +269,31 @@ enum err run_follow_plan(struct run *r, struct error *e) {
     return text_keep(&r->memory, &r->folder) ? OK : error_nomem(e);
 }
 
-enum err run_queue_start(struct run *r, struct error *e) {
+static struct happened *new_start(struct run *r) {
     struct happened *x = happened_new(INPUT_START);
+    if (x) {
+        x->in.host = r->host->host_id;
+        x->in.epoch = r->epoch;
+    }
+    return x;
+}
+
+enum err run_queue_start(struct run *r, struct error *e) {
+    struct happened *x = new_start(r);
     if (!x) {
         return error_nomem(e);
     }
-    x->in.host = r->host->host_id;
-    x->in.epoch = r->epoch;
     run_happens(r, x);
+    return OK;
+}
+
+enum err run_start_first(struct run *r, struct error *e) {
+    struct happened *x = new_start(r);
+    if (!x) {
+        return error_nomem(e);
+    }
+    queue_put_first(&r->happened, x);
+    run_make_ready(r);
     return OK;
 }
 

@@ -31,6 +31,16 @@ static enum err decide(void *ctx, struct error *e) {
     return engine_decide(d->run->engine, d->in, &d->run->out, e);
 }
 
+/* A rollback was decided: what it makes of the execution is what a fold makes of its journal. It
+ * begins from there before anything else is decided on. */
+static enum err roll_back(struct run *r, struct error *e) {
+    enum err err = run_fold_anew(r, e);
+    r->rows_void = true;
+    r->row_complete = false;
+    r->steps_written = 0;
+    return err ? err : run_start_first(r, e);
+}
+
 static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     uint32_t from = r->out.effect_count;
     struct deciding d = {r, &x->in};
@@ -43,6 +53,9 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     }
     err = err ? err : run_follow_plan(r, e);
     err = err ? err : queue_evals(r, from, e);
+    if (!err && engine_is_superseded(r->engine)) {
+        err = roll_back(r, e);
+    }
     if (x->in.type == INPUT_EVAL) {
         happened_free(x); /* told again when the state is folded anew */
     } else {
@@ -71,6 +84,9 @@ static enum err decide_run(struct run *r, struct error *e) {
         enum err err = decide_one(r, queue_take(&r->happened), e);
         if (err) {
             return err;
+        }
+        if (r->rows_void) {
+            break; /* a rollback: what it stops is stopped before what it begins */
         }
         if (++decided % 16 == 0 && h->clock->mono(h->clock->ctx).ns > end_ns) {
             break;

@@ -254,8 +254,7 @@ static enum err prepare(struct memory_data *d, const struct prepared *all, struc
 }
 
 /* The rows that prepare() has put behind the others: a step that is there is replaced. */
-static void apply_steps(struct memory_execution *x, uint32_t count) {
-    uint32_t first = x->step_count;
+static void apply_steps(struct memory_execution *x, uint32_t first, uint32_t count) {
     for (uint32_t i = first; i < first + count; i++) {
         uint32_t at = 0;
         while (at < x->step_count && !str_eq(x->steps[at].step, x->steps[i].step)) {
@@ -266,6 +265,17 @@ static void apply_steps(struct memory_execution *x, uint32_t count) {
             x->step_count++;
         }
     }
+}
+
+static void apply_details(struct memory_execution *x, const struct store_change *c) {
+    uint32_t steps = x->step_count, messages = x->message_count;
+    if (c->drop_details) {
+        x->step_count = x->message_count = 0;
+    }
+    for (uint32_t i = 0; i < c->message_count; i++) {
+        x->messages[x->message_count++] = x->messages[messages + i];
+    }
+    apply_steps(x, steps, c->step_count);
 }
 
 static void apply(struct memory_data *d, struct prepared *p, struct store_change *c) {
@@ -295,8 +305,7 @@ static void apply(struct memory_data *d, struct prepared *p, struct store_change
     x->x.host = c->host >= 0 ? c->host : x->x.host;
     x->x.last_seq = c->last_seq + c->event_count;
     x->event_count += c->event_count;
-    x->message_count += c->message_count;
-    apply_steps(x, c->step_count);
+    apply_details(x, c);
     for (uint32_t i = 0; i < c->cached_count; i++) {
         memory_cache_apply(d, p->cached[i]);
     }

@@ -91,6 +91,7 @@ struct store_change {
     uint32_t event_count;
     struct store_row row;
     const struct store_work *work; /* stored with it; NULL: it stays of what it is */
+    bool drop_details;             /* what it has of steps and messages is deleted first */
     const struct store_step *steps;
     uint32_t step_count;
     const struct store_message *messages;

@@ -335,11 +335,28 @@ static enum err put_message(struct commit *t, int64_t num, const struct store_me
     return run(t, st);
 }
 
+static enum err drop_details(struct commit *t, int64_t num) {
+    static const enum stmt_id statements[] = {STMT_STEPS_DROP, STMT_MESSAGES_DROP};
+    enum err status = OK;
+    for (size_t i = 0; i < ARRAY_LEN(statements) && status == OK; i++) {
+        sqlite3_stmt *st = stmt(t, statements[i]);
+        if (!st) {
+            return fail(t);
+        }
+        sqlite3_bind_int64(st, 1, num);
+        status = run(t, st);
+    }
+    return status;
+}
+
 static enum err write_details(struct commit *t) {
     enum err status = OK;
     for (uint32_t i = 0; i < t->b->count; i++) {
         const struct store_change *c = &t->b->changes[i];
         const struct sqlite_outcome *out = &t->s->outcomes[i];
+        if (c->drop_details && !out->fenced && status == OK) {
+            status = drop_details(t, out->num);
+        }
         for (uint32_t k = 0; k < c->step_count && !out->fenced && status == OK; k++) {
             status = put_step(t, out->num, &c->steps[k]);
         }

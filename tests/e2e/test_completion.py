@@ -195,7 +195,8 @@ nodes:
 """
 
 # These need somebody or something beside them; their own tests run them.
-BESIDE = {"answer", "cancel", "resume", "retry", "pause", "watch", "logs", "signal", "serve", "keys"}
+BESIDE = {"answer", "cancel", "resume", "retry", "pause", "watch", "logs", "signal", "serve", "keys",
+          "rollback", "checkpoint"}
 
 
 def examples(cairn, command):

@@ -113,6 +113,18 @@ static void retry(struct generator *g) {
     buf_append_char(&g->out, '}');
 }
 
+/* Back to before a node that it needs, when it fails. With random numbers of its own: all else of a
+ * seed's workflow stays as it was. */
+static void recover(struct generator *g, const struct needs *needs, bool error_edge) {
+    struct rng own = {g->r.state ^ 0xbac4};
+    char source[NAME_BYTES];
+    if (!error_edge && needs->count && rng_chance(&own, 400)) {
+        need_source(needs->list[rng_below(&own, needs->count)], source);
+        buf_printf(&g->out, ",\"recover\":[{\"rollback\":\"%s\",\"times\":%u},\"fail\"]", source,
+                   1 + rng_below(&own, 2));
+    }
+}
+
 /* Fields that any node may have. error_edge: its failure is handled by an edge. */
 static void decorate(struct generator *g, const struct needs *needs, bool may_read, bool effect,
                      bool decides, bool error_edge) {
@@ -134,6 +146,7 @@ static void decorate(struct generator *g, const struct needs *needs, bool may_re
         buf_append_cstr(&g->out, chance(g, 500) ? ",\"timeout\":\"3s\"" : ",\"timeout\":\"5m\"");
     }
     if (error_edge || !chance(g, 250)) {
+        recover(g, needs, error_edge);
         return;
     }
     if (chance(g, 500)) {

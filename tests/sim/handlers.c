@@ -22,12 +22,17 @@ static uint64_t hash_inputs(const struct step_in *in) {
 }
 
 /* Attempts of this process: those of one that was taken for dead may still go on elsewhere. */
-static void check_room(struct process *p, const struct seen_step *s) {
+static void check_room(struct process *p, const struct seen_execution *x,
+                       const struct seen_step *s) {
     struct world *w = p->world;
     uint32_t slots = 0;
     for (uint32_t i = 0; i < p->port_count; i++) {
         const struct open_port *o = &p->ports[i];
         slots += !(o->step->node->kind->flags & KIND_NO_SLOT);
+        if (o->execution == x && o->step->rolled) {
+            world_fail(w, "%.*s begins while %.*s, which was undone, is performed", STR_ARG(s->id),
+                       STR_ARG(o->step->id));
+        }
         if (o->step == s) {
             world_fail(w, "two attempts of %.*s are performed at once", STR_ARG(s->id));
         }
@@ -65,7 +70,7 @@ static void check_start(struct process *p, const struct step_in *in, const struc
                    STR_ARG(s->id));
     }
     s->inputs_hash = hash;
-    check_room(p, s);
+    check_room(p, x, s);
 }
 
 static struct process *process_of(struct world *w, const struct step_port *port) {
@@ -176,7 +181,9 @@ static void end_port(struct process *p, uint32_t i) {
     arena_init(&a, 0);
     struct value_builder meta;
     value_builder_init(&meta, &a);
-    value_map_add(&meta, STR("tokens"), value_int(3));
+    struct value_pair used = {value_text(STR("inputTokens")), value_int(3)};
+    value_map_add(&meta, STR("usage"),
+                  (struct value){.type = VALUE_MAP, .extra = 1, .pairs = &used});
     struct value known = w->recipe->example.len ? example_meta(w->recipe, n, &a) : value_null();
     struct step_result r = {.handle = handle_of(w->recipe, n, o.step->id),
                             .body = body_of(w->recipe, n, o.step->id, &a),

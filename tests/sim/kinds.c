@@ -189,8 +189,17 @@ static const struct node_kind *const rows[] = {&work, &decide, &calc, &pure_choi
                                                &end,  &kid,    &nap,  &person};
 const struct kind_table sim_kinds = {rows, ARRAY_LEN(rows)};
 
+/* What a rollback makes run anew ends as it did; after a retry something else may come of it. */
+static struct str lasting(struct str step) {
+    size_t len = 0;
+    while (len < step.len && step.ptr[len] != '~') {
+        len++;
+    }
+    return world_now()->may_retry ? step : str_sub(step, 0, len);
+}
+
 static uint64_t hash_of(const struct recipe *r, struct str step, uint64_t salt) {
-    return hash_bytes(step, r->seed * 31 + salt);
+    return hash_bytes(lasting(step), r->seed * 31 + salt);
 }
 
 /* How many attempts fail before one does not: less than the node's own retries allow. */
@@ -240,7 +249,7 @@ struct value body_of(const struct recipe *r, const struct plan_node *n, struct s
     }
     value_builder_init(&b, a);
     value_map_add(&b, STR("n"), value_int((int64_t)(hash % 1000)));
-    value_map_add(&b, STR("step"), value_text(arena_str(a, step)));
+    value_map_add(&b, STR("step"), value_text(arena_str(a, lasting(step))));
     char *large = (hash >> 12) % 60 == 0 ? arena_alloc(a, LARGE_BYTES) : NULL;
     if (large) {
         memset(large, 'a' + (int)(hash % 26), LARGE_BYTES);

@@ -8,6 +8,8 @@
  *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
  *   rows that others read say the same;
  *   with an execution that is quarantined all that is below it has ended;
+ *   a rollback: what had begun and not ended has ended, sub-workflows too, no id is used again,
+ *   what was used stays counted (rollback.c);
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
  *   a step has the iteration that its node is in, and what a loop leads to begins after the loop;
  *   a result that is used again is one that another step of the same node came to, and is not over;
@@ -76,6 +78,7 @@ static struct seen_execution *add(struct world *w, const struct store_execution 
     x->plan = x->first_plan = plan_of(w, stored);
     map_init(&x->gone, &w->arena);
     x->parent = by_num(w, stored->fixed.parent);
+    x->step = arena_str(&w->arena, stored->fixed.parent_step);
     map_init(&x->steps, &w->arena);
     if (!x->plan) {
         world_fail(w, "execution %s has a parent that does not run it", x->id);
@@ -83,6 +86,7 @@ static struct seen_execution *add(struct world *w, const struct store_execution 
     }
     x->armed = ARENA_ARRAY(&w->arena, x->plan->node_count, uint32_t);
     x->called = ARENA_ARRAY(&w->arena, x->plan->node_count, bool);
+    x->recovered = ARENA_ARRAY(&w->arena, x->plan->node_count, uint32_t);
     *(w->last_execution ? &w->last_execution->next : &w->executions) = x;
     w->last_execution = x;
     return x;
@@ -239,6 +243,7 @@ static void changed(struct world *w, struct seen_execution *x, const struct even
     }
     x->armed = armed;
     x->called = called;
+    x->recovered = ARENA_ARRAY(&w->arena, to->node_count, uint32_t);
     x->plan = to;
 }
 
@@ -255,10 +260,12 @@ static void note_anew(struct world *w, struct seen_execution *x, const struct ev
     x->anew = value_list_done(&b);
 }
 
-/* A generation is begun by a retry that says so: what was kept is not done again under a new id. */
+/* A generation is begun by a rollback, or by a retry that says so: what was kept is not done again
+ * under a new id. */
 static void check_generation(struct world *w, const struct seen_execution *x,
                              const struct seen_step *s, const struct event *ev) {
-    bool named = s->begun || !ev->step.generation || x->plan->nodes[ev->step.node].role;
+    bool named = s->begun || !ev->step.generation || x->rolled_back ||
+                 x->plan->nodes[ev->step.node].role;
     for (size_t i = 0; !named && x->retried && i < value_count(x->anew); i++) {
         named = str_eq(value_str(x->anew.items[i]), s->node->name);
     }
@@ -387,12 +394,19 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     if (s->over && (runs_on || ends_step(ev->kind))) {
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
+    if (x->rolled_back && ev->step.iteration > x->armed[ev->step.node] &&
+        x->plan != x->first_plan &&
+        !x->plan->nodes[ev->step.node].role) {
+        x->armed[ev->step.node] = ev->step.iteration; /* it came back, beyond what was undone */
+    }
     if ((runs_on || ev->kind == EVENT_STEP_COMPLETED) &&
         ev->step.iteration != x->armed[ev->step.node]) {
         world_fail(w, "%s of %.*s, its node is in iteration %u", event_name(ev->kind), STR_ARG(id),
                    x->armed[ev->step.node]);
     }
     check_generation(w, x, s, ev);
+    s->started = s->started || ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
+                 ev->kind == EVENT_FOREACH_STARTED || ev->kind == EVENT_STEP_SUSPENDED;
     s->begun = s->begun || runs_on || ev->kind == EVENT_STEP_COMPLETED ||
                ev->kind == EVENT_STEP_SKIPPED || ev->kind == EVENT_STEP_READY;
     if (ev->kind == EVENT_STEP_SCHEDULED) {
@@ -456,9 +470,9 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
         world_fail(w, "event %llu of %s follows event %llu", (unsigned long long)row->seq, x->id,
                    (unsigned long long)x->seq);
     }
-    bool goes_on =
-        w->may_retry && (ev->kind == EVENT_EXECUTION_CLAIMED ||
-                         ev->kind == EVENT_EXECUTION_RETRIED || ev->kind == EVENT_WORKFLOW_CHANGED);
+    bool goes_on = w->may_return &&
+                   (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED ||
+                    ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_ROLLED_BACK);
     if (x->final && ev->kind != EVENT_LATE_RESULT && !goes_on) {
         world_fail(w, "%s after the end of %s", event_name(ev->kind), x->id);
     }
@@ -477,12 +491,15 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
         note_anew(w, x, ev);
         x->final = x->cancelled = x->completed = false;
         x->retried = w->retried = true;
+        rollback_forget(x);
     }
     x->cancelled = x->cancelled || ev->kind == EVENT_CANCEL_REQUESTED;
     x->completed = x->completed || (ev->kind == EVENT_EXECUTION_COMPLETED && !ev->partial);
     x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
-    if (ev->kind == EVENT_LOOP_REPEATED) {
+    if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
+        rollback_note(w, x, ev);
+    } else if (ev->kind == EVENT_LOOP_REPEATED) {
         repeated(w, x, ev);
     } else if (ev->kind == EVENT_ANSWER_KEPT || ev->kind == EVENT_ANSWER_DROPPED) {
         answer_event(w, mirror_step(w, x, row->step), ev);
@@ -568,12 +585,13 @@ void mirror_sync(struct world *w) {
             world_fail(w, "%s goes on below an execution that was quarantined", x->id);
         }
     }
+    rollback_check(w);
     arena_fini(&a);
 }
 
 /* ---- the live state ---- */
 
-static enum err fold(struct world *w, const struct seen_execution *x, struct engine **out,
+enum err mirror_fold(struct world *w, const struct seen_execution *x, struct engine **out,
                      struct error *e) {
     struct arena a;
     struct store_event *rows = NULL;
@@ -586,14 +604,22 @@ static enum err fold(struct world *w, const struct seen_execution *x, struct eng
     }
     arena_init(&a, 0);
     err = store_read_events(w->disk, (struct store_range){x->num, 0, x->seq}, &a, &rows, &count, e);
+    uint64_t *to = ARENA_ARRAY(&a, (size_t)count + 1, uint64_t);
+    bool *undone = ARENA_ARRAY(&a, (size_t)count + 1, bool);
+    struct event *all = ARENA_ARRAY(&a, (size_t)count + 1, struct event);
     for (uint32_t i = 0; i < count && !err; i++) {
-        struct event ev;
-        err = decode(w, plan, &rows[i], &a, &ev, e);
-        if (!err && ev.kind == EVENT_WORKFLOW_CHANGED) {
-            plan = mended_plan(w, &ev);
-            engine_offer_plan(g, plan);
+        err = decode(w, plan, &rows[i], &a, &all[i], e);
+        to[i] = all[i].to;
+        if (!err && all[i].kind == EVENT_WORKFLOW_CHANGED) {
+            plan = mended_plan(w, &all[i]);
         }
-        err = err ? err : engine_fold(g, &ev, e);
+    }
+    engine_mark_undone(to, err ? 0 : count, undone);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        if (all[i].kind == EVENT_WORKFLOW_CHANGED) {
+            engine_offer_plan(g, mended_plan(w, &all[i]));
+        }
+        err = undone[i] ? engine_fold_undone(g, &all[i], e) : engine_fold(g, &all[i], e);
     }
     arena_fini(&a);
     if (err) {
@@ -615,8 +641,8 @@ static void check_run(struct process *p, const struct run *r) {
     if (!live || !x || x->owner != p->serial) {
         return; /* what another has taken, it does not know yet */
     }
-    if (w->may_retry && exec_status_final(run_status(r))) {
-        return; /* what it was before a retry */
+    if (w->may_return && exec_status_final(run_status(r))) {
+        return; /* what it was before it went on */
     }
     if (engine_last_seq(live) != x->seq || (exec_status_final(run_status(r)) && !x->final)) {
         world_fail(w, "%s is at %llu and %s, its journal at %llu", x->id,
@@ -624,10 +650,16 @@ static void check_run(struct process *p, const struct run *r) {
                    (unsigned long long)x->seq);
         return;
     }
-    if (fold(w, x, &folded, &e)) {
+    if (mirror_fold(w, x, &folded, &e)) {
         world_fail(w, "%s cannot be folded: %s", x->id, e.message);
         return;
     }
+    int64_t tokens = engine_usage(folded).input_tokens;
+    if (tokens < x->tokens) {
+        world_fail(w, "%s had used %lld tokens, now it is %lld", x->id, (long long)x->tokens,
+                   (long long)tokens);
+    }
+    x->tokens = tokens;
     if (engine_digest(live, &a, &e) || engine_digest(folded, &b, &e) || a != b) {
         world_fail(w, "the fold of %s at %llu is another state than the live one", x->id,
                    (unsigned long long)x->seq);
@@ -677,7 +709,8 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
     if (x->quarantined) {
         return; /* never folded again */
     }
-    if (store_execution_get(w->disk, x->num, STR(""), a, &stored, &e) || fold(w, x, &g, &e)) {
+    if (store_execution_get(w->disk, x->num, STR(""), a, &stored, &e) ||
+        mirror_fold(w, x, &g, &e)) {
         world_fail(w, "%s cannot be read: %s", x->id, e.message);
         return;
     }

@@ -46,7 +46,7 @@ static uint32_t iteration_of(const struct engine *g, uint32_t node) {
     for (uint32_t i = 0; i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
         bool same = str_eq(t->plan->nodes[t->step.node].name, engine_plan(g)->nodes[node].name);
-        if (same && t->step.iteration > iteration) {
+        if (same && !t->undone && t->step.iteration > iteration) {
             iteration = t->step.iteration;
         }
     }

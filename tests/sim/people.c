@@ -150,6 +150,11 @@ bool people_act(struct world *w) {
     }
 }
 
+void people_ask(struct world *w, const struct seen_execution *x, const char *kind,
+                struct str target, const char *value) {
+    put_row(w, str_from(x->id), kind, target, value);
+}
+
 bool people_cancel(struct world *w) {
     const struct seen_execution *x = pick_root(w, false);
     if (x) {

@@ -22,7 +22,7 @@ const char *fault_name(enum fault f) {
 /* Some execution would be quarantined if its owner ended now. */
 static bool near_quarantine(const struct world *w) {
     for (const struct seen_execution *x = w->executions; x && !w->weather.poison; x = x->next) {
-        if ((!x->final || w->may_retry) && x->claims >= MOST_CLAIMS) {
+        if ((!x->final || w->may_return) && x->claims >= MOST_CLAIMS) {
             return true;
         }
     }
@@ -369,6 +369,28 @@ bool process_retry(struct process *p) {
         process_die(p);
     }
     return true;
+}
+
+void process_rollback(struct process *p, const struct seen_execution *x, struct str target,
+                      bool resume) {
+    const struct host_rollback how = {.to = target, .by = STR("somebody"), .resume = resume};
+    struct world *w = p->world;
+    struct run *r;
+    struct error e;
+    w->acting = p;
+    p->performing = false;
+    p->submitting = p->entered = true;
+    enum err err = host_rollback(p->host, str_from(x->id), &how, &r, &e);
+    if (err == ERR_INVALID || err == ERR_NOT_FOUND) {
+        world_say(w, "%u: %s", p->number, e.message);
+    } else if (err) {
+        check_refusal(p, "rolled back", &e);
+    }
+    p->submitting = p->entered = false;
+    mirror_sync(w);
+    if (p->dead) {
+        process_die(p);
+    }
 }
 
 static void turn(struct process *p) {

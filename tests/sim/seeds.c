@@ -48,6 +48,8 @@ static struct weather weather_of(uint64_t seed) {
     w.leap_permille = !w.far && rng_below(&r, 5) == 0 ? 10 : 0;
     w.jump_permille = w.far ? 0 : w.jump_permille;
     w.storm_permille = rng_below(&r, 5) == 0 ? 15 : 0;
+    w.rollbacks = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 5) : 0;
+    w.retries = w.rollbacks && rng_below(&r, 2) ? 0 : w.retries; /* then it is comparable */
     return w;
 }
 
@@ -106,8 +108,9 @@ static void run_weather(const struct fixed *f, const struct verdict *calm,
     arena_fini(&a);
 }
 
-static bool run_calm(const struct fixed *f, struct arena *a, struct verdict *out) {
-    struct weather calm = {.calm = true, .seed = 1};
+static bool run_calm(const struct fixed *f, uint32_t rollbacks, struct arena *a,
+                     struct verdict *out) {
+    struct weather calm = {.calm = true, .seed = 1, .rollbacks = rollbacks};
     world_run(&f->recipe, &calm, false, a, out);
     bool fine = is_fine(out, f->name, "undisturbed");
     if (fine && f->recipe.completes && !str_starts(out->outcome, STR("completed"))) {
@@ -118,14 +121,16 @@ static bool run_calm(const struct fixed *f, struct arena *a, struct verdict *out
     return fine;
 }
 
-void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c) {
+/* With rollbacks: when it has ended it goes back somewhere, once, and comes to the same. */
+static void run_faults(const struct fixed *f, uint32_t rollbacks, bool trace,
+                       struct seed_count *c) {
     struct verdict v;
     struct arena a;
     arena_init(&a, 0);
-    bool fine = run_calm(f, &a, &v);
+    bool fine = run_calm(f, rollbacks, &a, &v);
     *(fine ? &c->passed : &c->failed) += 1;
     for (uint32_t k = 1; fine && k <= v.commits; k++) {
-        struct weather weather = {.calm = true, .seed = k, .at_commit = k};
+        struct weather weather = {.calm = true, .seed = k, .at_commit = k, .rollbacks = rollbacks};
         for (int fault = 1; fault < FAULT_COUNT; fault++) {
             weather.fault = (enum fault)fault;
             weather.every = false;
@@ -137,4 +142,11 @@ void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c) {
         }
     }
     arena_fini(&a);
+}
+
+void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c) {
+    run_faults(f, 0, trace, c);
+    if (!f->recipe.example.len) {
+        run_faults(f, 1, trace, c);
+    }
 }

@@ -11,6 +11,7 @@
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
  *   auxiliary.c what of that is about nodes that others name
  *   people.c    who answers, pauses and goes on, through the inbox
+ *   rollback.c  who goes back to what was, and what must hold then
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
  */
 #ifndef CAIRN_TESTS_SIM_H
@@ -120,6 +121,7 @@ struct weather {
     uint32_t meet_permille;   /* commits while which other processes do something */
     uint32_t retries;         /* of what has ended otherwise than completed */
     bool mends;               /* mostly on another workflow, and of what has completed, too */
+    uint32_t rollbacks;       /* to anywhere, of anything */
     uint32_t storm_permille;  /* the store fails for a while, more often than a host tries */
 };
 
@@ -128,8 +130,10 @@ struct seen_step {
     struct str id;
     const struct plan_node *node;
     int64_t index;
-    bool begun; /* anything was recorded of it but its cancelling */
+    bool started; /* it has had an attempt, or its items were evaluated */
+    bool begun;   /* anything was recorded of it but its cancelling */
     bool running, over;
+    bool rolled;   /* back behind, before it had ended */
     bool asks;     /* waits for a person */
     bool recovers; /* likewise, who decides about its failure */
     bool completed;
@@ -154,6 +158,7 @@ struct seen_execution {
     struct str key; /* of its submission */
     const struct plan *plan;
     struct seen_execution *parent;
+    struct str step; /* of the parent */
     uint64_t seq;
     int64_t last_us;
     uint64_t owner; /* serial of the life that owns it, 0 nobody */
@@ -161,7 +166,9 @@ struct seen_execution {
     uint32_t claims; /* at the end of the journal */
     bool final, completed, cancelled, quarantined, paused;
     bool ended_above;              /* with an execution above it that was quarantined */
-    bool retried;                  /* at any time */
+    bool retried;                  /* at any time, or rolled back */
+    bool rolled_back, rolled;      /* at any time; with the last sync */
+    int64_t tokens;                /* used, as last seen */
     const struct plan *first_plan; /* plan is the one it has now */
     struct map gone;               /* nodes that it had once -> how often they were armed again */
     struct value anew;             /* names: what the last retry runs anew */
@@ -175,6 +182,7 @@ struct seen_execution {
     struct seen_step *undo_step;   /* its run */
     bool final_stopped;            /* a cancel came meanwhile */
     struct seen_step *owed;        /* its auxiliary node has ended */
+    uint32_t *recovered;           /* of each node: how often it was gone back for */
     struct map steps;
 };
 
@@ -244,6 +252,7 @@ struct world {
     bool jumped;             /* the clock did, at any time */
     bool quarantined;        /* some execution */
     bool may_retry, retried; /* likewise */
+    bool may_return;         /* what has ended may go on: by a retry or a rollback */
     uint32_t answers_taken;  /* completed steps that say by whom, of answers that came then */
     uint32_t answers_kept;   /* that came before */
     bool failed;
@@ -270,6 +279,9 @@ void process_die(struct process *p);
 void process_seek(struct process *p);
 /* A root that has not completed goes on anew. False: there is none. */
 bool process_retry(struct process *p);
+/* What has ended goes back to the target. */
+void process_rollback(struct process *p, const struct seen_execution *x, struct str target,
+                      bool resume);
 bool process_runs(const struct process *p, const struct seen_execution *x);
 static inline bool process_stopped(const struct process *p) {
     return p->stopped_us > p->world->mono_us;
@@ -329,12 +341,28 @@ void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c);
 bool people_act(struct world *w);
 /* Somebody asks for the end of a root, whoever owns it. */
 bool people_cancel(struct world *w);
+/* Somebody asks something of an execution; value is JSON. */
+void people_ask(struct world *w, const struct seen_execution *x, const char *kind,
+                struct str target, const char *value);
 /* Nothing else can happen: somebody gives what is waited for, or goes on with what is paused. */
 bool people_help(struct world *w);
 /* A step completed with that meta. */
 void people_note_answer(struct world *w, struct seen_step *s, struct value meta);
 /* Every request that was accepted had one effect, and what is recorded of it is what was said. */
 void people_check(struct world *w);
+
+/* ---- rollback.c ---- */
+/* Somebody wants something to be as it was, or gives a moment a name. False: there is nothing. */
+bool rollback_one(struct world *w);
+/* A rollback was recorded: what had begun and not ended has ended now, for ever. */
+void rollback_note(struct world *w, struct seen_execution *x, const struct event *ev);
+/* A person has a say: rollbacks of `recover` are counted anew. */
+void rollback_forget(struct seen_execution *x);
+/* After all that was recorded is known: nothing is left of sub-workflows that were undone. */
+void rollback_check(struct world *w);
+/* A state folded from the first count events of the mirror's journal; undone ones are told. */
+enum err mirror_fold(struct world *w, const struct seen_execution *x, struct engine **out,
+                     struct error *e) MUST_USE;
 
 /* ---- outcome.c ---- */
 /* Status, result, variables, and for each node status, iteration and body, as far as they do not

@@ -309,6 +309,8 @@ static void act(struct world *w) {
         w->idle = 0;
     } else if (w->weather.retries && rng_chance(r, 100) && retry_one(w)) {
         w->idle = 0;
+    } else if (!calm && w->weather.rollbacks && rng_chance(r, 60) && rollback_one(w)) {
+        w->idle = 0;
     } else if (w->process_count > 1 && rng_chance(r, 100)) {
         seek_one(w);
     } else if (!calm && rng_chance(r, 300) && end_one(w, true)) {
@@ -360,7 +362,7 @@ static bool step(struct world *w) {
     if (p) {
         process_step(p);
     }
-    if (w->failed || (is_over(w) && !retry_one(w))) {
+    if (w->failed || (is_over(w) && !retry_one(w) && !rollback_one(w))) {
         return false;
     }
     act(w);
@@ -428,6 +430,7 @@ static void open_world(struct world *w) {
     w->clock = (struct io_clock){w, read_wall, read_mono, read_random};
     w->process_count = w->weather.processes ? w->weather.processes : 1;
     w->may_retry = w->weather.retries > 0;
+    w->may_return = w->may_retry || w->weather.rollbacks;
     w->root_count = w->weather.roots ? w->weather.roots : 1;
     if (store_open("memory:", true, &w->clock, &w->disk, &e)) {
         world_fail(w, "no world: %s", e.message);

@@ -84,6 +84,7 @@ static struct store_change random_next(struct pair *p, uint32_t at) {
                                         .content = str_from(words[below(4)])};
     c.steps = &p->step;
     c.messages = &p->message;
+    c.drop_details = below(8) == 0;
     c.step_count = below(2);
     c.message_count = below(2);
     return c;

@@ -78,7 +78,7 @@ static void keep_events(struct drive *d) {
     }
 }
 
-static void decide(struct drive *d, struct engine_input *in) {
+void drive_give(struct drive *d, struct engine_input *in) {
     struct error e = {0};
     in->now.us = d->now_us;
     engine_out_reset(&d->out);
@@ -96,12 +96,12 @@ void drive_open(struct drive *d, const char *yaml) {
     d->plans[d->plan_count++] = d->plan;
     engine_out_init(&d->out);
     arena_init(&d->arena, 0);
-    assert_int_equal(engine_new(d->plan, &d->engine, &e), OK);
+    assert_int_equal(engine_new(d->plans[0], &d->engine, &e), OK);
     struct event created = {.id = STR("exec_test"), .timeout_us = d->plan->timeout_us};
     struct engine_input create = {.type = INPUT_CREATE, .created = &created};
     struct engine_input start = {.type = INPUT_START, .host = 1, .epoch = 1};
-    decide(d, &create);
-    decide(d, &start);
+    drive_give(d, &create);
+    drive_give(d, &start);
 }
 
 void drive_close(struct drive *d) {
@@ -125,21 +125,21 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
     struct engine_input in = {
         .type = type, .step = id_of(d, step), .attempt = attempt, .host = 2, .epoch = 2};
     in.by = STR("a test");
-    decide(d, &in);
+    drive_give(d, &in);
 }
 
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body) {
     struct step_result r = {.body = body, .meta = value_null()};
     struct engine_input in = {
         .type = INPUT_DONE, .step = id_of(d, step), .attempt = attempt, .result = &r};
-    decide(d, &in);
+    drive_give(d, &in);
 }
 
 void drive_leave(struct drive *d, const char *step, uint32_t attempt, const char *handle) {
     struct step_result r = {.handle = str_from(handle)};
     struct engine_input in = {
         .type = INPUT_DONE, .step = id_of(d, step), .attempt = attempt, .result = &r};
-    decide(d, &in);
+    drive_give(d, &in);
 }
 
 void drive_change(struct drive *d, const char *yaml, struct engine_input *in) {
@@ -148,7 +148,7 @@ void drive_change(struct drive *d, const char *yaml, struct engine_input *in) {
     in->host = 2;
     in->epoch = 2;
     in->plan = d->plan = d->plans[d->plan_count++] = plan_of(yaml);
-    decide(d, in);
+    drive_give(d, in);
 }
 
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
@@ -157,7 +157,7 @@ void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failur
         .class = class, .type = str_from(type), .message = STR("no luck"), .meta = d->meta};
     struct engine_input in = {
         .type = INPUT_FAIL, .step = id_of(d, step), .attempt = attempt, .failure = &f};
-    decide(d, &in);
+    drive_give(d, &in);
 }
 
 const char *drive_answer(struct drive *d, const char *target, const char *answer) {
@@ -166,7 +166,7 @@ const char *drive_answer(struct drive *d, const char *target, const char *answer
                               .value = value_text(str_from(answer)),
                               .by = STR("me"),
                               .ticket = 1};
-    decide(d, &in);
+    drive_give(d, &in);
     assert_int_equal(d->out.verdict_count, 1);
     const struct engine_verdict *v = &d->out.verdicts[0];
     return arena_str(&d->arena, (struct str){d->out.bytes.ptr + v->offset, v->len}).ptr;
@@ -198,25 +198,68 @@ const struct event *event_of(const struct drive *d, enum event_kind kind) {
     return NULL;
 }
 
-void drive_refold(struct drive *d) {
-    struct engine *folded;
+static void fold_all(struct drive *d, struct engine *g) {
     struct error e = {0};
-    uint64_t live = 0, again = 1;
     uint32_t plan = 0;
-    assert_int_equal(engine_new(d->plans[0], &folded, &e), OK);
+    uint64_t *to = ARENA_ARRAY(&d->arena, d->event_count + 1, uint64_t);
+    bool *undone = ARENA_ARRAY(&d->arena, d->event_count + 1, bool);
+    for (uint32_t i = 0; i < d->event_count; i++) {
+        to[i] = d->journal[i].to;
+    }
+    engine_mark_undone(to, d->event_count, undone);
     for (uint32_t i = 0; i < d->event_count; i++) {
         if (d->journal[i].kind == EVENT_WORKFLOW_CHANGED) {
-            engine_offer_plan(folded, d->plans[++plan]);
+            engine_offer_plan(g, d->plans[++plan]);
         }
-        enum err err = engine_fold(folded, &d->journal[i], &e);
+        enum err err = undone[i] ? engine_fold_undone(g, &d->journal[i], &e)
+                                 : engine_fold(g, &d->journal[i], &e);
         if (err) {
             print_error("%s\n", e.message);
         }
         assert_int_equal(err, OK);
     }
+}
+
+void drive_refold(struct drive *d) {
+    struct engine *folded;
+    struct error e = {0};
+    uint64_t live = 0, again = 1;
+    assert_int_equal(engine_new(d->plans[0], &folded, &e), OK);
+    fold_all(d, folded);
     assert_int_equal(engine_digest(d->engine, &live, &e), OK);
     assert_int_equal(engine_digest(folded, &again, &e), OK);
     assert_int_equal(live, again);
     engine_free(d->engine);
     d->engine = folded;
+}
+
+void drive_rollback(struct drive *d, const char *target, bool resume) {
+    struct engine_input in = {.type = INPUT_ROLLBACK,
+                              .target = str_from(target),
+                              .by = STR("a test"),
+                              .resume = resume,
+                              .epoch = exec_status_final(engine_status(d->engine)) ? 1 : 0,
+                              .ticket = 1};
+    drive_give(d, &in);
+    assert_int_equal(d->out.verdict_count, 1);
+    if (engine_is_superseded(d->engine)) {
+        drive_begin_anew(d);
+    }
+}
+
+void drive_begin_anew(struct drive *d) {
+    struct engine_input start = {.type = INPUT_START, .host = 1, .epoch = 1};
+    struct error e;
+    engine_free(d->engine);
+    assert_int_equal(engine_new(d->plans[0], &d->engine, &e), OK);
+    fold_all(d, d->engine);
+    drive_refold(d);
+    assert_true(engine_is_unsettled(d->engine));
+    drive_give(d, &start);
+    drive_refold(d);
+}
+
+struct str verdict_of(const struct drive *d) {
+    const struct engine_verdict *v = &d->out.verdicts[0];
+    return d->out.verdict_count ? (struct str){d->out.bytes.ptr + v->offset, v->len} : STR("");
 }

@@ -23,6 +23,7 @@ int run_end_tests(void);
 int run_fold_tests(void);
 int run_heap_tests(void);
 int run_recovery_tests(void);
+int run_rollback_tests(void);
 int run_step_id_tests(void);
 int run_var_tests(void);
 
@@ -59,7 +60,9 @@ struct plan *plan_of(const char *yaml);
 /* Created and started at NOW_US. */
 void drive_open(struct drive *d, const char *yaml);
 void drive_close(struct drive *d);
-/* Gives an input at d->now_us; the step is looked up by its id. */
+/* Gives an input at d->now_us. */
+void drive_give(struct drive *d, struct engine_input *in);
+/* Likewise; the step is looked up by its id. */
 void drive_input(struct drive *d, enum input_type type, const char *step, uint32_t attempt);
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
@@ -77,5 +80,11 @@ uint32_t effects_of(const struct drive *d, enum out_type type);
 const struct event *event_of(const struct drive *d, enum event_kind kind);
 /* The state folded from the journal takes the place of the live one; equal digests are asserted. */
 void drive_refold(struct drive *d);
+/* Rolled back, folded anew and begun anew; or refused. */
+void drive_rollback(struct drive *d, const char *target, bool resume);
+/* After a rollback was decided: folded anew and begun anew. */
+void drive_begin_anew(struct drive *d);
+/* The verdict on the last input; empty when there is none. */
+struct str verdict_of(const struct drive *d);
 
 #endif

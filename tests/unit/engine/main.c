@@ -13,6 +13,7 @@ int main(void) {
     failed += run_fold_tests();
     failed += run_heap_tests();
     failed += run_recovery_tests();
+    failed += run_rollback_tests();
     failed += run_step_id_tests();
     failed += run_var_tests();
     return failed != 0;

@@ -136,13 +136,17 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
 
 static void print_recover(const struct plan_node *n, struct buf *out) {
     static const char *const words[] = {
-        [RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail", [RECOVER_COMPENSATE] = "compensate"};
+        [RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail", [RECOVER_COMPENSATE] = "compensate",
+        [RECOVER_ROLLBACK] = "rollback"};
     static const char *const late[] = {"next", "fail", "retry"};
     for (uint32_t i = 0; i < n->recover_count; i++) {
         const struct plan_recover *r = &n->recover[i];
         buf_printf(out, "%s%s", i ? ", " : " recover ", words[r->what]);
         if (r->prompt.len || r->assignee.len) {
             buf_printf(out, " \"%.*s\" of \"%.*s\"", STR_ARG(r->prompt), STR_ARG(r->assignee));
+        }
+        if (r->what == RECOVER_ROLLBACK) {
+            buf_printf(out, " to %.*s %u times", STR_ARG(r->target), r->times);
         }
         if (r->timeout_us) {
             buf_printf(out, " %llds %s", (long long)r->timeout_us / 1000000, late[r->on_timeout]);

@@ -24,6 +24,7 @@ int run_claim_tests(void);
 int run_quarantine_tests(void);
 int run_mend_tests(void);
 int run_retry_tests(void);
+int run_rollback_tests(void);
 int run_inbox_tests(void);
 int run_mode_tests(void);
 int run_power_tests(void);

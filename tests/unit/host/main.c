@@ -22,6 +22,7 @@ int main(void) {
     failed += run_quarantine_tests();
     failed += run_mend_tests();
     failed += run_retry_tests();
+    failed += run_rollback_tests();
     failed += run_inbox_tests();
     failed += run_breaker_tests();
     failed += run_mode_tests();

@@ -1,0 +1,153 @@
+/* cairn checkpoints: the moments of an execution that a rollback can go back to, and those that one
+ * went back behind.
+ *
+ * Folds the journal and only looks: nothing is written, and whoever runs it is not asked.
+ */
+#include <stdlib.h>
+
+#include "cli/session.h"
+
+struct moment {
+    uint64_t seq;
+    wall_us at;
+    struct str name; /* "@name", or what completed */
+    struct str by;
+    bool named, undone;
+};
+
+static int by_seq(const void *a, const void *b) {
+    const struct moment *x = a, *y = b;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+static uint32_t add_named(const struct engine *g, struct arena *a, struct moment *out) {
+    for (uint32_t i = 0; i < engine_checkpoint_count(g); i++) {
+        const struct checkpoint *c = engine_checkpoint(g, i);
+        out[i] = (struct moment){.seq = c->seq,
+                                 .at = c->at,
+                                 .name = arena_printf(a, "@%.*s", STR_ARG(c->name)),
+                                 .by = c->by,
+                                 .named = true,
+                                 .undone = c->undone};
+    }
+    return engine_checkpoint_count(g);
+}
+
+/* After every step that completed there is one. */
+static uint32_t add_steps(const struct engine *g, struct arena *a, struct moment *out) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < engine_track_count(g); i++) {
+        const struct track *t = engine_track(g, i);
+        char text[STEP_ID_BYTES];
+        if (t->status == STEP_COMPLETED && engine_is_target(g, t->seq)) {
+            out[count++] =
+                (struct moment){.seq = t->seq,
+                                .at = t->ended,
+                                .name = arena_str(a, step_id_print(t->plan, t->step, text)),
+                                .undone = t->undone};
+        }
+    }
+    return count;
+}
+
+static void put_json(struct cli *c, const struct moment *m, uint32_t count) {
+    struct value_builder list;
+    value_builder_init(&list, &c->arena);
+    for (uint32_t i = 0; i < count; i++) {
+        struct value_builder b;
+        char at[TIME_RFC3339_BYTES];
+        value_builder_init(&b, &c->arena);
+        value_map_add(&b, STR("seq"), value_int((int64_t)m[i].seq));
+        value_map_add(&b, m[i].named ? STR("name") : STR("step"),
+                      value_text(m[i].named ? str_sub(m[i].name, 1, m[i].name.len) : m[i].name));
+        time_print_rfc3339(m[i].at, at);
+        value_map_add(&b, STR("at"), value_text(arena_str(&c->arena, str_from(at))));
+        if (m[i].by.len) {
+            value_map_add(&b, STR("by"), value_text(m[i].by));
+        }
+        value_map_add(&b, STR("live"), value_bool(!m[i].undone));
+        value_list_add(&list, value_map_done(&b));
+    }
+    struct buf b;
+    buf_init(&b, 0);
+    value_print_json(value_list_done(&list), 2, &b);
+    buf_append_char(&b, '\n');
+    sink_flush(&c->out, &b);
+    buf_fini(&b);
+}
+
+static void put_text(struct cli *c, const struct moment *m, uint32_t count) {
+    struct buf b;
+    buf_init(&b, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_printf(&b, "%6llu  ", (unsigned long long)m[i].seq);
+        text_clock(&b, m[i].at);
+        buf_printf(&b, "  %s%.*s", m[i].named ? "" : "completed ", STR_ARG(m[i].name));
+        if (m[i].by.len) {
+            buf_append_cstr(&b, ", by ");
+            text_clean(&b, m[i].by);
+        }
+        buf_append_cstr(&b, m[i].undone ? ", rolled back\n" : "\n");
+    }
+    sink_flush(&c->out, &b);
+    buf_fini(&b);
+}
+
+static int list(struct session *s) {
+    struct cli *c = s->cli;
+    struct host_view v;
+    struct error e = {0};
+    struct str id;
+    enum err err = session_find(s, c->arguments[0], &id);
+    if (err) {
+        return err_exit_code(err);
+    }
+    if (host_view_open(s->store, s->kinds, id, &v, &e)) {
+        return cli_fail_error(c, &e, NULL);
+    }
+    size_t most = (size_t)engine_checkpoint_count(v.engine) + engine_track_count(v.engine) + 1;
+    struct moment *all = ARENA_ARRAY(&c->arena, most, struct moment);
+    uint32_t count = all ? add_named(v.engine, &c->arena, all) : 0;
+    if (all && cli_has(c, "all")) {
+        count += add_steps(v.engine, &c->arena, all + count);
+        qsort(all, count, sizeof *all, by_seq);
+    }
+    if (cli_has(c, "json")) {
+        put_json(c, all, count);
+    } else {
+        put_text(c, all, count);
+    }
+    if (!count && !cli_has(c, "json")) {
+        sink_printf(&c->err, "no moment has a name%s\n",
+                    cli_has(c, "all") ? ", and no step has completed" : "; --all lists more");
+    }
+    host_view_close(&v);
+    return all ? 0 : cli_fail(c, ERR_NOMEM, NULL, "out of memory");
+}
+
+static int run(struct cli *c) { return session_run(c, list); }
+
+static const struct cli_option options[] = {
+    {"all", 0, NULL, "also those without a name: after each step that completed"},
+    {"json", 0, NULL, "prints a JSON list"},
+};
+
+static const struct cli_example examples[] = {
+    {"cairn checkpoints @last", "those that have a name"},
+    {"cairn checkpoints @last --all", "the number in front is a target of cairn rollback"},
+};
+
+const struct command command_checkpoints = {
+    .name = "checkpoints",
+    .arguments = "ID",
+    .doc = "lists the moments that a rollback can go back to",
+    .details = "What a later rollback went back behind is marked; going back to its number takes "
+               "that rollback\nback.",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .examples = examples,
+    .example_count = ARRAY_LEN(examples),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,268 @@
+"""cairn rollback, checkpoint, checkpoints: of what runs, waits, is paused and has ended, from another process,
+more than once, over a crash; nothing is done twice under one key, what is kept is not done again."""
+
+import signal
+import sqlite3
+
+from test_control import holding, release
+
+FLOW = """
+  a: {type: code, language: sh, checkpoint: drafted, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}
+  b: {type: code, language: sh, needs: [a], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; cat ok"}
+  e: {type: end, needs: [b], value: a + b}
+"""
+ASKS = """
+  a: {type: code, language: sh, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}
+  q: {type: ask, needs: [a], prompt: "go?"}
+  b: {type: code, language: sh, needs: [q], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo two"}
+  e: {type: end, needs: [b], value: q + b}
+"""
+
+
+def effects(cairn):
+    """The steps whose effects were performed, in order."""
+    return [line.split("/")[1] for line in (cairn.folder / "effects").read_text().splitlines()]
+
+
+def executions(cairn):
+    """Ids of all, sub-workflows too, in the order of their beginnings."""
+    with sqlite3.connect(cairn.store) as store:
+        return [row[0] for row in store.execute("SELECT id FROM executions ORDER BY num")]
+
+
+def status(cairn, id):
+    return cairn("results", id, "--json").json["status"]
+
+
+def steps(cairn, id):
+    """Step: status, "-" in front of what was rolled back."""
+    told = cairn("results", id, "--json").json["subSteps"]
+    return {s["id"]: ("-" if s["rolledBack"] else "") + s["status"] for s in told}
+
+
+def test_what_failed_goes_back_to_a_checkpoint(cairn):
+    cairn.flow(FLOW)
+    run = cairn("run", "flow.yaml")
+    assert run.status == 1
+    assert "is at checkpoint @drafted" in run.err
+    back = cairn("rollback", "@last", "--to", "@drafted")
+    assert back.status == 0 and "paused: execution" in back.err
+    id = back.err.split("paused: execution ")[1].split()[0]
+    assert status(cairn, id) == "paused"
+    assert steps(cairn, id) == {"a": "completed", "b": "-failed", "e": "-cancelled",
+                                "b~1": "pending", "e~1": "pending"}
+    cairn.write("ok", "fine")
+    done = cairn("resume", id)
+    assert (done.status, done.out) == (0, "onefine\n")
+    assert effects(cairn) == ["a", "b", "b~1"]
+    assert steps(cairn, id) == {"a": "completed", "b": "-failed", "e": "-cancelled",
+                                "b~1": "completed", "e~1": "completed"}
+    story = cairn("results", id, "--verbose").out
+    assert "b (code) failed, rolled back, at " in story
+    assert cairn("db", "check").status == 0
+
+
+def test_what_completed_goes_back_twice_and_on(cairn):
+    cairn.flow(FLOW)
+    cairn.write("ok", "fine")
+    assert cairn("run", "flow.yaml").status == 0
+    for target, more in (("a", ["a~1", "b~1"]), ("b", ["b~2"])):
+        done = cairn("rollback", "@last", "--to", target, "--resume", "--quiet")
+        assert (done.status, done.out) == (0, "onefine\n")
+        assert effects(cairn)[-len(more):] == more
+    assert effects(cairn) == ["a", "b", "a~1", "b~1", "b~2"]
+    done = cairn("rollback", "@last", "--to", "@drafted", "--background", "--resume")
+    assert done.status == 0
+    assert cairn("watch", "@last").status == 0
+    assert effects(cairn)[-1] == "b~3"
+
+
+def test_the_rows_that_sqlite_sees(cairn):
+    cairn.flow(FLOW)
+    cairn.write("ok", "fine")
+    assert cairn("run", "flow.yaml").status == 0
+    store = sqlite3.connect(cairn.store)
+    assert cairn("rollback", "@last", "--to", "b").status == 0
+    assert store.execute("SELECT status, completed_us FROM executions").fetchall() == [
+        ("paused", None)]
+    assert store.execute("SELECT count(*) FROM steps").fetchall() == [(0,)]
+    assert cairn("resume", "@last").status == 0
+    rows = store.execute(
+        "SELECT step, status, coalesce(json_extract(meta, '$.rolledBack'), 0) FROM steps").fetchall()
+    assert rows == [("a", "completed", 0), ("b", "completed", 1), ("e", "completed", 1),
+                    ("b~1", "completed", 0), ("e~1", "completed", 0)]
+    seen = store.execute("SELECT task_id, status FROM sub_steps").fetchall()
+    assert seen == [("a", "completed"), ("b", "completed"), ("e", "completed")]
+
+
+def test_what_runs_is_stopped_first(cairn):
+    run, pipe = holding(cairn)
+    back = cairn("rollback", "@last", "--to", "1", "--resume")
+    assert (back.status, back.out) == (0, "") and "rolled back: execution" in back.err
+    assert "rolled back to event 1" in run.wait_for("step hold~1 stderr: busy")
+    release(pipe)
+    done = run.finish()
+    assert done.status == 0, done.err
+    assert "-cancelled" in steps(cairn, "@last").values()
+
+
+def test_what_waits_asks_anew(cairn):
+    cairn.flow(ASKS)
+    assert cairn("run", "flow.yaml").status == 3
+    assert cairn("answer", "@last", "yes").status == 0
+    assert cairn("results", "@last", "--json").json["finalResult"] == "yestwo"
+    assert cairn("rollback", "@last", "--to", "q", "--resume").status == 3
+    assert status(cairn, "@last") == "waiting"
+    late = cairn("answer", "@last", "q", "again")
+    assert late.status == 2 and "waiting: q~1" in late.err
+    assert cairn("answer", "@last", "again").status == 0
+    assert cairn("results", "@last", "--json").json["finalResult"] == "againtwo"
+    assert effects(cairn) == ["a", "b", "b~1"]
+
+
+def test_what_waits_goes_back_before_its_answer(cairn):
+    cairn.flow(ASKS)
+    assert cairn("run", "flow.yaml").status == 3
+    back = cairn("rollback", "@last", "--to", "a")
+    assert back.status == 0, back.err
+    assert status(cairn, "@last") == "paused"
+    early = cairn("answer", "@last", "q", "yes")
+    assert early.status != 0 or "kept" in early.err
+    assert cairn("resume", "@last").status in (0, 3)
+    assert effects(cairn)[:2] == ["a", "a~1"]
+
+
+def test_a_moment_gets_a_name(cairn):
+    cairn.flow(ASKS)
+    assert cairn("run", "flow.yaml").status == 3
+    assert cairn("checkpoint", "@last", "asked").status == 3  # it waits on
+    assert cairn("answer", "@last", "no").status == 0
+    listed = cairn("checkpoints", "@last", "--json").json
+    assert [(c["name"], c["live"]) for c in listed] == [("asked", True)] and listed[0]["by"]
+    assert cairn("rollback", "@last", "--to", "@asked", "--resume").status == 3
+    assert cairn("answer", "@last", "yes").status == 0
+    assert cairn("results", "@last", "--json").json["finalResult"] == "yestwo"
+    assert cairn("rollback", "@last", "--to", "a").status == 0
+    every = cairn("checkpoints", "@last", "--all").out
+    assert "@asked, by " in every and every.count("rolled back") > 2
+    none = cairn("rollback", "@last", "--to", "@asked")
+    assert none.status == 2 and "a rollback went back behind it; none was made" in none.err
+
+
+def test_a_rollback_is_taken_back(cairn):
+    cairn.flow(FLOW)
+    cairn.write("ok", "fine")
+    assert cairn("run", "flow.yaml").status == 0
+    at = [line.split()[0] for line in cairn("checkpoints", "@last", "--all").out.splitlines()
+          if line.endswith("completed b")][0]
+    assert cairn("rollback", "@last", "--to", "a").status == 0
+    assert cairn("rollback", "@last", "--to", at, "--resume", "--quiet").out == "onefine\n"
+    assert effects(cairn) == ["a", "b"]  # what completed counts again
+
+
+def test_killed_in_between(cairn):
+    run, pipe = holding(cairn)
+    assert cairn("rollback", "@last", "--to", "1", "--resume").status == 0
+    run.send(signal.SIGKILL)
+    run.finish()
+    again = cairn.start("resume", "@last")
+    again.wait_for("step hold~1 stderr: busy")
+    release(pipe)
+    assert again.finish().status == 0
+    assert status(cairn, "@last") == "completed"
+    assert cairn("db", "check").status == 0
+
+
+def test_one_of_many_at_once(cairn):
+    cairn.flow(FLOW)
+    assert cairn("run", "flow.yaml").status == 1
+    cairn.write("ok", "fine")
+    tries = [cairn.start("rollback", "@last", "--to", "b", "--resume") for _ in range(5)]
+    done = [t.finish() for t in tries]
+    assert 0 in [d.status for d in done], [d.err for d in done]
+    assert status(cairn, "@last") == "completed"
+    assert len(effects(cairn)) == len(set(effects(cairn)))
+
+
+def test_items_of_a_foreach_that_had_ended_are_kept(cairn):
+    cairn.flow("""
+  each: {type: code, foreach: {items: [1, 2, 3], concurrency: 1}, command:
+         [sh, -c, 'echo $CAIRN_IDEMPOTENCY_KEY >>effects; test $0 != 2 || cat ok', "{{ item }}"]}
+  e: {type: end, needs: [each], value: each}
+""")
+    assert cairn("run", "flow.yaml").status == 1
+    at = [line.split()[0] for line in cairn("checkpoints", "@last", "--all").out.splitlines()][0]
+    cairn.write("ok", "")
+    done = cairn("rollback", "@last", "--to", at, "--resume")
+    assert done.status == 0, done.err
+    assert effects(cairn) == ["each[0]", "each[1]", "each[1]~1", "each[2]~1"]
+
+
+def test_a_loop_counts_anew_and_uses_no_id_twice(cairn):
+    cairn.flow("""
+  work: {type: code, language: sh, needs: [more.true], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects"}
+  more: {type: condition, needs: [work], when: iteration < 2}
+  e: {type: end, needs: [more.false], value: "'done'"}
+""")
+    assert cairn("run", "flow.yaml").status == 0
+    assert cairn("rollback", "@last", "--to", "work#1", "--resume").status == 0
+    assert effects(cairn) == ["work", "work#1", "work#2", "work#1~1", "work#2~1"]
+
+
+def test_a_sub_workflow_is_begun_anew(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:" + FLOW)
+    cairn.flow("""
+  sub: {type: workflow, workflow: child.yaml}
+  e: {type: end, needs: [sub], value: sub}
+""")
+    cairn.write("ok", "fine")
+    assert cairn("run", "flow.yaml").status == 0
+    root, child = executions(cairn)
+    own = cairn("rollback", child, "--to", "b", "--resume")
+    assert own.status == 0, own.err  # its parent has ended
+    done = cairn("rollback", root, "--to", "sub", "--resume")
+    assert done.status == 0, done.err
+    assert len(executions(cairn)) == 3
+    keys = [line for line in (cairn.folder / "effects").read_text().splitlines()]
+    assert len(keys) == len(set(keys)) == 5
+
+
+def test_a_sub_workflow_under_way_ends_with_its_step(cairn):
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n  q: {type: ask, prompt: x}\n")
+    cairn.flow("""
+  sub: {type: workflow, workflow: child.yaml}
+  e: {type: end, needs: [sub], value: sub}
+""")
+    assert cairn("run", "flow.yaml").status == 3
+    root, child = executions(cairn)
+    below = cairn("rollback", child, "--to", "1")
+    assert below.status == 2 and "a step of its parent waits for it" in below.err
+    assert cairn("rollback", root, "--to", "1").status == 0
+    assert status(cairn, child) == "cancelled"
+    assert status(cairn, root) == "paused"
+
+
+def test_the_undone_is_no_answer_to_when_it_is_at_its_end(cairn):
+    cairn.flow(FLOW)
+    assert cairn("run", "flow.yaml").status == 1
+    last = cairn("results", "@last", "--json").json["status"]
+    assert last == "failed"
+    refused = cairn("rollback", "@last", "--to", "e")
+    assert refused.status == 2 and "was at its end; the last event before that is" in refused.err
+    assert cairn("results", "@last", "--json").json["status"] == "failed"
+
+
+def test_recover_goes_back_to_a_checkpoint_and_tries_again(cairn):
+    cairn.flow("""
+  a: {type: code, language: sh, checkpoint: begun, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects"}
+  b: {type: code, language: sh, needs: [a], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects"}
+  c: {type: code, language: sh, needs: [b], recover: [{rollback: "@begun", times: 2}, {rollback: a}],
+      code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; test $(grep -c c effects) = 5"}
+""".replace("grep -c c", "grep -c /c"))
+    run = cairn("run", "flow.yaml")
+    assert run.status == 1
+    assert run.err.count("recovery of c") == 3
+    assert effects(cairn) == ["a", "b", "c", "b~1", "c~1", "b~2", "c~2", "a~1", "b~3", "c~3"]
+    again = cairn("retry", "@last")
+    assert again.status == 0, again.err
+    assert effects(cairn)[-1] == "c~4"
