@@ -82,6 +82,8 @@ struct unit {
      * instead. ERR_NOT_FOUND, and nothing done: there is no i-th. */
     enum err (*work)(size_t i, struct buf *out, struct error *e);
 };
+/* changes.c */
+enum err work_change(size_t i, struct buf *out, struct error *e);
 extern const struct unit units[];
 extern const size_t unit_count;
 

@@ -459,5 +459,6 @@ const struct unit units[] = {
     {"flow", work_flow},
     {"format", work_format},
     {"requests", work_request},
+    {"changes", work_change},
 };
 const size_t unit_count = ARRAY_LEN(units);
