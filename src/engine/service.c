@@ -19,7 +19,7 @@ enum err service_on_down(struct engine *g, const struct engine_input *in, struct
     }
     if (g->mode != MODE_RUN) { /* what has not been performed when the rest winds down is not */
         struct event ev = event_of_step(EVENT_STEP_CANCELLED, in->step);
-        enum err err = engine_emit(g, &ev, e);
+        enum err err = engine_emit_end(g, &ev, e);
         return err || in->step.index < 0 ? err : foreach_settle(g, in->step.node, e);
     }
     return engine_suspend(g, in->step, in->attempt - runs, &s, e);

@@ -203,6 +203,7 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
     bool starts = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
                   ev->kind == EVENT_FOREACH_STARTED;
     bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED ||
+                ev->kind == EVENT_STEP_SUSPENDED ||
                 (ev->kind == EVENT_STEP_AIDED && ev->role != ROLE_COMPENSATE);
     if (!(starts || ends) || ev->step.node >= g->plan->node_count || !is_pending(g, ev->step)) {
         return TURN_NEITHER;

@@ -126,7 +126,8 @@ static struct str service_of(const struct track *t) {
     return held ? value_str(*service) : STR("");
 }
 
-/* All that is held back because of it goes on; rare, so they are looked for. */
+/* All that is held back because of it goes on; rare, so they are looked for. Who rests without a
+ * state (sleep.c) asks when its time comes. */
 static void wake_all(struct host *h, const struct breaker *b) {
     for (struct run *r = h->runs; r; r = r->next) {
         uint32_t count = r->engine && !r->lost && !r->ended ? engine_track_count(r->engine) : 0;

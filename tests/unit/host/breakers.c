@@ -267,6 +267,27 @@ static void what_winds_down_is_not_held_back(void **state) {
     assert_string_equal(rig_status(r), "failed");
 }
 
+/* A fallback and a node that runs last are held back and go on as any other. */
+static void auxiliary_nodes_are_held_back_too(void **state) {
+    (void)state;
+    (void)opened();
+    struct run *r = rig_run("{" HEAD "nodes: {a: {type: work, fallback: b}, "
+                            "b: {type: work, value: \"'s'\"}, c: {type: work, value: \"'s'\"}},"
+                            " finally: [c]}");
+    rig_fail("a", FAILURE_PERMANENT, "bad");
+    assert_null(rig_find("b"));
+    assert_int_equal(held(r), 1);
+    rig_check_fold(r);
+    rig_wait_ms(10000);
+    for (int i = 0; i < 20 && run_status(r) != EXEC_COMPLETED; i++) {
+        rig_done_all();
+        rig_wait_ms(10000);
+    }
+    assert_string_equal(rig_status(r), "completed");
+    assert_int_equal(rig_starts_of("b"), 1);
+    assert_int_equal(rig_starts_of("c"), 1);
+}
+
 int run_breaker_tests(void) {
 #define WITH_RIG(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
@@ -284,6 +305,7 @@ int run_breaker_tests(void) {
         WITH_RIG(the_executions_time_goes_on),
         WITH_RIG(another_process_finds_the_time_and_asks_for_itself),
         WITH_RIG(what_winds_down_is_not_held_back),
+        WITH_RIG(auxiliary_nodes_are_held_back_too),
     };
     return cmocka_run_group_tests_name("breakers", tests, NULL, NULL);
 }
