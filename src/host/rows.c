@@ -261,7 +261,7 @@ static uint32_t add_pending(const struct engine *g, const bool *seen, struct are
     uint32_t count = 0;
     for (uint32_t i = 0; i < p->node_count; i++) {
         const struct plan_node *n = &p->nodes[i];
-        if (!seen[i]) {
+        if (!seen[i] && !n->role) { /* what others name is no step before it is called */
             struct step_id id = engine_node_step(g, i);
             char text[STEP_ID_BYTES];
             rows[count++] = (struct store_step){.step = arena_str(a, step_id_print(p, id, text)),

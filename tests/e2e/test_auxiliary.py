@@ -34,6 +34,7 @@ def test_a_fallback_that_is_not_needed_does_not_count(cairn):
     status, result, _, steps = finished(cairn, "flow.yaml")
     assert (status, result, steps) == ("completed", 1, {"pay": "completed", "done": "completed"})
     assert "2 of 2 completed" in cairn("results", "@last").out
+    assert cairn("db", "check", "--all").status == 0  # the rows say the same
 
 
 def test_meta_names_the_fallback_and_keeps_the_error(cairn):
