@@ -3,6 +3,8 @@
  * Works for every status and whoever runs it; only looks.
  */
 #include "cli/explain.h"
+#include "cli/losses.h"
+#include "cli/outcome.h"
 
 enum { STEPS_SHOWN = 30 };
 
@@ -27,7 +29,12 @@ static void put_step(struct buf *b, struct value step) {
     put_time(b, "until", step, "until");
     const struct value *attempt = value_get(step, STR("attempt"));
     if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {
+        const struct value *all = value_get(step, STR("attempts"));
         buf_printf(b, ", attempt %lld", (long long)attempt->num);
+        if (all && all->num > 1) { /* those after a crash count, too, so there may be more */
+            buf_printf(b, " of %lld",
+                       (long long)(all->num > attempt->num ? all->num : attempt->num));
+        }
     }
     if (details_text(step, "execution").len) {
         buf_printf(b, ", its sub-workflow is %.*s", STR_ARG(details_text(step, "executionStatus")));
@@ -85,13 +92,47 @@ static void put_error(struct buf *b, struct value error) {
     }
 }
 
+/* What was told as the error of the execution is not told again. */
+static void put_failures(struct buf *b, struct value rows, const struct value *error) {
+    struct str told = error ? details_text(*error, "node") : STR("");
+    for (size_t i = 0; i < value_count(rows) && i < STEPS_SHOWN; i++) {
+        const struct value *why = value_get(rows.items[i], STR("error"));
+        if (str_eq(details_text(rows.items[i], "node"), told)) {
+            continue;
+        }
+        buf_append_cstr(b, "    step ");
+        text_clean(b, details_text(rows.items[i], "step"));
+        buf_append_cstr(b, " failed: ");
+        outcome_print_error_text(b, *why);
+        buf_append_char(b, '\n');
+    }
+}
+
+static void put_inbox(struct buf *b, struct value rows) {
+    for (size_t i = 0; i < value_count(rows) && i < STEPS_SHOWN; i++) {
+        struct value row = rows.items[i];
+        buf_append_cstr(b, "      ");
+        text_clean(b, details_text(row, "request"));
+        if (details_text(row, "step").len) {
+            buf_append_char(b, ' ');
+            text_clean(b, details_text(row, "step"));
+        }
+        buf_append_cstr(b, ", from ");
+        text_clean(b, details_text(row, "by"));
+        put_time(b, "since", row, "since");
+        buf_append_char(b, '\n');
+    }
+}
+
 static void put_owner(struct buf *b, struct value v) {
     const struct value *owner = value_get(v, STR("owner"));
     const struct value *alive = owner ? value_get(*owner, STR("alive")) : NULL;
     const struct value *pid = owner ? value_get(*owner, STR("pid")) : NULL;
     const struct value *requests = value_get(v, STR("requests"));
     if (alive && alive->boolean && pid) {
-        buf_printf(b, "  run by process %lld\n", (long long)pid->num);
+        buf_printf(b, "  run by process %lld", (long long)pid->num);
+        put_time(b, "with a lease until", *owner, "leaseUntil");
+        buf_append_char(b, '\n');
     } else if (pid) {
         buf_printf(b, "  the process that ran it (%lld) is gone\n", (long long)pid->num);
     } else {
@@ -99,6 +140,7 @@ static void put_owner(struct buf *b, struct value v) {
     }
     if (requests && requests->num) {
         buf_printf(b, "  requests not taken yet: %lld\n", (long long)requests->num);
+        put_inbox(b, *value_get(v, STR("inbox")));
     }
 }
 
@@ -121,6 +163,7 @@ static void print(struct cli *c, struct value v) {
             text_clean(&b, details_text(v, *by));
         }
     }
+    put_time(&b, "since", v, "pausedAt");
     buf_append_char(&b, '\n');
     if (value_get(v, STR("pausedWhy"))) {
         buf_append_cstr(&b, "  ");
@@ -129,6 +172,10 @@ static void print(struct cli *c, struct value v) {
     }
     if (error) {
         put_error(&b, *error);
+    }
+    if (value_get(v, STR("notRun"))) {
+        put_failures(&b, *value_get(v, STR("failures")), error);
+        losses_print(&b, *value_get(v, STR("notRun")));
     }
     if (live) {
         put_owner(&b, v);

@@ -3,6 +3,8 @@
  */
 #include "cli/details.h"
 
+#include "cli/losses.h"
+
 static void add_text(struct value_builder *b, const char *name, struct str text) {
     value_map_add(b, str_from(name), text.len ? value_text(text) : value_null());
 }
@@ -179,6 +181,8 @@ struct value details_json(struct arena *a, const struct store_execution *x, wall
         value_map_add(&b, STR("usage"), usage);
         add_number(&b, "costUsd", cost);
         add_text(&b, "parentId", d->parent);
+        value_map_add(&b, STR("failures"), losses_failures(d, a));
+        value_map_add(&b, STR("notRun"), losses_list(d, a));
         add_steps(&b, d);
     }
     return b.ok ? value_map_done(&b) : value_null();

@@ -2,33 +2,26 @@
  *
  * A command that is suggested here must work as it stands.
  */
-#include "cli/explain.h"
+#include "cli/explain_priv.h"
 
 #include "cli/form.h"
 #include "cli/load.h"
 
 enum { SOURCES_SHOWN = 10 };
 
-struct explaining {
-    struct session *s;
-    struct host_view v;
-    struct value_builder remedies;
-    struct str store; /* " --store URL" or empty */
-};
-
 static struct arena *arena_of(const struct explaining *x) { return &x->s->cli->arena; }
 
-static void add_text(struct value_builder *b, const char *name, struct str text) {
+void explain_text(struct value_builder *b, const char *name, struct str text) {
     if (text.len) {
         value_map_add(b, str_from(name), value_text(arena_str(b->arena, text)));
     }
 }
 
-static void add_time(struct value_builder *b, const char *name, wall_us at) {
+void explain_time(struct value_builder *b, const char *name, wall_us at) {
     char text[TIME_RFC3339_BYTES];
     if (at.us) {
         time_print_rfc3339(at, text);
-        add_text(b, name, str_from(text));
+        explain_text(b, name, str_from(text));
     }
 }
 
@@ -98,9 +91,9 @@ static void add_child(struct explaining *x, const struct track *t, struct value_
     }
     struct str remedy =
         arena_printf(a, "cairn explain %.*s%.*s", STR_ARG(child.fixed.id), STR_ARG(x->store));
-    add_text(b, "execution", child.fixed.id);
-    add_text(b, "executionStatus", details_status(&child));
-    add_text(b, "remedy", remedy);
+    explain_text(b, "execution", child.fixed.id);
+    explain_text(b, "executionStatus", details_status(&child));
+    explain_text(b, "remedy", remedy);
     value_list_add(&x->remedies, value_text(remedy));
 }
 
@@ -110,23 +103,25 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     struct arena *a = arena_of(x);
     struct str id = arena_str(a, step_id_print(t->plan, t->step, text));
     value_builder_init(&b, a);
-    add_text(&b, "step", id);
-    add_text(&b, "status", str_from(step_status_name(t->status)));
-    add_text(&b, "why", str_from(why_of(x, t)));
-    add_time(&b, "since", t->scheduled);
-    add_time(&b, "until", t->due);
+    explain_text(&b, "step", id);
+    explain_text(&b, "status", str_from(step_status_name(t->status)));
+    explain_text(&b, "why", str_from(why_of(x, t)));
+    explain_time(&b, "since", t->scheduled);
+    explain_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
+    value_map_add(&b, STR("attempts"), value_int(t->plan->nodes[t->step.node].retry.attempts));
     if (t->status == STEP_WAITING) {
         value_map_add(&b, STR("request"), t->request);
     }
     if (t->error_type.len) {
-        add_text(&b, "error",
-                 arena_printf(a, "%.*s: %.*s", STR_ARG(t->error_type), STR_ARG(t->error_message)));
+        explain_text(
+            &b, "error",
+            arena_printf(a, "%.*s: %.*s", STR_ARG(t->error_type), STR_ARG(t->error_message)));
     }
     if (t->status == STEP_WAITING && (waits_for(t, "answer") || waits_for(t, "signal"))) {
         struct str remedy =
             waits_for(t, "answer") ? answer_command(x, t, id) : signal_command(x, t);
-        add_text(&b, "remedy", remedy);
+        explain_text(&b, "remedy", remedy);
         value_list_add(&x->remedies, value_text(remedy));
     }
     add_child(x, t, &b);
@@ -159,12 +154,13 @@ static struct value pending_step(struct explaining *x, const struct plan_node *n
     struct arena *a = arena_of(x);
     struct str needs = open_needs(x, n);
     value_builder_init(&b, a);
-    add_text(&b, "step", n->name);
-    add_text(&b, "status", STR("pending"));
-    add_text(&b, "why",
-             needs.len ? arena_printf(a, "needs %.*s", STR_ARG(needs))
-             : paused  ? STR("is ready; the execution is paused")
-                       : STR("is ready; waits for a slot"));
+    explain_text(&b, "step", n->name);
+    explain_text(&b, "status", STR("pending"));
+    explain_text(&b, "why",
+                 needs.len ? arena_printf(a, "needs %.*s", STR_ARG(needs))
+                 : paused  ? STR("is ready; the execution is paused")
+                           : explain_slots(x));
+    value_map_add(&b, STR("needs"), explain_needs(x, n));
     return value_map_done(&b);
 }
 
@@ -209,11 +205,11 @@ static struct value answers_of(const struct explaining *x) {
         struct value_builder b;
         char text[STEP_ID_BYTES];
         value_builder_init(&b, a);
-        add_text(&b, "step", step_id_print(k->plan, k->step, text));
-        add_text(&b, "status", dropped ? STR("dropped") : STR("kept"));
-        add_text(&b, "by", k->by);
-        add_time(&b, "since", k->at);
-        add_text(&b, "why", k->why);
+        explain_text(&b, "step", step_id_print(k->plan, k->step, text));
+        explain_text(&b, "status", dropped ? STR("dropped") : STR("kept"));
+        explain_text(&b, "by", k->by);
+        explain_time(&b, "since", k->at);
+        explain_text(&b, "why", k->why);
         value_list_add(&list, value_map_done(&b));
     }
     return value_list_done(&list);
@@ -229,6 +225,7 @@ static struct value owner_of(const struct explaining *x) {
     if (e->owner_pid) {
         value_map_add(&b, STR("pid"), value_int(e->owner_pid));
     }
+    explain_lease(x, &b);
     return e->host ? value_map_done(&b) : value_null();
 }
 
@@ -242,11 +239,11 @@ static void add_error(struct explaining *x, struct value_builder *b) {
     int64_t node = err->node.len ? plan_node_find(x->v.plan, err->node) : -1;
     value_map_add(&map, STR("type"), value_text(err->type));
     value_map_add(&map, STR("message"), value_text(err->message));
-    add_text(&map, "node", err->node);
+    explain_text(&map, "node", err->node);
     if (node >= 0) {
         struct mark mark = x->v.plan->nodes[node].mark;
-        add_text(&map, "place",
-                 arena_printf(arena_of(x), "%s:%u:%u", mark.file, mark.line, mark.column));
+        explain_text(&map, "place",
+                     arena_printf(arena_of(x), "%s:%u:%u", mark.file, mark.line, mark.column));
     }
     value_map_add(b, STR("error"), value_map_done(&map));
 }
@@ -265,7 +262,7 @@ static enum err add_cancelled_by(struct explaining *x, struct value_builder *b, 
     if (!err && count > 0) {
         ev.kind = EVENT_CANCEL_REQUESTED;
         err = event_decode(rows[count - 1].body, &no_blobs, arena_of(x), &ev, e);
-        add_text(b, "cancelledBy", ev.reason);
+        explain_text(b, "cancelledBy", ev.reason);
     }
     return err;
 }
@@ -305,14 +302,6 @@ static void suggest(struct explaining *x) {
     }
 }
 
-static enum err add_requests(struct explaining *x, struct value_builder *b, struct error *e) {
-    struct store_inbox *rows;
-    uint32_t count = 0;
-    enum err err = store_inbox_open(x->s->store, x->v.stored.num, arena_of(x), &rows, &count, e);
-    value_map_add(b, STR("requests"), value_int(count));
-    return err;
-}
-
 /* Its row says all that may be looked at. */
 static enum err explain_quarantined(struct explaining *x, struct str id, struct value *out,
                                     struct error *e) {
@@ -328,11 +317,12 @@ static enum err explain_quarantined(struct explaining *x, struct str id, struct 
     x->v.stored = stored;
     value_builder_init(&x->remedies, a);
     value_builder_init(&b, a);
-    add_text(&b, "id", stored.fixed.id);
-    add_text(&b, "workflow", stored.fixed.workflow);
-    add_text(&b, "status", stored.row.status);
-    add_time(&b, "updatedAt", stored.row.updated);
+    explain_text(&b, "id", stored.fixed.id);
+    explain_text(&b, "workflow", stored.fixed.workflow);
+    explain_text(&b, "status", stored.row.status);
+    explain_time(&b, "updatedAt", stored.row.updated);
     value_map_add(&b, STR("error"), error);
+    value_list_add(&x->remedies, value_text(command(x, "retry", STR(" --force"))));
     value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
     value_map_add(&b, STR("remedies"), value_list_done(&x->remedies));
     *out = value_map_done(&b);
@@ -352,20 +342,25 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     }
     value_builder_init(&x.remedies, a);
     value_builder_init(&b, a);
-    add_text(&b, "id", x.v.stored.fixed.id);
-    add_text(&b, "workflow", x.v.stored.fixed.workflow);
-    add_text(&b, "status", details_status(&x.v.stored));
-    add_time(&b, "updatedAt", x.v.stored.row.updated);
+    explain_text(&b, "id", x.v.stored.fixed.id);
+    explain_text(&b, "workflow", x.v.stored.fixed.workflow);
+    explain_text(&b, "status", details_status(&x.v.stored));
+    explain_time(&b, "updatedAt", x.v.stored.row.updated);
     add_error(&x, &b);
     if (engine_status(x.v.engine) == EXEC_PAUSED) {
         value_map_add(&b, STR("pausedBy"), value_text(arena_str(a, engine_paused_by(x.v.engine))));
-        add_text(&b, "pausedWhy", engine_paused_why(x.v.engine));
+        explain_text(&b, "pausedWhy", engine_paused_why(x.v.engine));
+        explain_time(&b, "pausedAt", engine_paused_at(x.v.engine));
     }
     if (engine_status(x.v.engine) == EXEC_CANCELLED) {
         err = add_cancelled_by(&x, &b, e);
     }
+    bool is_final = exec_status_final(engine_status(x.v.engine));
+    if (is_final && !err && engine_status(x.v.engine) != EXEC_COMPLETED) {
+        err = explain_losses(&x, id, &b, e);
+    }
     value_map_add(&b, STR("owner"), owner_of(&x));
-    err = err ? err : add_requests(&x, &b, e);
+    err = err ? err : explain_inbox(&x, &b, e);
     value_map_add(&b, STR("steps"), steps_of(&x));
     value_map_add(&b, STR("answers"), answers_of(&x));
     suggest(&x);

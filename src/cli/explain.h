@@ -6,8 +6,10 @@
 
 #include "cli/details.h"
 
-/* {id, workflow, status, updatedAt, error?, pausedBy?, cancelledBy?, owner, requests, steps:
- * [{step, status, why, since, until?, attempt, request?, error?, remedy?}], answers: [{step,
+/* {id, workflow, status, updatedAt, error?, pausedBy?, pausedAt?, cancelledBy?, failures? and
+ * notRun? as of results, owner: {alive, pid?, hostname?, leaseUntil?}, requests, inbox: [{number,
+ * request, step?, since, by?}], steps: [{step, status, why, since, until?, attempt, attempts,
+ * request?, error?, remedy?; pending: needs: [{node, handle, status, open}]}], answers: [{step,
  * status: kept or dropped, by, since, why?}], remedies: [text]} */
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
     MUST_USE;

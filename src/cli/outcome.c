@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "cli/losses.h"
+
 enum { NAMES_SHOWN = 12 };
 
 int outcome_exit_status(enum exec_status status) {
@@ -63,11 +65,13 @@ static void print_place(struct buf *b, const struct details *d, struct value err
     buf_append_char(b, '\n');
 }
 
-static void print_failed_steps(struct buf *b, const struct details *d) {
+/* All of them but those of one node, which was told of already. */
+static void print_failed_steps(struct buf *b, const struct details *d, struct str told) {
     uint32_t shown = 0;
     for (uint32_t i = 0; i < d->step_count; i++) {
         const struct store_step *x = &d->steps[i];
-        if (!str_is(x->status, "failed") || details_step_undone(x)) {
+        bool listed = str_is(x->status, "failed") && !details_step_undone(x);
+        if (!listed || str_eq(x->node, told)) {
             continue;
         }
         if (++shown <= NAMES_SHOWN) {
@@ -96,11 +100,12 @@ void outcome_print_error(struct buf *b, const struct sink *s, const struct detai
         outcome_print_error_text(b, error);
         buf_append_char(b, '\n');
         print_place(b, d, error, shown_file);
+        print_failed_steps(b, d, details_text(error, "node"));
     } else if (str_is(x->row.status, "partial")) {
         text_colour(b, s, COLOUR_YELLOW, STR("partial:"));
         buf_printf(b, " execution %.*s ended with failures that the workflow allows\n",
                    STR_ARG(x->fixed.id));
-        print_failed_steps(b, d);
+        print_failed_steps(b, d, STR(""));
     } else if (str_is(x->row.status, "cancelled")) {
         text_colour(b, s, COLOUR_YELLOW, STR("cancelled:"));
         buf_printf(b, " execution %.*s was cancelled\n", STR_ARG(x->fixed.id));
@@ -137,4 +142,8 @@ void outcome_print_completed(struct buf *b, const struct details *d) {
     }
     buf_printf(b, "%s (%u of %u steps)\n", shown ? "" : "nothing", d->stored.row.completed_tasks,
                d->stored.row.total_tasks);
+    struct arena a;
+    arena_init(&a, 0);
+    losses_print(b, losses_list(d, &a));
+    arena_fini(&a);
 }

@@ -16,7 +16,7 @@ void outcome_print_result(struct buf *b, struct value v);
  * partial ones. Nothing for other states. */
 void outcome_print_error(struct buf *b, const struct sink *s, const struct details *d,
                          const char *shown_file);
-/* "completed: fetch, parse (2 of 7 steps)" */
+/* "completed: fetch, parse (2 of 7 steps)", and what did not run because of a failure. */
 void outcome_print_completed(struct buf *b, const struct details *d);
 /* A JSON error column as "type: message". */
 void outcome_print_error_text(struct buf *b, struct value error);

@@ -121,6 +121,8 @@ int64_t engine_unpaused_us(const struct engine *g) {
     return now.us - g->paused_us;
 }
 
+wall_us engine_paused_at(const struct engine *g) { return g->paused ? g->paused_at : (wall_us){0}; }
+
 struct str engine_paused_by(const struct engine *g) {
     return g->paused ? g->paused_by : STR("");
 }

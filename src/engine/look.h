@@ -156,5 +156,6 @@ bool engine_is_target(const struct engine *g, uint64_t seq);
 struct str engine_paused_by(const struct engine *g);
 /* Why, when it paused itself: what somebody must look at. */
 struct str engine_paused_why(const struct engine *g);
+wall_us engine_paused_at(const struct engine *g); /* 0: it is not */
 
 #endif

@@ -323,7 +323,6 @@ static bool end_by_cache(struct port *p) {
         return false;
     }
     run_happens(p->run, x);
-    port_free(p);
     return true;
 }
 
@@ -331,7 +330,9 @@ static void begin(struct port *p) {
     struct run *r = p->run;
     struct host *h = r->host;
     const struct node_kind *kind = r->plan->nodes[p->step.node].kind;
-    if (!breaker_admits(p)) {
+    p->started = host_now(h);
+    bool ended = r->plan->nodes[p->step.node].cache.present && end_by_cache(p);
+    if (ended || !breaker_admits(p)) {
         p->state = PORT_RUNNING; /* it stands in no queue */
         p->slot = false;
         port_free(p);
@@ -341,10 +342,6 @@ static void begin(struct port *p) {
         h->slots_used++;
     }
     p->state = PORT_STARTING;
-    p->started = host_now(h);
-    if (r->plan->nodes[p->step.node].cache.present && end_by_cache(p)) {
-        return;
-    }
     p->port = (struct step_port){.ops = &port_ops,
                                  .loop = h->options.loop,
                                  .in = flight_in(p->flight),

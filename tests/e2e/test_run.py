@@ -361,6 +361,7 @@ def test_a_failed_run_says_what_where_and_how_to_look_further(cairn):
         "error: execution ID failed: code: the script ended with exit status 3\n"
         "    at node boom (flow.yaml:6:3)\n"
         "    completed: a (1 of 3 steps)\n"
+        "    cancelled because of boom: never\n"
         "    look further: cairn explain ID\n"
         "    try again: cairn retry ID\n"
         "    after mending it: cairn retry ID --workflow flow.yaml\n"

@@ -1,0 +1,156 @@
+/* What an execution lost: the steps that failed, and the nodes that did not run because of one.
+ *
+ * A node was lost to the nearest node that failed on a way to it over nodes that did not run; one
+ * that was cancelled otherwise, to what made the execution fail. What a condition left out is no
+ * loss.
+ */
+#include "cli/losses.h"
+
+#define NOT_SEEN UINT32_MAX
+
+static bool did_not_run(uint8_t status) {
+    return status == STEP_SKIPPED || status == STEP_CANCELLED;
+}
+
+static uint8_t status_of(struct str word) {
+    for (int s = STEP_PENDING; s <= STEP_CANCELLED; s++) {
+        if (str_is(word, step_status_name((enum step_status)s))) {
+            return (uint8_t)s;
+        }
+    }
+    return STEP_PENDING;
+}
+
+/* As each node ended: rows are in the order in which steps began, items apart. */
+static uint8_t *statuses(const struct details *d, struct arena *a) {
+    uint8_t *out = ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, uint8_t);
+    for (uint32_t i = 0; out && i < d->step_count; i++) {
+        int64_t node = plan_node_find(d->plan, d->steps[i].node);
+        if (node >= 0 && d->steps[i].index < 0 && !details_step_undone(&d->steps[i])) {
+            out[node] = status_of(d->steps[i].status);
+        }
+    }
+    return out;
+}
+
+/* The failed node that an edge brings word of, or NOT_SEEN. Nodes before this one are known. */
+static uint32_t over_edge(const struct plan_edge *edge, const uint8_t *status,
+                          const uint32_t *because) {
+    if (status[edge->source] == STEP_FAILED) {
+        return edge->handle == HANDLE_ERROR ? NOT_SEEN : edge->source;
+    }
+    return did_not_run(status[edge->source]) ? because[edge->source] : NOT_SEEN;
+}
+
+/* One more step from each node to those after it; false when nothing is new. */
+static bool spread(const struct plan *p, const uint8_t *status, uint32_t *because) {
+    bool changed = false;
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        const struct plan_node *n = &p->nodes[i];
+        for (uint32_t k = 0;
+             did_not_run(status[i]) && because[i] == NOT_SEEN && k < n->in_count_edges; k++) {
+            because[i] = over_edge(&p->edges[n->in_edges[k]], status, because);
+            changed = changed || because[i] != NOT_SEEN;
+        }
+    }
+    return changed;
+}
+
+static void find_causes(const struct details *d, const uint8_t *status, uint32_t *because,
+                        struct arena *a) {
+    struct str named = details_text(details_value(a, d->stored.row.error), "node");
+    int64_t failing = named.len ? plan_node_find(d->plan, named) : -1;
+    for (uint32_t i = 0; i < d->plan->node_count; i++) {
+        because[i] = NOT_SEEN;
+    }
+    while (spread(d->plan, status, because)) {}
+    for (uint32_t i = 0; i < d->plan->node_count; i++) {
+        if (because[i] == NOT_SEEN && status[i] == STEP_CANCELLED && failing >= 0) {
+            because[i] = (uint32_t)failing;
+        }
+    }
+}
+
+static struct value loss(const struct details *d, uint32_t node, uint8_t status, uint32_t because,
+                         struct arena *a) {
+    struct value_builder b;
+    value_builder_init(&b, a);
+    value_map_add(&b, STR("node"), value_text(arena_str(a, d->plan->nodes[node].name)));
+    value_map_add(&b, STR("status"),
+                  value_text(str_from(step_status_name((enum step_status)status))));
+    value_map_add(&b, STR("because"), value_text(arena_str(a, d->plan->nodes[because].name)));
+    return value_map_done(&b);
+}
+
+struct value losses_list(const struct details *d, struct arena *a) {
+    struct value_builder list;
+    value_builder_init(&list, a);
+    uint8_t *status = d->plan ? statuses(d, a) : NULL;
+    uint32_t *because = status ? ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, uint32_t) : NULL;
+    if (because) {
+        find_causes(d, status, because, a);
+    }
+    for (uint32_t i = 0; because && i < d->plan->node_count; i++) {
+        if (because[i] != NOT_SEEN) {
+            value_list_add(&list, loss(d, i, status[i], because[i], a));
+        }
+    }
+    return value_list_done(&list);
+}
+
+struct value losses_failures(const struct details *d, struct arena *a) {
+    struct value_builder list;
+    value_builder_init(&list, a);
+    for (uint32_t i = 0; i < d->step_count; i++) {
+        if (str_is(d->steps[i].status, "failed") && !details_step_undone(&d->steps[i])) {
+            struct value_builder b;
+            value_builder_init(&b, a);
+            value_map_add(&b, STR("step"), value_text(arena_str(a, d->steps[i].step)));
+            value_map_add(&b, STR("node"), value_text(arena_str(a, d->steps[i].node)));
+            value_map_add(&b, STR("error"), details_value(a, d->steps[i].error));
+            value_list_add(&list, value_map_done(&b));
+        }
+    }
+    return value_list_done(&list);
+}
+
+/* ---- for people ---- */
+
+static bool is_same(struct value x, struct value y) {
+    return str_eq(details_text(x, "because"), details_text(y, "because")) &&
+           str_eq(details_text(x, "status"), details_text(y, "status"));
+}
+
+static bool was_told(struct value list, size_t at) {
+    for (size_t i = 0; i < at; i++) {
+        if (is_same(list.items[i], list.items[at])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "    skipped because of fetch: parse, store" */
+static void put_group(struct buf *b, struct value list, size_t first) {
+    uint32_t shown = 0;
+    buf_append_cstr(b, "    ");
+    text_clean(b, details_text(list.items[first], "status"));
+    buf_append_cstr(b, " because of ");
+    text_clean(b, details_text(list.items[first], "because"));
+    for (size_t i = first; i < value_count(list) && shown <= LOSSES_SHOWN; i++) {
+        if (is_same(list.items[i], list.items[first])) {
+            buf_append_cstr(b, shown ? ", " : ": ");
+            text_clean(b,
+                       shown++ == LOSSES_SHOWN ? STR("...") : details_text(list.items[i], "node"));
+        }
+    }
+    buf_append_char(b, '\n');
+}
+
+void losses_print(struct buf *b, struct value list) {
+    for (size_t i = 0; i < value_count(list); i++) {
+        if (!was_told(list, i)) {
+            put_group(b, list, i);
+        }
+    }
+}
