@@ -89,12 +89,11 @@ static void refuse_entry(struct unit *u, const struct yaml_node *n) {
         }
     }
     struct diag_item *item =
-        got.len
-            ? diag_error(u->s->diag, n->mark, "bad_value",
-                         "\"recover\": \"%.*s\" is no way to recover",
-                         STR_ARG(flow_text_clip(got, 60)))
-            : flow_type_refuse(u, n, "recover",
-                               "ask, compensate, fail, rollback or a list of such entries");
+        got.len ? diag_error(u->s->diag, n->mark, "bad_value",
+                             "\"recover\": \"%.*s\" is no way to recover",
+                             STR_ARG(flow_text_clip(got, 60)))
+                : flow_type_refuse(u, n, "recover",
+                                   "ask, compensate, fail, rollback or a list of such entries");
     flow_suggest(u, item, got, known, ARRAY_LEN(known));
 }
 

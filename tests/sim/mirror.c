@@ -241,6 +241,9 @@ static void changed(struct world *w, struct seen_execution *x, const struct even
             map_put(&x->gone, x->plan->nodes[i].name, &is_new)->num = x->armed[i];
         }
     }
+    for (uint32_t i = 0; i < x->steps.count; i++) { /* answers to what had not begun to wait go */
+        ((struct seen_step *)x->steps.entries[i].ptr)->kept = 0;
+    }
     x->armed = armed;
     x->called = called;
     x->recovered = ARENA_ARRAY(&w->arena, to->node_count, uint32_t);
@@ -264,8 +267,8 @@ static void note_anew(struct world *w, struct seen_execution *x, const struct ev
  * under a new id. */
 static void check_generation(struct world *w, const struct seen_execution *x,
                              const struct seen_step *s, const struct event *ev) {
-    bool named = s->begun || !ev->step.generation || x->rolled_back ||
-                 x->plan->nodes[ev->step.node].role;
+    bool named =
+        s->begun || !ev->step.generation || x->rolled_back || x->plan->nodes[ev->step.node].role;
     for (size_t i = 0; !named && x->retried && i < value_count(x->anew); i++) {
         named = str_eq(value_str(x->anew.items[i]), s->node->name);
     }
@@ -395,8 +398,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
     if (x->rolled_back && ev->step.iteration > x->armed[ev->step.node] &&
-        x->plan != x->first_plan &&
-        !x->plan->nodes[ev->step.node].role) {
+        x->plan != x->first_plan && !x->plan->nodes[ev->step.node].role) {
         x->armed[ev->step.node] = ev->step.iteration; /* it came back, beyond what was undone */
     }
     if ((runs_on || ev->kind == EVENT_STEP_COMPLETED) &&
@@ -464,16 +466,24 @@ static void check_kept(struct world *w, const struct seen_execution *x) {
     }
 }
 
+/* What may follow an end: a retry, a rollback and what their claims lead to, which may be a quarantine. */
+static bool goes_on(const struct world *w, const struct seen_execution *x, const struct event *ev) {
+    bool poisoned = (ev->kind == EVENT_EXECUTION_FAILING && x->claims > 0 &&
+                     str_is(ev->error_type, "quarantined")) ||
+                    (ev->kind == EVENT_EXECUTION_FAILED && x->quarantined);
+    return w->may_return &&
+           (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED ||
+            ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
+            poisoned);
+}
+
 static void take_event(struct world *w, struct seen_execution *x, const struct store_event *row,
                        const struct event *ev) {
     if (row->seq != x->seq + 1 || row->at.us < x->last_us) {
         world_fail(w, "event %llu of %s follows event %llu", (unsigned long long)row->seq, x->id,
                    (unsigned long long)x->seq);
     }
-    bool goes_on = w->may_return &&
-                   (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED ||
-                    ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_ROLLED_BACK);
-    if (x->final && ev->kind != EVENT_LATE_RESULT && !goes_on) {
+    if (x->final && ev->kind != EVENT_LATE_RESULT && !goes_on(w, x, ev)) {
         world_fail(w, "%s after the end of %s", event_name(ev->kind), x->id);
     }
     if (x->cancelled && ev->kind == EVENT_EXECUTION_COMPLETED) {

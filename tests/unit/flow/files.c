@@ -135,9 +135,10 @@ static void print_ref(const struct plan *p, const struct plan_ref *r, struct buf
 }
 
 static void print_recover(const struct plan_node *n, struct buf *out) {
-    static const char *const words[] = {
-        [RECOVER_ASK] = "ask", [RECOVER_FAIL] = "fail", [RECOVER_COMPENSATE] = "compensate",
-        [RECOVER_ROLLBACK] = "rollback"};
+    static const char *const words[] = {[RECOVER_ASK] = "ask",
+                                        [RECOVER_FAIL] = "fail",
+                                        [RECOVER_COMPENSATE] = "compensate",
+                                        [RECOVER_ROLLBACK] = "rollback"};
     static const char *const late[] = {"next", "fail", "retry"};
     for (uint32_t i = 0; i < n->recover_count; i++) {
         const struct plan_recover *r = &n->recover[i];
