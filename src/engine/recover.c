@@ -87,8 +87,8 @@ static enum err ask(struct engine *g, const struct failed_step *f, enum recovery
 
 /* ---- rollback ---- */
 
-/* Back to the target, as often as it says: then, or when there is no such moment, the next entry has
- * its turn. That the step failed is recorded with it, for who reads the past. */
+/* Back to the target, as often as it says; then, or when there is no such moment, the next entry
+ * has its turn. That the step failed is recorded with it, for who reads the past. */
 static enum err roll_back(struct engine *g, const struct failed_step *f, enum recovery *out,
                           struct error *e) {
     const struct plan_node *p = &g->plan->nodes[f->step.node];

@@ -90,9 +90,11 @@ void host_close(struct host *h) {
     free(h);
 }
 
+/* With a name of its own: what was submitted is let go of when an execution sleeps. */
 static struct map_entry *key_entry(struct host *h, struct str key) {
     bool fresh;
-    return map_put(&h->keys, key, &fresh);
+    struct str name = map_find(&h->keys, key) ? key : arena_str(&h->keys_memory, key);
+    return name.ptr ? map_put(&h->keys, name, &fresh) : NULL;
 }
 
 /* A run that was submitted here under the key, perhaps not yet recorded. */

@@ -112,29 +112,6 @@ enum err host_submit(struct host *h, const struct host_submission *s, struct run
 /* Takes over an execution that nobody owns, with its sub-workflows, and goes on with it. A
  * sub-workflow whose parent has not ended goes on with that alone (ERR_CONFLICT). */
 enum err host_resume(struct host *h, struct str id, struct run **out, struct error *e) MUST_USE;
-struct host_retry {
-    struct str from; /* a node that runs anew, with all that depends on it, besides what failed */
-    struct str by;
-    bool force;              /* also when it was quarantined */
-    const struct plan *plan; /* goes on with this workflow; must outlive the host. NULL: its own */
-    struct value inputs;     /* from now on, checked by flow_inputs; null: as they were */
-    struct value env;        /* recorded environment variables, or null: as they were */
-    struct str folder;       /* of the plan: relative paths of effects start here */
-};
-/* A failed, partial or cancelled execution goes on: what failed runs anew in a new generation, what
- * completed is kept. With another workflow or inputs what follows from the change does, too.
- * ERR_CONFLICT when its state does not allow it, ERR_QUARANTINED without force. */
-enum err host_retry(struct host *h, struct str id, const struct host_retry *q, struct run **out,
-                    struct error *e) MUST_USE;
-struct host_rollback {
-    struct str to; /* a seq, @name or NODE[#k]: see engine/past.c */
-    struct str by;
-    bool resume; /* it goes on at once; else it is paused */
-};
-/* What has ended is under way again, from an earlier state on. ERR_CONFLICT when it has not ended
- * (then REQUEST_ROLLBACK does it); errors about the target. */
-enum err host_rollback(struct host *h, struct str id, const struct host_rollback *q,
-                       struct run **out, struct error *e) MUST_USE;
 /* Asks for its end; durable with the next commit. */
 enum err host_cancel(struct host *h, struct run *r, struct str by, struct error *e) MUST_USE;
 
@@ -198,6 +175,7 @@ bool run_is_child(const struct run *r);
 struct str run_result_json(const struct run *r);
 struct str run_error_json(const struct run *r);
 
+#include "host/again.h"
 #include "host/mend.h"
 
 #endif
