@@ -84,6 +84,9 @@ enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t ma
 /* NAME=VALUE cut at the first '='; false when there is none or the name is empty. */
 bool cli_pair(const char *text, struct str *out_name, struct str *out_value);
 /* All labels (--label name=value) as a map of texts, null without any. A mistake is reported. */
+/* --budget; ERR_USAGE when it is none. */
+struct budget;
+enum err cli_budget(struct cli *c, struct budget *out) MUST_USE;
 enum err cli_labels(struct cli *c, struct value *out) MUST_USE;
 
 /* ---- help.c ---- */

@@ -2,6 +2,7 @@
  *
  * Works for every status and whoever runs it; only looks.
  */
+#include "cli/budget.h"
 #include "cli/explain.h"
 #include "cli/losses.h"
 #include "cli/outcome.h"
@@ -144,6 +145,15 @@ static void put_owner(struct buf *b, struct value v) {
     }
 }
 
+static void put_budget(struct buf *b, struct value v) {
+    const struct value *budget = value_get(v, STR("budget"));
+    for (size_t i = 0; budget && i < value_count(*budget); i++) {
+        buf_append_cstr(b, "  budget: ");
+        text_budget_part(b, value_str(budget->pairs[i].key), budget->pairs[i].val);
+        buf_append_cstr(b, " used\n");
+    }
+}
+
 static void print(struct cli *c, struct value v) {
     struct buf b;
     const struct value *error = value_get(v, STR("error"));
@@ -177,6 +187,7 @@ static void print(struct cli *c, struct value v) {
         put_failures(&b, *value_get(v, STR("failures")), error);
         losses_print(&b, *value_get(v, STR("notRun")));
     }
+    put_budget(&b, v);
     if (live) {
         put_owner(&b, v);
         put_steps(&b, *steps);

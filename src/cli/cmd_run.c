@@ -95,6 +95,7 @@ static int run(struct cli *c) {
     enum err err = running_options_check(c);
     err = err ? err : cli_duration(c, "timeout", &sub.timeout_us);
     err = err ? err : cli_labels(c, &sub.labels);
+    err = err ? err : cli_budget(c, &sub.budget);
     err = err ? err : check_key(c, sub.key);
     if (err) {
         return err_exit_code(err);
@@ -105,6 +106,7 @@ static int run(struct cli *c) {
 static const struct cli_option options[] = {
     {"input", 'i', "NAME=TEXT", "an input, read by its declared type; NAME:=JSON; @FILE.json"},
     {"timeout", 0, "DURATION", "fails the execution when it takes longer: 90s, 1h30m"},
+    {"budget", 0, "KEY=AMOUNT,...", "what it may use at most: usd, tokens, llm_calls, steps, time"},
     {"label", 0, "NAME=VALUE", "a label to find it by; may be given several times"},
     {"key", 0, "TEXT", "the same key, workflow and inputs give the same execution, begun once"},
     BACKGROUND_OPTION,
@@ -116,6 +118,7 @@ static const struct cli_example examples[] = {
     {"cairn run flow.yaml -i city=Paris -i days:=3", "inputs: a text, and a value as JSON"},
     {"cairn run flow.yaml -i @inputs.json --quiet > result.txt", "inputs from a file"},
     {"cairn run flow.yaml --timeout 10m --label team=support", "at most ten minutes, labelled"},
+    {"cairn run flow.yaml --budget usd=0.50,llm_calls=40", "asks before it would take more"},
     {"cairn run flow.yaml --background", "prints its id and goes on when the terminal is closed"},
     {"cairn run flow.yaml --key order-4711", "safe to say twice: it is begun once"},
     {"cat flow.yaml | cairn run -", "the workflow from standard input"},

@@ -38,6 +38,32 @@ static enum err read_parent(struct session *s, struct details *d, struct arena *
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+/* Only an execution with a budget is folded for it: the workflow's, or one that was given. */
+static enum err read_budget(struct session *s, struct details *d, struct arena *a,
+                            struct error *e) {
+    struct store_range first = {d->stored.num, 0, 1};
+    struct event_fetch fetch = host_fetch(s->store);
+    struct store_event *rows;
+    struct event ev = {.kind = EVENT_EXECUTION_CREATED};
+    struct host_view v;
+    uint32_t count = 0;
+    if (!d->plan || host_is_quarantined(&d->stored)) {
+        return OK;
+    }
+    enum err err = store_read_events(s->store, first, a, &rows, &count, e);
+    err = err || !count ? err : event_decode(rows[0].body, &fetch, a, &ev, e);
+    if (err || (!budget_any(&d->plan->budget) && value_is_null(ev.budget))) {
+        return err;
+    }
+    err = host_view_open(s->store, s->kinds, d->stored.fixed.id, &v, e);
+    if (err) {
+        return err;
+    }
+    err = host_view_budget(&v, s->store, d->now, a, &d->budget, e);
+    host_view_close(&v);
+    return err;
+}
+
 enum err details_open(struct session *s, struct str id, struct details *d, struct error *e) {
     struct arena *a = &s->cli->arena;
     *d = (struct details){.now = session_now()};
@@ -51,6 +77,7 @@ enum err details_open(struct session *s, struct str id, struct details *d, struc
     } else {
         err = fold(s, id, d, e);
     }
+    err = err ? err : read_budget(s, d, a, e);
     return err ? err : read_parent(s, d, a, e);
 }
 

@@ -329,6 +329,16 @@ static enum err explain_quarantined(struct explaining *x, struct str id, struct 
     return b.ok && x->remedies.ok ? OK : error_nomem(e);
 }
 
+/* Of it and its sub-workflows; what asks for more is a step. */
+static enum err add_budget(struct explaining *x, struct value_builder *b, struct error *e) {
+    struct value budget;
+    enum err err = host_view_budget(&x->v, x->s->store, session_now(), arena_of(x), &budget, e);
+    if (!err && !value_is_null(budget)) {
+        value_map_add(b, STR("budget"), budget);
+    }
+    return err;
+}
+
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e) {
     struct explaining x = {.s = s, .store = session_store_option(s)};
     struct value_builder b;
@@ -361,6 +371,7 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     }
     value_map_add(&b, STR("owner"), owner_of(&x));
     err = err ? err : explain_inbox(&x, &b, e);
+    err = err ? err : add_budget(&x, &b, e);
     value_map_add(&b, STR("steps"), steps_of(&x));
     value_map_add(&b, STR("answers"), answers_of(&x));
     suggest(&x);

@@ -2,6 +2,7 @@
  * of each agent, result, error. Nothing is cut but the key messages of the short form; names, texts
  * and outputs are cleaned of control characters, the result is printed as it is.
  */
+#include "cli/budget.h"
 #include "cli/outcome.h"
 
 /* ---- head ---- */
@@ -70,6 +71,14 @@ static void put_usage(struct cli *c, const struct details *d, struct buf *b) {
     buf_append_char(b, '\n');
 }
 
+static void put_budget(const struct details *d, struct buf *b) {
+    for (size_t i = 0; d->budget.type == VALUE_MAP && i < value_count(d->budget); i++) {
+        put_label(b, i ? "" : "budget");
+        text_budget_part(b, value_str(d->budget.pairs[i].key), d->budget.pairs[i].val);
+        buf_append_cstr(b, " used\n");
+    }
+}
+
 static void put_head(struct cli *c, const struct details *d, bool verbose, struct buf *b) {
     const struct store_new *fixed = &d->stored.fixed;
     put_label(b, "execution");
@@ -81,6 +90,7 @@ static void put_head(struct cli *c, const struct details *d, bool verbose, struc
     put_times(d, b);
     put_counts(d, b);
     put_usage(c, d, b);
+    put_budget(d, b);
     if (d->parent.len) {
         put_label(b, "parent");
         buf_printf(b, "%.*s, step %.*s\n", STR_ARG(d->parent), STR_ARG(fixed->parent_step));

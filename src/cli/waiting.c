@@ -1,6 +1,6 @@
 /* The steps that wait for people, of all executions that have not ended.
  *
- * Which steps those are is in the journals: each live execution that says it waits is folded.
+ * Which steps those are is in the journals: each live execution is folded.
  */
 #include "cli/waiting.h"
 
@@ -69,9 +69,7 @@ static enum err add_all(struct session *s, struct store_filter *f, struct buf *b
             return err;
         }
         for (uint32_t i = 0; i < count; i++) {
-            if (rows[i].row.waiting_tasks || str_is(f->status, "running")) {
-                add_waiters(s, &rows[i], b, items);
-            }
+            add_waiters(s, &rows[i], b, items);
         }
         f->after = count ? rows[count - 1].fixed.id : f->after;
     }

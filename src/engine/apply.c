@@ -139,6 +139,8 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
     }
     g->created = ev->at;
     g->timeout_us = ev->timeout_us;
+    budget_from_value(ev->budget, &g->budget_given);
+    g->is_charged = ev->of.len > 0;
     g->id = arena_str(&g->arena, ev->id);
     g->folder = arena_str(&g->arena, ev->folder);
     if (!g->id.ptr || !g->folder.ptr) {
@@ -583,6 +585,9 @@ static const apply_fn table[] = {
     [EVENT_UNDO_BEGUN] = undo_apply,
     [EVENT_EXECUTION_ROLLED_BACK] = rollback_apply,
     [EVENT_CHECKPOINT_MADE] = past_point,
+    [EVENT_BUDGET_EXCEEDED] = apply_nothing,
+    [EVENT_BUDGET_RAISED] = apply_nothing,
+    [EVENT_CALL_FAILED] = apply_nothing,
 };
 
 /* Events that belong to a step that is not the current one are wrong, but for late ones and those
@@ -616,5 +621,6 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
     g->seq = ev->seq;
     g->now = ev->at;
     enum err err = past_note(g, ev, e);
+    err = err ? err : account_note(g, ev, e);
     return err ? err : table[ev->kind](g, ev, e);
 }

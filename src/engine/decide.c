@@ -194,22 +194,27 @@ static enum err on_fail(struct engine *g, const struct engine_input *in, struct 
     return running_attempt(g, in) ? effect_failed(g, in, in->failure, e) : OK;
 }
 
-static enum err on_retry_due(struct engine *g, const struct engine_input *in, struct error *e) {
-    if (in->step.node >= g->plan->node_count || !step_current(g, in->step)) {
+enum err engine_retry_due(struct engine *g, struct step_id step, uint32_t attempt,
+                          struct error *e) {
+    if (step.node >= g->plan->node_count || !step_current(g, step)) {
         return OK;
     }
-    struct node_state *n = &g->nodes[in->step.node];
-    struct item_state *item = engine_item_of(g, in->step);
+    struct node_state *n = &g->nodes[step.node];
+    struct item_state *item = engine_item_of(g, step);
     bool *due = item ? &item->retry_due : &n->retry_due;
     if ((item ? item->status : n->status) != STEP_RETRYING ||
-        (item ? item->attempt : n->attempt) != in->attempt || *due) {
+        (item ? item->attempt : n->attempt) != attempt || *due) {
         return OK;
     }
     *due = true;
-    bool slotted = engine_holds_slot(&g->plan->nodes[in->step.node]);
-    bool ok = heap_push(slotted ? &g->slotted : &g->ready, g->order[in->step.node]);
-    ok = ok && (!item || heap_push(&n->each->due, (uint32_t)in->step.index));
+    bool slotted = engine_holds_slot(&g->plan->nodes[step.node]);
+    bool ok = heap_push(slotted ? &g->slotted : &g->ready, g->order[step.node]);
+    ok = ok && (!item || heap_push(&n->each->due, (uint32_t)step.index));
     return ok ? OK : error_nomem(e);
+}
+
+static enum err on_retry_due(struct engine *g, const struct engine_input *in, struct error *e) {
+    return engine_retry_due(g, in->step, in->attempt, e);
 }
 
 /* How long the attempt may still run: the time of a sub-workflow stands still while the tree is
@@ -258,18 +263,50 @@ static enum err on_exec_timeout(struct engine *g, const struct engine_input *in,
     return err ? err : engine_wind_down(g, true, e);
 }
 
+static enum err reserved_value(struct engine *g, const struct step_charge *c, struct value *out,
+                               struct error *e) {
+    struct value_builder b;
+    arena_reset(&g->scratch);
+    value_builder_init(&b, &g->scratch);
+    value_map_add(&b, STR("tokens"), value_int(c->tokens));
+    value_map_add(&b, STR("usd"), value_int(c->nano_usd));
+    *out = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
 /* What was recorded may be told again after a commit whose outcome was unknown. */
 static enum err on_call(struct engine *g, const struct engine_input *in, struct error *e) {
     const struct call *known = track_call_find(g, in->step, in->call);
     bool begins = in->type == INPUT_CALL_BEGUN;
     bool ours = known && known->attempt == in->attempt;
+    struct engine_effect fx = {
+        .type = OUT_CALL, .step = in->step, .attempt = in->attempt, .call = in->call};
     if (!running_attempt(g, in) || (begins ? ours : !ours || known->done.us)) {
-        return OK;
+        bool again = begins && ours && in->charge && running_attempt(g, in);
+        return again ? engine_emit_effect(g, &fx, e) : OK;
     }
     struct event ev = event_of_step(begins ? EVENT_CALL_BEGUN : EVENT_CALL_DONE, in->step);
     ev.attempt = in->attempt;
     ev.call = in->call;
     ev.body = in->value;
+    if (!in->charge || !begins) {
+        return engine_emit(g, &ev, e);
+    }
+    enum err err = reserved_value(g, in->charge, &ev.reserved, e);
+    err = err ? err : engine_emit(g, &ev, e);
+    return err ? err : engine_emit_effect(g, &fx, e);
+}
+
+static enum err on_call_failed(struct engine *g, const struct engine_input *in, struct error *e) {
+    const struct call *known = track_call_find(g, in->step, in->call);
+    if (!running_attempt(g, in) || !known || known->attempt != in->attempt ||
+        !account_call_open(g, in->step, in->call)) {
+        return OK;
+    }
+    struct event ev = event_of_step(EVENT_CALL_FAILED, in->step);
+    ev.attempt = in->attempt;
+    ev.call = in->call;
+    ev.meta = in->value;
     return engine_emit(g, &ev, e);
 }
 
@@ -319,6 +356,9 @@ static const input_fn inputs[] = {
     [INPUT_CALL_BEGUN] = on_call,
     [INPUT_CALL_DONE] = on_call,
     [INPUT_PROCESS] = on_process,
+    [INPUT_CALL_FAILED] = on_call_failed,
+    [INPUT_OVER_BUDGET] = engine_on_over_budget,
+    [INPUT_BUDGET_RAISED] = engine_on_budget_raised,
     [INPUT_REFRESH] = on_refresh,
 };
 
@@ -338,6 +378,8 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
     g->out = out;
     g->first_record = true;
     g->want_undo = false;
+    g->allowance = in->allowance;
+    g->steps_before = g->account.used[BUDGET_STEPS];
     err = inputs[in->type](g, in, e);
     for (bool again = true; !err && again;) {
         again = false;
@@ -347,6 +389,7 @@ enum err engine_decide(struct engine *g, const struct engine_input *in, struct e
         }
     }
     g->out = NULL;
+    g->allowance = NULL;
     if (g->seq == seq) {
         g->now = before; /* the state's time is that of its last event */
     }

@@ -343,6 +343,7 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
     buf_append(&b, (struct str){(const char *)g->marks, g->seq});
     digest_targets(&b, g);
     rollback_digest_counts(g, &b);
+    account_digest(g, &b);
     buf_append(&b, g->error.type);
     value_encode(g->result.v, &b);
     value_encode(g->prepared.v, &b);

@@ -8,6 +8,7 @@
 #ifndef CAIRN_ENGINE_ENGINE_H
 #define CAIRN_ENGINE_ENGINE_H
 
+#include "engine/budget.h"
 #include "engine/event.h"
 #include "engine/look.h"
 #include "flow/plan.h"
@@ -43,7 +44,10 @@ enum input_type {
     INPUT_ROLLBACK,   /* back to an earlier state; what has ended is owned by host and epoch then */
     INPUT_CHECKPOINT, /* this moment gets a name */
     INPUT_LOG,        /* a piece of what an attempt printed */
-    INPUT_REFRESH,    /* after a fold by the same owner: tells all effects again, no new attempt */
+    INPUT_CALL_FAILED,   /* a call that has reserved something brought no answer */
+    INPUT_OVER_BUDGET,   /* the attempt asks for what a budget does not allow */
+    INPUT_BUDGET_RAISED, /* some budget allows more: this one's own if there is a value */
+    INPUT_REFRESH, /* after a fold by the same owner: tells all effects again, no new attempt */
 };
 
 struct engine_input {
@@ -62,7 +66,8 @@ struct engine_input {
     bool exact;        /* ANSWER: target is a step id and no name of a node */
     struct str target; /* ANSWER: step id, node, or empty for the only one that waits; RETRY: a node
                         * that runs anew besides what failed, or empty; SIGNAL, CHECKPOINT: its
-                        * name; ROLLBACK: a seq, @name or NODE[#k] */
+                        * name; ROLLBACK: a seq, @name or NODE[#k]; BUDGET_RAISED: names the
+                        * answer, which counts once */
     const struct plan *plan; /* RETRY: goes on with that; NULL: with the one it has */
     struct value inputs;     /* RETRY: the execution's inputs from now on; null: as they were */
     struct value env;        /* RETRY: likewise */
@@ -73,8 +78,12 @@ struct engine_input {
     bool below;              /* ROLLBACK: a step of an execution that lives waits for this one */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
-    struct value value;      /* CALL_*, ANSWER */
-    int64_t pid;             /* PROCESS */
+    struct value value;      /* CALL_*, ANSWER, BUDGET_RAISED: how much, or null */
+    const struct allowance *allowance; /* what the tree allows; NULL: there is no budget */
+    const struct step_charge *charge;  /* CALL_BEGUN: reserved, made after OUT_CALL; or NULL */
+    enum budget_kind over;             /* OVER_BUDGET: what; with a text that is why instead */
+    int64_t asked;
+    int64_t pid; /* PROCESS */
     uint64_t process_start;
     int64_t due_us; /* SERVICE_DOWN */
 };
@@ -86,6 +95,7 @@ enum out_type {
     OUT_SERVICE, /* the time of one held back came: give INPUT_SERVICE_UP or _DOWN */
     OUT_TIMER,   /* give INPUT_<timer> at due (at once when it has passed) */
     OUT_KEEP,    /* keep the result in this record under flight_cache_key, with the record */
+    OUT_CALL,    /* the call that is recorded with what it reserves may be made */
     OUT_ENDED,   /* the execution is final */
 };
 
@@ -97,6 +107,7 @@ struct engine_effect {
     uint32_t record;       /* KEEP: index of the record */
     enum input_type timer; /* TIMER */
     wall_us due;           /* TIMER */
+    uint32_t call;         /* CALL */
 };
 
 struct engine_record {

@@ -162,6 +162,19 @@ struct call_slot {
     uint32_t before; /* index + 1 of the step's call before, 0 none */
 };
 
+/* An answer that was given to a sub-workflow and has raised the budget of this one. */
+struct raise_key {
+    const struct raise_key *before;
+    struct str key;
+};
+
+/* A call that has reserved something and is not over. */
+struct open_call {
+    struct step_id step;
+    uint32_t call;
+    int64_t tokens, nano_usd;
+};
+
 struct engine {
     const struct plan *plan;
     const struct plan *offered; /* what the next workflow_changed means */
@@ -222,7 +235,17 @@ struct engine {
     struct track_slot *track;
     uint32_t track_count, track_cap;
     struct engine_usage usage;
-    struct kept_signal *signals; /* in the order in which they came */
+    struct account account;
+    bool is_charged;                /* to an execution above */
+    bool over_budget;               /* a step has asked for more */
+    const struct raise_key *raises; /* newest first */
+    struct open_call *open_calls;
+    uint32_t open_count, open_cap;
+    struct budget budget_given;         /* at submission, before the workflow's */
+    int64_t budget_added[BUDGET_KINDS]; /* since */
+    const struct allowance *allowance;  /* of the input under way, or NULL */
+    int64_t steps_before;               /* used when it came */
+    struct kept_signal *signals;        /* in the order in which they came */
     uint32_t signal_count, signal_cap;
     struct kept_slot *kept; /* answers that came before their steps waited, in order */
     uint32_t kept_count, kept_cap;
@@ -401,6 +424,11 @@ enum err recover_on_due(struct engine *g, struct step_id step, struct error *e) 
 enum err service_on_down(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
 enum err service_on_up(struct engine *g, const struct engine_input *in, struct error *e) MUST_USE;
 enum err service_on_due(struct engine *g, struct step_id step, struct error *e) MUST_USE;
+
+/* ---- decide.c ---- */
+/* The time of a step's next attempt has come. */
+enum err engine_retry_due(struct engine *g, struct step_id step, uint32_t attempt, struct error *e)
+    MUST_USE;
 
 /* ---- failure.c ---- */
 /* Without retries and recovery. */
@@ -602,6 +630,32 @@ bool engine_any_allowed_failure(const struct engine *g);
 /* Ends the execution when every node is final; names a deadlock. *out_again: there is more to
  * settle before it ends. */
 enum err engine_finish_if_done(struct engine *g, bool *out_again, struct error *e) MUST_USE;
+
+/* ---- account.c ---- */
+/* Its costUsd. */
+int64_t usage_nano_usd(struct value usage);
+/* What an event means for the account; of the journal alone, whatever becomes of its step. */
+enum err account_note(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* That answer has raised the budget already. */
+bool account_has_raise(const struct engine *g, struct str key);
+/* It has reserved something and is not over. */
+bool account_call_open(const struct engine *g, struct step_id step, uint32_t call);
+void account_digest(const struct engine *g, struct buf *b);
+
+/* ---- budget.c ---- */
+/* The step is not begun (attempt 0), or its call not made. */
+enum err engine_over_budget(struct engine *g, struct step_id step, uint32_t attempt,
+                            enum budget_kind kind, int64_t asked, struct error *e) MUST_USE;
+/* Whether a step with an effect may not begin, and by what budget. */
+bool engine_step_over_budget(const struct engine *g, enum budget_kind *out);
+/* Some step asks for more: nothing new starts. */
+bool engine_budget_holds(struct engine *g);
+enum err budget_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
+                          struct error *e) MUST_USE;
+enum err engine_on_budget_raised(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
+enum err engine_on_over_budget(struct engine *g, const struct engine_input *in, struct error *e)
+    MUST_USE;
 
 /* ---- track.c ---- */
 struct track_slot *track_of(const struct engine *g, struct step_id step);

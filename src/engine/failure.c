@@ -43,6 +43,9 @@ static bool retry_listed(const struct retry_policy *r, const struct step_failure
 
 /* An effect that is done at most once is not done again because its result was refused. */
 static bool may_retry(const struct plan_node *p, const struct step_failure *f) {
+    if (str_is(f->type, "budget")) {
+        return false; /* nothing would be different */
+    }
     bool once = p->delivery == DELIVERY_AT_MOST_ONCE && !p->pure;
     return retry_listed(&p->retry, f) && (!once || str_is(f->type, "in_doubt"));
 }

@@ -102,6 +102,8 @@ struct track {
 /* What all steps used so far, late results included. */
 struct engine_usage {
     int64_t input_tokens, output_tokens, cached_tokens, llm_calls;
+    int64_t nano_usd; /* billionths of a US dollar, as far as prices are known */
+    bool priced;
 };
 struct engine_usage engine_usage(const struct engine *g);
 uint32_t engine_track_count(const struct engine *g);
@@ -124,6 +126,8 @@ const struct call *engine_call(const struct engine *g, uint32_t i);
 /* For an attempt's calls: the number before its first one (what was answered under lower numbers
  * is not to be used again), and the last answered call of the step under a number, or NULL. */
 uint32_t engine_calls_from(const struct engine *g, struct step_id step);
+/* The newest of the step under a number, answered or not, or NULL. */
+const struct call *engine_call_find(const struct engine *g, struct step_id step, uint32_t number);
 const struct call *engine_call_answered(const struct engine *g, struct step_id step,
                                         uint32_t number);
 

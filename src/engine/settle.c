@@ -191,7 +191,8 @@ static bool is_pending(const struct engine *g, struct step_id s) {
 
 /* The turns of a decision, by its events:
  *   settling: skipped, ready, repeated, limit, a guard that failed
- *   starting: scheduled, foreach started, a start that failed (of a step that was pending)
+ *   starting: scheduled, foreach started, a start that failed or was over a budget (of a step
+ *     that was pending)
  *   neither:  what follows from one of these (an execution fails, steps are cancelled ...) */
 enum turn { TURN_NEITHER, TURN_SETTLING, TURN_STARTING };
 
@@ -201,7 +202,7 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
         return TURN_SETTLING;
     }
     bool starts = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
-                  ev->kind == EVENT_FOREACH_STARTED;
+                  ev->kind == EVENT_FOREACH_STARTED || ev->kind == EVENT_BUDGET_EXCEEDED;
     bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED ||
                 ev->kind == EVENT_STEP_SUSPENDED ||
                 (ev->kind == EVENT_STEP_AIDED && ev->role != ROLE_COMPENSATE);

@@ -14,6 +14,9 @@ void engine_release_slot(struct engine *g, const struct plan_node *n) {
     g->held_slots -= engine_holds_slot(n);
 }
 
+/* Nothing starts. */
+static bool is_held(struct engine *g) { return g->paused || engine_budget_holds(g); }
+
 static bool slot_free(const struct engine *g) {
     return g->plan->concurrency == 0 || g->held_slots < g->plan->concurrency;
 }
@@ -99,6 +102,10 @@ static void keep_flight(struct engine *g, struct step_id step, struct flight *f)
 static enum err schedule_first(struct engine *g, struct step_id step, struct error *e) {
     struct flight *f;
     struct error why;
+    enum budget_kind over;
+    if (!plan_node_waits(&g->plan->nodes[step.node]) && engine_step_over_budget(g, &over)) {
+        return engine_over_budget(g, step, 0, over, 1, e);
+    }
     enum err err = flight_new(g, step, 1, &f, e);
     if (err) {
         return err;
@@ -171,7 +178,7 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
     if (!g->out && !p->pure) {
         return OK; /* a fold: they have events of their own */
     }
-    while (f->due.count && (!engine_holds_slot(p) || slot_free(g))) {
+    while (f->due.count && !is_held(g) && (!engine_holds_slot(p) || slot_free(g))) {
         uint32_t index = heap_pop(&f->due);
         struct step_id step = {node, g->nodes[node].iteration, index, g->nodes[node].generation};
         enum err err = f->items[index].status == STEP_RETRYING
@@ -181,11 +188,14 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
             return err;
         }
     }
-    while (g->mode == MODE_RUN && item_may_start(g, node)) {
+    while (g->mode == MODE_RUN && !is_held(g) && item_may_start(g, node)) {
         enum err err = start_item(g, node, f->next, e);
         if (err || g->nodes[node].each != f || g->nodes[node].status != STEP_RUNNING) {
             return err; /* an item's inputs failed and ended the foreach */
         }
+    }
+    if (is_held(g)) {
+        return engine_feed(g, node, e);
     }
     bool waits = f->due.count || (f->next < f->count && engine_holds_slot(p) && !slot_free(g));
     if (waits && !f->queued) {
@@ -233,7 +243,7 @@ static bool next_rank(struct engine *g, uint32_t *out) {
 enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct error *e) {
     enum err err = OK;
     bool again;
-    while (!err && !g->paused && g->ready.count && g->ready.items[0] < before_rank) {
+    while (!err && !is_held(g) && g->ready.count && g->ready.items[0] < before_rank) {
         err = start_one(g, g->by_rank[heap_pop(&g->ready)], &again, e);
     }
     return err;
@@ -242,16 +252,13 @@ enum err engine_begin_quietly(struct engine *g, uint32_t before_rank, struct err
 enum err engine_start_ready(struct engine *g, bool *out_again, struct error *e) {
     uint32_t rank;
     *out_again = false;
-    if (g->paused) {
-        return OK;
-    }
-    while (g->mode != MODE_STOPPED && next_rank(g, &rank)) {
+    while (g->mode != MODE_STOPPED && !is_held(g) && next_rank(g, &rank)) {
         enum err err = start_one(g, g->by_rank[rank], out_again, e);
         if (err) {
             return err;
         }
     }
     *out_again = *out_again || g->now_dirty.count || g->limits.count || g->rearm.count;
-    *out_again = *out_again && g->mode == MODE_RUN;
+    *out_again = *out_again && g->mode == MODE_RUN && !g->paused;
     return OK;
 }

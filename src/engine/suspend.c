@@ -19,6 +19,7 @@ static const struct {
     [SUSPENDED_NOT] = {NULL, NULL, false},
     [SUSPENDED_FAILED] = {recover_on_answer, recover_on_due, true},
     [SUSPENDED_BREAKER] = {NULL, service_on_due, false},
+    [SUSPENDED_BUDGET] = {budget_on_answer, NULL, false},
 };
 
 enum suspend_reason engine_suspended(const struct engine *g, struct step_id step) {

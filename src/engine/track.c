@@ -88,6 +88,8 @@ static void add_usage(struct engine *g, struct value meta) {
         g->usage.output_tokens += number_in(*usage, "outputTokens");
         g->usage.cached_tokens += number_in(*usage, "cachedTokens");
         g->usage.llm_calls += number_in(*usage, "llmCalls");
+        g->usage.priced |= value_get(*usage, STR("costUsd")) != NULL;
+        g->usage.nano_usd += usage_nano_usd(*usage);
     }
 }
 
@@ -248,6 +250,15 @@ uint32_t engine_calls_from(const struct engine *g, struct step_id step) {
     return item ? item->calls_from : g->nodes[step.node].calls_from;
 }
 
+const struct call *engine_call_find(const struct engine *g, struct step_id step, uint32_t number) {
+    const struct track_slot *t = step_current(g, step) ? track_of(g, step) : NULL;
+    uint32_t at = t ? t->last_call : 0;
+    while (at && g->calls[at - 1].c.number != number) {
+        at = g->calls[at - 1].before;
+    }
+    return at ? &g->calls[at - 1].c : NULL;
+}
+
 const struct call *engine_call_answered(const struct engine *g, struct step_id step,
                                         uint32_t number) {
     const struct track_slot *t = step_current(g, step) ? track_of(g, step) : NULL;
@@ -364,4 +375,5 @@ void track_free(struct engine *g) {
     }
     free(g->track);
     free(g->calls);
+    free(g->open_calls);
 }

@@ -160,6 +160,7 @@ enum err engine_fold_undone(struct engine *g, const struct event *ev, struct err
     g->seq = ev->seq;
     g->now = ev->at;
     err = err ? err : past_note(g, ev, e);
+    err = err ? err : account_note(g, ev, e);
     if (ev->has_step && ev->kind != EVENT_LATE_RESULT && ev->kind != EVENT_ANSWER_KEPT) {
         note_used(g, ev->step);
     }

@@ -16,13 +16,20 @@ enum agent_text { AGENT_SERVICE, AGENT_MODEL, AGENT_SYSTEM, AGENT_BASE_URL, AGEN
 /* Whose earlier messages of the execution an agent sees. */
 enum memory_keep { MEMORY_NONE, MEMORY_OWN, MEMORY_ALL };
 
+/* US dollars per million tokens. */
+struct agent_price {
+    bool given;
+    double input, cached, output;
+};
+
 struct plan_agent {
     struct str name;
     struct str texts[AGENT_TEXTS];             /* as written */
     const struct tmpl *templates[AGENT_TEXTS]; /* NULL: the text is what it is */
     struct str api_key;                        /* name of the secret with the key, or empty */
     enum memory_keep keep;
-    uint32_t at_most;                /* of earlier messages, 0 for no limit */
+    uint32_t at_most; /* of earlier messages, 0 for no limit */
+    struct agent_price price;
     struct value settings;           /* the whole map as written: replies, memory, params */
     const struct plan_input *inputs; /* of the workflow: what templates may read */
     uint32_t input_count;

@@ -8,8 +8,9 @@
 
 static const char *const agent_keys[] = {"service",      "model",   "system", "base_url",
                                          "api_key",      "memory",  "params", "replies",
-                                         "replies_file", "default", NULL};
+                                         "replies_file", "default", "price",  NULL};
 static const int64_t at_most_range[2] = {1, 1000000};
+static const double price_range[2] = {0, 100000};
 
 /* Without a memory an agent sees the prompt alone, with one its own messages if it says no more. */
 static void read_memory(struct unit *u, const struct yaml_node *n, struct plan_agent *agent) {
@@ -32,6 +33,30 @@ static void read_memory(struct unit *u, const struct yaml_node *n, struct plan_a
     }
     agent->keep = kept[word];
     agent->at_most = (uint32_t)number;
+}
+
+static void read_price(struct unit *u, const struct yaml_node *n, struct agent_price *price) {
+    static const char *const keys[] = {"input", "output", "cached", NULL};
+    double *const out[] = {&price->input, &price->output, &price->cached};
+    bool good = flow_map_get(u, n, "price");
+    if (!good) {
+        return;
+    }
+    flow_keys_check(u, n, "price", keys, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(out); i++) {
+        const struct yaml_node *amount = yaml_get(n, str_from(keys[i]));
+        if (amount) {
+            good &= flow_double_get(u, amount, keys[i], price_range, out[i]);
+        } else if (i < 2) {
+            struct diag_item *item = diag_error(u->s->diag, n->mark, "missing_key",
+                                                "\"price\" has no key \"%s\"", keys[i]);
+            diag_help(u->s->diag, item,
+                      "US dollars per million tokens: {input: 0.15, output: 0.60}");
+            good = false;
+        }
+    }
+    price->cached = yaml_get(n, STR("cached")) ? price->cached : price->input;
+    price->given = good;
 }
 
 /* The parsed file as a value; false (reported) when it cannot be read. */
@@ -110,6 +135,10 @@ static void read_agent(struct unit *u, const struct yaml_node *n, struct plan_ag
     const struct yaml_node *params = yaml_get(n, STR("params"));
     if (params) {
         flow_map_get(u, params, "params");
+    }
+    const struct yaml_node *price = yaml_get(n, STR("price"));
+    if (price) {
+        read_price(u, price, &agent->price);
     }
     read_settings(u, n, agent);
 }

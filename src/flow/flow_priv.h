@@ -54,7 +54,7 @@ struct def_node {
 struct def {
     const struct yaml_node *name, *description, *inputs, *agents, *defaults, *timeout;
     const struct yaml_node *on_failure, *concurrency, *env, *outputs, *vars, *recover;
-    const struct yaml_node *preload, *breaker, *finally;
+    const struct yaml_node *preload, *breaker, *finally, *budget;
     struct def_node *nodes;
     uint32_t node_count;
 };
@@ -218,6 +218,7 @@ bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree);
 bool flow_definition_read(struct unit *u, const struct yaml_node *tree);
 bool flow_top_read(struct unit *u);    /* top.c */
 bool flow_agents_read(struct unit *u); /* agents.c */
+bool flow_budget_read(struct unit *u); /* budget.c */
 /* agent_text.c: text as written becomes a template over the inputs if there is a {{ in it. */
 void flow_agent_text_compile(struct unit *u, const struct yaml_node *n, const char *key,
                              struct str *text, const struct tmpl **out);

@@ -6,10 +6,9 @@
 #include "flow/flow_priv.h"
 
 static const char *const top_keys[] = {
-    "cairn",   "name",       "description", "inputs",      "agents",  "defaults",
-    "timeout", "on_failure", "nodes",       "concurrency", "env",     "outputs",
-    "vars",    "recover",    "preload",     "breaker",     "finally", NULL};
-static const char *const later_keys[] = {"budget", NULL};
+    "cairn",      "name",    "description", "inputs", "agents",  "defaults", "timeout",
+    "on_failure", "nodes",   "concurrency", "env",    "outputs", "vars",     "recover",
+    "preload",    "breaker", "finally",     "budget", NULL};
 
 static bool native_detect(const struct yaml_node *root) {
     (void)root;
@@ -138,7 +137,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
         return false;
     }
     read_version(u, root);
-    flow_keys_check(u, root, "the workflow", top_keys, later_keys);
+    flow_keys_check(u, root, "the workflow", top_keys, NULL);
     u->def = (struct def){.name = yaml_get(root, STR("name")),
                           .description = yaml_get(root, STR("description")),
                           .inputs = yaml_get(root, STR("inputs")),
@@ -153,6 +152,7 @@ static bool native_read(struct unit *u, const struct yaml_node *root) {
                           .preload = yaml_get(root, STR("preload")),
                           .breaker = yaml_get(root, STR("breaker")),
                           .finally = yaml_get(root, STR("finally")),
+                          .budget = yaml_get(root, STR("budget")),
                           .outputs = yaml_get(root, STR("outputs"))};
     const struct yaml_node *nodes = yaml_get(root, STR("nodes"));
     if (!nodes) {

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "expr/expr.h"
 #include "flow/agent.h"
+#include "flow/budget.h"
 #include "flow/kind.h"
 #include "flow/plan_parts.h"
 #include "flow/pval.h"
@@ -169,6 +170,7 @@ struct plan {
     uint32_t finally_count;
     uint32_t concurrency; /* slots of one execution, 0 for no limit */
     struct plan_breaker breaker;
+    struct budget budget; /* of it and its sub-workflows together */
     const struct plan_file *files;
     uint32_t file_count;
     struct kind_table kinds;

@@ -51,6 +51,10 @@ static const char defs_common[] =
     "\"memory\":{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
     "\"keep\":{\"enum\":[\"all\",\"own\",\"none\"]},"
     "\"at_most\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}}},"
+    "\"price\":{\"type\":\"object\",\"required\":[\"input\",\"output\"],"
+    "\"additionalProperties\":false,\"properties\":{"
+    "\"input\":{\"$ref\":\"#/$defs/price\"},\"output\":{\"$ref\":\"#/$defs/price\"},"
+    "\"cached\":{\"$ref\":\"#/$defs/price\"}}},"
     "\"params\":{\"type\":\"object\"},\"replies\":{},\"default\":{},"
     "\"replies_file\":{\"type\":\"string\"}}},"
     "\"schema\":{\"type\":[\"object\",\"boolean\"]},"
@@ -77,6 +81,18 @@ static const char defs_common[] =
     "\"on_item_error\":{\"enum\":[\"fail\",\"collect\"]},"
     "\"max_items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000}}},"
     "\"else\":{\"$ref\":\"#/$defs/list\"}}";
+
+static const char defs_budget[] =
+    ",\"dollars\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000},"
+    "\"price\":{\"type\":\"number\",\"minimum\":0,\"maximum\":100000},"
+    "\"amount\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000000},"
+    "\"budget\":{\"type\":\"object\",\"additionalProperties\":false,"
+    "\"anyOf\":[{\"required\":[\"steps\"]},{\"required\":[\"tokens\"]},"
+    "{\"required\":[\"usd\"]},{\"required\":[\"llm_calls\"]},{\"required\":[\"time\"]}],"
+    "\"properties\":{\"steps\":{\"$ref\":\"#/$defs/amount\"},"
+    "\"tokens\":{\"$ref\":\"#/$defs/amount\"},\"usd\":{\"$ref\":\"#/$defs/dollars\"},"
+    "\"llm_calls\":{\"$ref\":\"#/$defs/amount\"},\"time\":{\"$ref\":\"#/$defs/timeout\"},"
+    "\"on_exceed\":{\"enum\":[\"pause\",\"fail\"]}}}";
 
 /* By name of the common field. */
 static const struct {
@@ -130,6 +146,7 @@ static const char top_properties[] =
     "\"concurrency\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100000},"
     "\"finally\":{\"anyOf\":[{\"$ref\":\"#/$defs/name\"},"
     "{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/$defs/name\"}}]},"
+    "\"budget\":{\"$ref\":\"#/$defs/budget\"},"
     "\"env\":{\"type\":[\"string\",\"array\"],\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
     "\"not\":{\"type\":\"string\",\"pattern\":\"^CAIRN_SECRET_\"},"
     "\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][A-Za-z0-9_]*$\","
@@ -303,6 +320,7 @@ enum err flow_schema(const struct kind_table *kinds, struct arena *a, struct val
     buf_append_cstr(&b, top_properties);
     buf_append_cstr(&b, "},\"$defs\":{");
     buf_append_cstr(&b, defs_common);
+    buf_append_cstr(&b, defs_budget);
     buf_append_cstr(&b, ",\"coercion\":{\"enum\":[");
     print_words(&b, coercion_words);
     buf_append_cstr(&b, "]}");

@@ -349,7 +349,8 @@ bool flow_top_read(struct unit *u) {
     }
     read_env(u);
     read_preload(u);
-    return !u->s->nomem && read_defaults(u) && read_inputs(u) && flow_vars_read(u);
+    return !u->s->nomem && read_defaults(u) && read_inputs(u) && flow_vars_read(u) &&
+           flow_budget_read(u);
 }
 
 bool flow_outputs_compile(struct scope *scope) {

@@ -127,7 +127,8 @@ static enum err attach(struct run *r, const struct store_execution *stored,
                        const struct revival *again, struct error *e) {
     struct store_execution x = *stored;
     if (x.row.completed.us && !again) {
-        return fold_attached(r, &x, e);
+        enum err err = fold_attached(r, &x, e);
+        return err ? err : budget_load(r, e);
     }
     r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
     r->epoch = x.epoch + 1;
@@ -137,6 +138,7 @@ static enum err attach(struct run *r, const struct store_execution *stored,
     }
     r->untold = true;
     err = fold_attached(r, &x, e);
+    err = err ? err : budget_load(r, e);
     if (!err) {
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */

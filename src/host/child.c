@@ -127,6 +127,7 @@ static enum err begin_child(struct port *p, struct value inputs, struct arena *a
     child->parent = p;
     child->parent_num = p->run->num;
     child->is_child = true;
+    budget_join(child, p->run);
     /* A store that fails for a moment is no failure of the step. */
     for (int tries = 0; tries < HOST_COMMIT_TRIES; tries++) {
         err = run_create(child, &s, e);
@@ -153,6 +154,7 @@ static enum err find_child(struct port *p, const struct store_execution *found, 
         p->child->parent = p;
         p->child->is_child = true;
         p->child->parent_num = p->run->num;
+        budget_join(p->child, p->run);
         if (o->found) {
             o->found(o->ctx, p->child);
         }
@@ -188,6 +190,7 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
     if (*out) {
         (*out)->is_child = true;
         (*out)->parent_num = r->num;
+        budget_join(*out, r);
     }
     arena_fini(&a);
     return err == ERR_NOT_FOUND ? OK : err;

@@ -314,6 +314,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     bool decides = h->ready_first != NULL; /* the caller looks at what came of it before a wait */
     if (!err) {
         turn_decide(h);
+        budget_turn(h);
         err = turn_commit(h, e);
         run_drop_lost(h);
     }

@@ -103,6 +103,7 @@ struct host_submission {
     struct str key;          /* submission key or empty */
     struct str folder;       /* absolute: relative paths of effects start here */
     int64_t timeout_us;      /* 0: the workflow's own */
+    struct budget budget;    /* what it has goes before the workflow's own */
 };
 
 /* Creates an execution; it begins with the next turns. ERR_CONFLICT (key_reused) when the key

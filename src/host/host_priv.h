@@ -14,6 +14,7 @@ struct happened {
     struct engine_input in;
     struct step_result result;
     struct step_failure failure;
+    struct step_charge charge;
     struct arena arena; /* what they point to */
 };
 
@@ -67,6 +68,11 @@ struct port {
     struct breaker *breaker; /* of the service that it calls, or NULL */
     bool timed_out;
     uint32_t calls;
+    bool asking;   /* a call waits for its reservation to be recorded, or for a budget */
+    uint32_t call; /* which */
+    void (*go)(struct step_port *p, uint32_t call);
+    struct happened *held; /* it waits until others need less; NULL: it does not */
+    struct port *held_next, *held_previous;
     struct port_log log;
     struct run *child;
     bool child_failed; /* could not be begun; told after start */
@@ -117,6 +123,10 @@ struct run {
     uint32_t queued_free;                /* of these, ports that need none */
     bool waits_for_slot;
     struct run *slot_next;
+    struct run *above;           /* whose sub-workflow it is, also when it has ended */
+    struct account counted;      /* its own, as it was counted in tree, here and above */
+    struct account tree;         /* its own and that of all below */
+    struct stored_child *stored; /* sub-workflows counted in it that do not live here */
     struct vault *vault; /* shared with parent and children; NULL: nothing was performed yet */
     struct port *parent; /* port of the parent's step, for a child */
     int64_t parent_num;
@@ -176,8 +186,10 @@ struct host {
     uint32_t live_runs;
     uint32_t drops; /* runs to drop */
     uint32_t port_count;
-    struct breakers *breakers; /* NULL: no attempt has one yet */
-    struct map keys;           /* submission keys -> run; those not yet recorded are only here */
+    struct breakers *breakers;           /* NULL: no attempt has one yet */
+    struct port *held_first, *held_last; /* calls that wait for others to need less */
+    bool budget_moved;                   /* something reserved was given back */
+    struct map keys; /* submission keys -> run; those not yet recorded are only here */
     struct arena keys_memory;
     struct arena scratch;
 };
@@ -303,6 +315,8 @@ enum err claim_quarantine(struct host *h, const struct store_execution *x, struc
 
 /* ---- turn.c ---- */
 void turn_decide(struct host *h);
+/* Before all that waits to be decided on, in the commit of this turn. */
+enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) MUST_USE;
 
 /* ---- commit.c ---- */
 enum err turn_commit(struct host *h, struct error *e) MUST_USE;
@@ -383,6 +397,32 @@ bool secrets_copy_message(const struct port *p, struct arena *a, struct str *s) 
 /* What of a stream ("stdout", "stderr", "chunk"; "note" comes whole) can be told now; with flush
  * all. Valid until the next call for p. */
 struct str secrets_stream(struct port *p, const char *name, struct str piece, bool flush);
+
+/* ---- budget.c ---- */
+/* After its state changed: its numbers count in its tree. */
+void budget_note(struct run *r);
+/* After a fold of what others ran: with its sub-workflows. */
+enum err budget_load(struct run *r, struct error *e) MUST_USE;
+void budget_free(struct run *r);
+/* The child lives here from now on, below parent. */
+void budget_join(struct run *child, struct run *parent);
+/* What the tree allows r now; false: it has no budget. */
+bool budget_allowance(const struct run *r, wall_us now, struct allowance *out);
+bool budget_is_kept(const struct run *r);
+/* The id of r or of the nearest above it that has one; empty: none. */
+struct str budget_above(const struct run *r);
+/* Before x is decided on: false, and x is kept, when it has to wait; else x may have become what
+ * refuses it. */
+bool budget_gate(struct run *r, struct happened *x, const struct allowance *a);
+/* Calls that waited are decided on again, if there is a chance. */
+void budget_turn(struct host *h);
+/* What r has recorded since: when it is that a budget allows more, the execution that has it is
+ * told how much, and all of its tree that there is more, in the same commit. */
+enum err budget_pass_on(struct run *r, uint32_t first, struct error *e) MUST_USE;
+/* The port is freed. */
+void budget_forget(struct port *p);
+/* For the row of a sub-workflow: what it is charged with. */
+struct value budget_charged(const struct account *a, struct arena *arena);
 
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);

@@ -58,6 +58,7 @@ static void port_free(struct port *p) {
     }
     r->undone_ports -= p->undone;
     ports_remove(p);
+    budget_forget(p);
     port_log_free(p);
     secrets_end(p);
     flight_unref(p->flight);
@@ -233,14 +234,18 @@ static bool known_answer(struct port *p, uint32_t call, struct value request, st
            value_copy(flight_in(p->flight)->arena, known->answer, out);
 }
 
+static uint32_t next_call(struct port *p) {
+    if (p->calls == 0 && p->run->engine) {
+        p->calls = engine_calls_from(p->run->engine, p->step);
+    }
+    return ++p->calls;
+}
+
 static uint32_t port_call_begin(struct step_port *sp, struct value request,
                                 struct value *out_answer) {
     struct port *p = port_of(sp);
     *out_answer = value_null();
-    if (p->calls == 0 && p->run->engine) {
-        p->calls = engine_calls_from(p->run->engine, p->step);
-    }
-    uint32_t call = ++p->calls;
+    uint32_t call = next_call(p);
     struct value told; /* what was recorded of an earlier one was redacted too */
     if (!secrets_hide(p, sp->in->arena, request, &told)) {
         no_memory(p);
@@ -248,6 +253,57 @@ static uint32_t port_call_begin(struct step_port *sp, struct value request,
         tell_call(p, INPUT_CALL_BEGUN, call, told);
     }
     return call;
+}
+
+/* Told when it is decided on whether it may be made: the host's turn, not inside the kind. */
+static void reserve(struct port *p, uint32_t call, struct value request,
+                    const struct step_charge *c) {
+    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_CALL_BEGUN);
+    if (!x) {
+        return;
+    }
+    struct str why = c->no_price ? arena_str(&x->arena, str_from(c->no_price)) : STR("");
+    x->in.call = call;
+    x->charge = *c;
+    x->charge.no_price = c->no_price ? why.ptr : NULL;
+    x->in.charge = &x->charge;
+    if (!why.ptr || !value_copy(&x->arena, request, &x->in.value)) {
+        happened_free(x);
+        no_memory(p);
+        return;
+    }
+    p->asking = true;
+    p->call = call;
+    p->go = c->go;
+    run_happens(p->run, x);
+}
+
+static uint32_t port_call_reserve(struct step_port *sp, struct value request,
+                                  const struct step_charge *c, struct value *out_answer) {
+    struct port *p = port_of(sp);
+    if (!budget_is_kept(p->run)) {
+        uint32_t call = port_call_begin(sp, request, out_answer);
+        if (value_is_null(*out_answer)) {
+            c->go(sp, call);
+        }
+        return call;
+    }
+    struct value told;
+    uint32_t call = next_call(p);
+    *out_answer = value_null();
+    if (!secrets_copy(p, sp->in->arena, request, &told)) {
+        no_memory(p);
+    } else if (!known_answer(p, call, told, out_answer)) {
+        reserve(p, call, told, c);
+    }
+    return call;
+}
+
+/* What the engine does not know to be reserved needs no word. */
+static void port_call_failed(struct step_port *sp, uint32_t call, struct value usage) {
+    if (budget_is_kept(port_of(sp)->run)) {
+        tell_call(port_of(sp), INPUT_CALL_FAILED, call, usage);
+    }
 }
 
 static void port_call_done(struct step_port *sp, uint32_t call, struct value result) {
@@ -277,6 +333,8 @@ static const struct step_port_ops port_ops = {
     .chunk = port_chunk,
     .call_begin = port_call_begin,
     .call_done = port_call_done,
+    .call_reserve = port_call_reserve,
+    .call_failed = port_call_failed,
     .process = port_process,
     .child = child_begin,
     .secret = port_secret,
@@ -423,6 +481,8 @@ static void port_cancel(struct port *p) {
         return;
     }
     p->state = PORT_CANCELLING;
+    p->asking = false;
+    budget_forget(p);
     const struct node_kind *kind = p->run->plan->nodes[p->step.node].kind;
     if (p->child) {
         struct error ignored;
@@ -483,6 +543,18 @@ void ports_cancel_stale(struct run *r) {
     }
 }
 
+/* Its reservation is recorded: the call is made. */
+static void begin_call(struct run *r, const struct engine_effect *fx) {
+    struct port *p = ports_find(r, fx->step, NULL);
+    while (p && !(p->asking && p->attempt == fx->attempt && p->call == fx->call)) {
+        p = ports_find(r, fx->step, p);
+    }
+    if (p) {
+        p->asking = false;
+        p->go(&p->port, fx->call);
+    }
+}
+
 /* Cancels first, so that what they free may be taken by what starts. */
 void perform_effects(struct run *r) {
     for (uint32_t i = 0; i < r->out.effect_count; i++) {
@@ -498,6 +570,8 @@ void perform_effects(struct run *r) {
             set_timer(r, fx);
         } else if (fx->type == OUT_SERVICE) {
             breaker_ask(r, fx);
+        } else if (fx->type == OUT_CALL) {
+            begin_call(r, fx);
         }
     }
     r->told_again = false;

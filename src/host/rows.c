@@ -24,21 +24,28 @@ static struct str error_json(struct arena *a, const struct engine_error *x) {
     return json_text(a, value_map_done(&b));
 }
 
-/* Empty as long as nothing was used. */
-static struct str usage_json(struct arena *a, struct engine_usage u) {
+/* Empty as long as nothing was used; with what a sub-workflow is charged with. */
+static struct str usage_json(struct arena *a, struct engine_usage u, const struct account *below) {
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("inputTokens"), value_int(u.input_tokens));
     value_map_add(&b, STR("outputTokens"), value_int(u.output_tokens));
     value_map_add(&b, STR("cachedTokens"), value_int(u.cached_tokens));
     value_map_add(&b, STR("llmCalls"), value_int(u.llm_calls));
+    if (u.priced) {
+        value_map_add(&b, STR("costUsd"), value_double((double)u.nano_usd / BUDGET_NANO_USD));
+    }
+    if (below) {
+        value_map_add(&b, STR("charged"), budget_charged(below, a));
+    }
     struct value v = value_map_done(&b);
-    bool any = u.input_tokens || u.output_tokens || u.cached_tokens || u.llm_calls;
+    bool any = u.input_tokens || u.output_tokens || u.cached_tokens || u.llm_calls || below;
     return any ? json_text(a, v) : STR("");
 }
 
 static enum err row_of(const struct engine *g, struct arena *a, struct store_row *out,
                        struct error *e) {
+    struct account own = engine_account(g);
     struct engine_counts n = engine_counts(g);
     struct engine_times t = engine_times(g);
     enum exec_status status = engine_status(g);
@@ -53,7 +60,7 @@ static enum err row_of(const struct engine *g, struct arena *a, struct store_row
                               .failed_tasks = n.failed,
                               .skipped_tasks = n.skipped,
                               .waiting_tasks = exec_status_final(status) ? 0 : n.waiting};
-    out->usage = usage_json(a, engine_usage(g));
+    out->usage = usage_json(a, engine_usage(g), engine_is_charged(g) ? &own : NULL);
     if (x) {
         out->error = error_json(a, x);
     }

@@ -55,6 +55,7 @@ void run_let_go(struct run *r) {
 void run_free(struct run *r) {
     free_state(r);
     vault_unref(r->vault);
+    budget_free(r);
     free(r->buckets);
     arena_fini(&r->memory);
     free(r);
@@ -185,6 +186,7 @@ static enum err refold(struct run *r, struct error *e) {
     if (err) {
         return err;
     }
+    budget_note(r);
     r->failures = r->last_seq > committed ? 0 : r->failures; /* it was recorded after all */
     err = run_follow_plan(r, e);
     if (err) {
@@ -247,9 +249,14 @@ static enum err queue_created(struct run *r, const struct host_submission *s, st
                          .parent_step = r->fixed.parent_step,
                          .key = r->fixed.key,
                          .folder = r->folder};
+    ev->of = r->above ? budget_above(r->above) : STR("");
     bool ok = value_copy(&x->arena, s->inputs, &ev->inputs) &&
               value_copy(&x->arena, s->env, &ev->env) &&
               value_copy(&x->arena, s->labels, &ev->labels);
+    if (budget_any(&s->budget) || s->budget.on_exceed) {
+        ev->budget = budget_value(&s->budget, &x->arena);
+        ok = ok && ev->budget.type == VALUE_MAP;
+    }
     if (!ok) {
         happened_free(x);
         return error_nomem(e);

@@ -41,16 +41,34 @@ static enum err roll_back(struct run *r, struct error *e) {
     return err ? err : run_start_first(r, e);
 }
 
+/* What is decided from now on is of a state that is good, also when an earlier one was void. */
+static void join_batch(struct run *r) {
+    r->is_void = false;
+    if (!r->in_batch) {
+        r->in_batch = true;
+        r->batch_next = r->host->batch;
+        r->host->batch = r;
+    }
+}
+
 static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
-    uint32_t from = r->out.effect_count;
+    uint32_t from = r->out.effect_count, first = r->out.record_count;
     struct deciding d = {r, &x->in};
     r->told_again = r->told_again || x->in.type == INPUT_REFRESH;
     wall_us now = host_now(r->host);
     x->in.now = now.us > x->not_before.us ? now : x->not_before;
+    struct allowance allowed;
+    x->in.allowance = budget_allowance(r, x->in.now, &allowed) ? &allowed : NULL;
+    if (x->in.allowance && !budget_gate(r, x, &allowed)) {
+        return OK;
+    }
+    bool answer = x->in.type == INPUT_ANSWER;
     enum err err = trap_run(decide, &d, e);
+    x->in.allowance = NULL;
     if (err == ERR_BUG) {
         r->engine = NULL; /* in parts changed: left alone, folded anew */
     }
+    budget_note(r);
     err = err ? err : run_follow_plan(r, e);
     err = err ? err : queue_evals(r, from, e);
     if (!err && engine_is_superseded(r->engine)) {
@@ -61,17 +79,16 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     } else {
         queue_put(&r->decided, x);
     }
-    return err;
+    return err || !answer ? err : budget_pass_on(r, first, e);
 }
 
-/* What is decided from now on is of a state that is good, also when an earlier one was void. */
-static void join_batch(struct run *r) {
-    r->is_void = false;
-    if (!r->in_batch) {
-        r->in_batch = true;
-        r->batch_next = r->host->batch;
-        r->host->batch = r;
+enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) {
+    enum err err = OK;
+    join_batch(r);
+    if (engine_is_unsettled(r->engine) && r->happened.first) { /* the start after a rollback */
+        err = decide_one(r, queue_take(&r->happened), e);
     }
+    return err ? err : decide_one(r, x, e);
 }
 
 static enum err decide_run(struct run *r, struct error *e) {

@@ -37,6 +37,10 @@ enum err host_view_rows(struct host_view *v, struct store_step **out_steps, uint
                         struct store_message **out_messages, uint32_t *out_message_count,
                         struct error *e) MUST_USE;
 
+/* Its own budget with what all of its tree has used: a map of key to {limit, used, reserved}, usd
+ * in dollars, time in seconds; null: it has none. In a. */
+enum err host_view_budget(const struct host_view *v, struct store *s, wall_us now, struct arena *a,
+                          struct value *out, struct error *e) MUST_USE;
 /* What the folded journal makes of the execution's row; steps_upto is not set. In v's arena. */
 enum err host_view_row(struct host_view *v, struct store_row *out, struct error *e) MUST_USE;
 

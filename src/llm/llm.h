@@ -79,6 +79,9 @@ struct llm_service {
     const char *doc;          /* one line */
     const char *key_name;     /* the secret with its key unless the agent names one, or NULL */
     const char *address_name; /* the setting of a host with its address, or NULL */
+    bool costs_nothing;       /* unless the agent has a price */
+    /* Tokens of a text as it will count them; NULL: they are estimated by its length. */
+    uint64_t (*count)(struct str text);
     /* Reads the settings of an agent; *out lives in keep. ERR_INVALID says what is wrong. */
     enum err (*check)(const struct llm_agent *agent, struct arena *keep, const void **out,
                       struct error *e);

@@ -6,6 +6,7 @@
  * whose next attempt asks anew; so nothing is counted twice.
  */
 #include "flow/plan.h"
+#include "llm/price.h"
 #include "node/node_priv.h"
 
 #define GRACE_US 10000000 /* the host's own timeout comes before that of the transfer */
@@ -25,6 +26,7 @@ struct asking {
     uint32_t calls;         /* that were answered */
     bool repairing;
     bool cancelled;
+    struct llm_price price;
     struct llm_usage used; /* by all calls; known as long as that of each is */
     struct str answered_by;
     node_answer_fn *then;
@@ -34,7 +36,8 @@ static void ask(struct step_port *port);
 
 /* ---- what is recorded ---- */
 
-static struct value usage_value(struct arena *a, const struct llm_usage *u, uint32_t calls) {
+static struct value usage_value(struct arena *a, const struct asking *q, const struct llm_usage *u,
+                                uint32_t calls) {
     struct value_builder b;
     value_builder_init(&b, a);
     if (u->known) {
@@ -45,6 +48,10 @@ static struct value usage_value(struct arena *a, const struct llm_usage *u, uint
         value_map_add(&b, STR("cachedTokens"), value_int((int64_t)u->cached_tokens));
     }
     value_map_add(&b, STR("llmCalls"), value_int(calls));
+    if (u->known && (q->price.input > 0 || q->price.output > 0)) {
+        double nano = (double)llm_price_nano_usd(&q->price, u);
+        value_map_add(&b, STR("costUsd"), value_double(nano / BUDGET_NANO_USD));
+    }
     return value_map_done(&b);
 }
 
@@ -72,13 +79,14 @@ static struct value request_value(struct arena *a, const struct asking *q) {
     return value_map_done(&b);
 }
 
-static struct value answer_value(struct arena *a, const struct llm_reply *reply) {
+static struct value answer_value(struct arena *a, const struct asking *q,
+                                 const struct llm_reply *reply) {
     struct value_builder b;
     value_builder_init(&b, a);
     value_map_add(&b, STR("role"), value_text(STR("assistant")));
     value_map_add(&b, STR("content"), value_text(reply->text));
     value_map_add(&b, STR("model"), value_text(reply->model));
-    value_map_add(&b, STR("usage"), usage_value(a, &reply->usage, 1));
+    value_map_add(&b, STR("usage"), usage_value(a, q, &reply->usage, 1));
     return value_map_done(&b);
 }
 
@@ -91,7 +99,7 @@ static struct value meta_value(struct arena *a, const struct asking *q) {
     if (q->repairing) {
         value_map_add(&b, STR("repaired"), value_bool(true));
     }
-    value_map_add(&b, STR("usage"), usage_value(a, &q->used, q->calls));
+    value_map_add(&b, STR("usage"), usage_value(a, q, &q->used, q->calls));
     return value_map_done(&b);
 }
 
@@ -238,12 +246,15 @@ static void on_done(void *ctx, const struct llm_reply *reply) {
     struct arena *a = port->in->arena;
     q->call = NULL;
     if (reply->failure) {
+        struct value usage =
+            reply->usage.known ? usage_value(a, q, &reply->usage, 1) : value_null();
+        port->ops->call_failed(port, q->number, usage);
         fail_call(port, reply);
         return;
     }
     q->answered_by = arena_str(a, reply->model);
     count_usage(q, &reply->usage);
-    port->ops->call_done(port, q->number, answer_value(a, reply));
+    port->ops->call_done(port, q->number, answer_value(a, q, reply));
     take_answer(port, reply->text);
 }
 
@@ -284,18 +295,41 @@ static void tell_later(struct step_port *port) {
 
 /* ---- asking ---- */
 
+static void begin_call(struct step_port *port, uint32_t number) {
+    struct asking *q = port->kind_data;
+    struct llm_listener listener = {.ctx = port, .chunk = on_chunk, .done = on_done};
+    q->number = number;
+    q->request.id = arena_printf(port->in->arena, "%.*s/%u", STR_ARG(port->in->key), number);
+    q->call = q->as.service->start(&q->request, port->loop, &listener);
+    if (!q->call) {
+        port->ops->no_memory(port);
+    }
+}
+
+static struct step_charge charge_of(const struct asking *q, struct arena *a) {
+    struct llm_usage most = llm_usage_most(q->as.service, &q->request);
+    struct step_charge c = {.tokens = (int64_t)(most.input_tokens + most.output_tokens),
+                            .nano_usd = llm_price_nano_usd(&q->price, &most),
+                            .go = begin_call};
+    if (!q->price.known) {
+        struct str model = q->as.agent.model.len ? q->as.agent.model : q->as.agent.service;
+        struct str why = arena_printf(
+            a,
+            "agent \"%.*s\": no price of the model %.*s is known, so a budget in usd cannot be "
+            "kept; give the agent one, in US dollars per million tokens: price: {input: 0.15, "
+            "output: 0.60}",
+            STR_ARG(q->as.agent.name), STR_ARG(model));
+        c.no_price = why.ptr ? why.ptr : "no price is known";
+    }
+    return c;
+}
+
 static void ask(struct step_port *port) {
     struct asking *q = port->kind_data;
     struct arena *a = port->in->arena;
-    struct llm_listener listener = {.ctx = port, .chunk = on_chunk, .done = on_done};
-    q->number = port->ops->call_begin(port, request_value(a, q), &q->found);
-    q->request.id = arena_printf(a, "%.*s/%u", STR_ARG(port->in->key), q->number);
-    if (value_is_null(q->found)) {
-        q->call = q->as.service->start(&q->request, port->loop, &listener);
-        if (!q->call) {
-            port->ops->no_memory(port);
-        }
-    } else {
+    struct step_charge charge = charge_of(q, a);
+    port->ops->call_reserve(port, request_value(a, q), &charge, &q->found);
+    if (!value_is_null(q->found)) {
         tell_later(port);
     }
 }
@@ -341,12 +375,21 @@ static enum err merge_params(struct asking *q, struct arena *a, struct error *e)
     return b.ok ? OK : error_nomem(e);
 }
 
+static struct llm_price price_of(const struct node_agent *as, const struct agent_price *own) {
+    if (own->given) {
+        return (struct llm_price){true, own->input, own->cached, own->output};
+    }
+    return as->service->costs_nothing ? (struct llm_price){.known = true}
+                                      : llm_price_find(as->agent.model);
+}
+
 static enum err prepare(struct step_port *port, struct asking *q, struct error *e) {
     const struct step_in *in = port->in;
     enum err err = node_model_resolve(q->model, in, &q->as, e);
     if (err) {
         return err;
     }
+    q->price = price_of(&q->as, &node_model_agent(q->model)->price);
     q->request = (struct llm_request){.agent = &q->as.agent,
                                       .setup = q->as.setup,
                                       .prompt = q->question.prompt,
@@ -386,5 +429,8 @@ void node_question_cancel(struct step_port *port) {
     q->cancelled = true;
     if (q->call) {
         q->as.service->cancel(q->call);
+    } else if (!q->timer) { /* it waits for what it would use */
+        error_set(&q->failure, ERR_CANCELLED, "the step was cancelled");
+        node_fail(port, &q->failure);
     }
 }

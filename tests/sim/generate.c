@@ -31,6 +31,7 @@ struct generator {
     uint32_t wait_permille; /* steps that wait for a person or a time */
     uint32_t aux_permille;  /* nodes that name a fallback or the like */
     uint32_t undo_permille; /* effects that can be undone */
+    uint64_t budgets;       /* 0: there are none */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
     uint32_t mended_from;   /* from this node on it is another one, 0: never */
     uint64_t mended_seed;
@@ -513,11 +514,29 @@ static struct needs block(struct generator *g, const struct needs *needs, int de
     return g->depth < 2 ? call(g, needs) : plain(g, needs, NULL, "", false);
 }
 
+/* Some seeds have budgets, all of whose questions are answered by more. */
+static void budget(struct generator *g) {
+    static const char *const keys[] = {"llm_calls", "steps", "tokens"};
+    struct rng r = {g->budgets++ * 0x9e3779b97f4a7c15u + 3};
+    uint32_t key = rng_below(&r, 5);
+    if (rng_chance(&r, 300)) {
+        return;
+    }
+    buf_printf(&g->out, "\"budget\":{\"%s\":%u", keys[key % 3], rng_below(&r, key == 2 ? 90 : 6));
+    if (key > 2) {
+        buf_printf(&g->out, ",\"tokens\":%u", rng_below(&r, 90));
+    }
+    buf_append_cstr(&g->out, "},");
+}
+
 /* Everything of a workflow from "nodes" on. */
 static void workflow_body(struct generator *g, int room) {
     struct needs ends = {0};
     g->room = room;
     g->first = true;
+    if (g->budgets) {
+        budget(g);
+    }
     if (chance(g, 200)) {
         buf_printf(&g->out, "\"concurrency\":%u,", 1 + rng_below(&g->r, 3));
     }
@@ -568,6 +587,7 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
                            .broken_permille = rates[rng_below(&g.r, 4)],
                            .flaky_permille = rng_below(&g.r, 2) * 200,
                            .keeps_going = failure >= 2};
+    g.budgets = seed % 7 == 5 ? seed * 1000 : 0;
     g.risky = chance(&g, 250);
     g.timeouts = chance(&g, 400);
     g.once = chance(&g, 60);

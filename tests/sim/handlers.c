@@ -109,6 +109,7 @@ void world_started(struct world *w, struct step_port *port) {
     world_say(w, "%u: start %.*s attempt %u", p->number, STR_ARG(in->step), in->attempt);
     if (!p->dead && x) {
         check_start(p, in, x, s);
+        budgets_started(w, x, s);
     }
     if (in->node->child) {
         return; /* its end is that of the child */
@@ -149,7 +150,7 @@ static void fail_port(const struct open_port *o, enum failure_class class) {
 }
 
 /* A call inside the step, with its answer or without, and a line of its log. */
-static void talk(struct world *w, const struct open_port *o) {
+static void talk(struct world *w, struct open_port *o) {
     struct value_builder b;
     struct arena a;
     arena_init(&a, 0);
@@ -157,10 +158,15 @@ static void talk(struct world *w, const struct open_port *o) {
     value_map_add(&b, STR("role"), value_text(STR("user")));
     value_map_add(&b, STR("content"), value_text(o->step->id));
     struct value said = value_map_done(&b);
-    struct value known;
-    uint32_t call = o->port->ops->call_begin(o->port, said, &known);
-    if (value_is_null(known) && rng_chance(&w->rng, 700)) {
-        o->port->ops->call_done(o->port, call, said);
+    if (o->execution && budgets_kept(o->execution)) {
+        budgets_settle(w, o, false);
+        budgets_ask(w, o, said);
+    } else {
+        struct value known;
+        uint32_t call = o->port->ops->call_begin(o->port, said, &known);
+        if (value_is_null(known) && rng_chance(&w->rng, 700)) {
+            o->port->ops->call_done(o->port, call, said);
+        }
     }
     o->port->ops->log(o->port, "note", STR("talking"));
     arena_fini(&a);
@@ -174,7 +180,9 @@ static void end_port(struct process *p, uint32_t i) {
     struct arena a;
     world_say(w, "%u: end %.*s attempt %u%s", p->number, STR_ARG(o.step->id), o.attempt,
               o.cancelled ? ", cancelled" : "");
-    if (fate == FATE_FAIL || fate == FATE_BREAK || fate == FATE_HANG) {
+    bool fails = fate == FATE_FAIL || fate == FATE_BREAK || fate == FATE_HANG;
+    budgets_settle(w, &o, fails);
+    if (fails) {
         fail_port(&o, fate == FATE_BREAK ? FAILURE_PERMANENT : FAILURE_TRANSIENT);
         return;
     }
@@ -193,7 +201,7 @@ static void end_port(struct process *p, uint32_t i) {
 }
 
 static bool may_end(const struct open_port *o, bool cancelled) {
-    return o->cancelled == cancelled && (cancelled || !o->hangs);
+    return o->cancelled == cancelled && (cancelled || !(o->hangs || o->asking));
 }
 
 static int64_t pick_port(struct process *p, bool cancelled) {

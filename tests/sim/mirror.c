@@ -322,25 +322,32 @@ static void waiting(struct seen_step *s, const struct event *ev) {
     s->attempt = (uint32_t)ev->attempt;
 }
 
+static bool for_budget(const struct event *ev) {
+    const struct value *reason = value_get(ev->body, STR("reason"));
+    return reason && reason->type == VALUE_TEXT && str_is(value_str(*reason), "budget");
+}
+
 /* Instead of failing or going on: nobody waits without somebody or a time to wait for. */
 static void suspended(struct world *w, struct seen_step *s, const struct event *ev) {
     const struct value *what = value_get(ev->body, STR("for"));
     bool person = what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
-    if (person ? !ev->error_type.len : !ev->due_us) {
+    bool more = for_budget(ev);
+    if (person ? !more && !ev->error_type.len : !ev->due_us) {
         world_fail(w, "%.*s waits for nobody and no time", STR_ARG(s->id));
     }
-    s->running = s->asks = false;
-    s->recovers = person;
+    s->running = false;
+    s->asks = s->wants_more = more;
+    s->recovers = person && !more;
     s->wake_us = s->due_us = 0;
     s->attempt = (uint32_t)ev->attempt;
 }
 
 static void released(struct world *w, struct seen_step *s, const struct event *ev) {
-    if (s->recovers != (ev->reason.len > 0)) {
+    if ((s->recovers || s->wants_more) != (ev->reason.len > 0)) {
         world_fail(w, "%.*s goes on, asked by \"%.*s\"", STR_ARG(s->id), STR_ARG(ev->reason));
     }
     w->answers_taken += s->recovers;
-    s->recovers = false;
+    s->recovers = s->asks = s->wants_more = false;
     s->due_us = ev->due_us;
 }
 
@@ -393,7 +400,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     bool runs_on = ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_RETRYING ||
                    ev->kind == EVENT_CALL_BEGUN || ev->kind == EVENT_CALL_DONE ||
                    ev->kind == EVENT_STEP_PROCESS || ev->kind == EVENT_STEP_WAITING ||
-                   ev->kind == EVENT_STEP_SUSPENDED || ev->kind == EVENT_STEP_RELEASED;
+                   ev->kind == EVENT_STEP_SUSPENDED || ev->kind == EVENT_STEP_RELEASED ||
+                   ev->kind == EVENT_BUDGET_EXCEEDED;
     if (s->over && (runs_on || ends_step(ev->kind))) {
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
@@ -427,7 +435,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
             world_fail(w, "%.*s is woken before its time", STR_ARG(id));
         }
         w->answers_taken += s->recovers && ev->kind == EVENT_STEP_FAILED;
-        s->running = s->asks = s->recovers = false;
+        s->running = s->asks = s->recovers = s->wants_more = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
             completed(w, s, ev);
@@ -507,6 +515,7 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     x->completed = x->completed || (ev->kind == EVENT_EXECUTION_COMPLETED && !ev->partial);
     x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
+    budgets_event(w, x, ev);
     if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
         rollback_note(w, x, ev);
     } else if (ev->kind == EVENT_LOOP_REPEATED) {

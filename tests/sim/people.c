@@ -84,7 +84,9 @@ static bool answer(struct world *w, const char *value) {
     if (s) { /* by its id, by its node, or as the only one that waits */
         uint32_t how = w->weather.calm || s->recovers ? 0 : rng_below(&w->rng, 4);
         struct str named = how == 3 ? STR("") : how == 2 ? s->node->name : s->id;
-        put_row(w, str_from(x->id), "answer", named, s->recovers ? decision(w, s) : value);
+        bool more = s->wants_more && str_is(str_from(value), YES);
+        value = s->recovers ? decision(w, s) : !more ? value : w->weather.calm ? "40" : "3";
+        put_row(w, str_from(x->id), "answer", named, value);
     }
     return s != NULL;
 }

@@ -10,6 +10,7 @@
  *   handlers.c  attempts that are performed, and how they end
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
  *   auxiliary.c what of that is about nodes that others name
+ *   budgets.c   calls that reserve, and what budgets must keep
  *   people.c    who answers, pauses and goes on, through the inbox
  *   rollback.c  who goes back to what was, and what must hold then
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
@@ -133,9 +134,10 @@ struct seen_step {
     bool started; /* it has had an attempt, or its items were evaluated */
     bool begun;   /* anything was recorded of it but its cancelling */
     bool running, over;
-    bool rolled;   /* back behind, before it had ended */
-    bool asks;     /* waits for a person */
-    bool recovers; /* likewise, who decides about its failure */
+    bool rolled;     /* back behind, before it had ended */
+    bool asks;       /* waits for a person */
+    bool recovers;   /* likewise, who decides about its failure */
+    bool wants_more; /* asks, for more of a budget */
     bool completed;
     int64_t scheduled_us;
     struct str cached_of, cached_step; /* whose result it took; empty: its own */
@@ -172,6 +174,8 @@ struct seen_execution {
     const struct plan *first_plan; /* plan is the one it has now */
     struct map gone;               /* nodes that it had once -> how often they were armed again */
     struct value anew;             /* names: what the last retry runs anew */
+    int64_t made[BUDGET_KINDS];    /* really used, in all lives, without sub-workflows */
+    int64_t more[BUDGET_KINDS];    /* its budget was raised by */
     uint32_t *armed;               /* of each node: how often it was armed again */
     bool *called;                  /* of each node that others name: it ran */
     uint32_t finals;               /* nodes of finally that were begun for this end ... */
@@ -194,6 +198,9 @@ struct open_port {
     uint32_t attempt;
     int64_t started_us;
     bool hangs, cancelled;
+    bool asking;   /* for a call, which may use most tokens */
+    uint32_t call; /* that was made and is not over, 0: none */
+    int64_t most, tokens;
 };
 
 struct world;
@@ -335,6 +342,15 @@ struct seed_count {
 bool seeds_run(uint64_t seed, bool trace, struct seed_count *c);
 /* With each fault at each of its commits, and with a crash at every so-manieth. */
 void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c);
+
+/* ---- budgets.c ---- */
+/* x or an execution above it has a budget. */
+bool budgets_kept(const struct seen_execution *x);
+void budgets_started(struct world *w, struct seen_execution *x, const struct seen_step *s);
+void budgets_ask(struct world *w, struct open_port *o, struct value said);
+/* Before its handler ends. */
+void budgets_settle(struct world *w, struct open_port *o, bool fails);
+void budgets_event(struct world *w, struct seen_execution *x, const struct event *ev);
 
 /* ---- people.c ---- */
 /* Somebody does something, sensible or not. False when there was nothing to do. */

@@ -78,8 +78,27 @@ static void keep_events(struct drive *d) {
     }
 }
 
+/* As a host does for an execution without sub-workflows. */
+static bool allow(const struct drive *d, struct allowance *out) {
+    struct budget b = engine_budget(d->engine);
+    struct account a = engine_account(d->engine);
+    *out = (struct allowance){0};
+    for (int i = 0; i < BUDGET_KINDS; i++) {
+        int64_t time_us = engine_time_used_us(d->engine, (wall_us){d->now_us});
+        out->of[i] = (struct allowed){.limited = b.has[i],
+                                      .fails = b.on_exceed == EXCEED_FAIL,
+                                      .of = STR("exec_test"),
+                                      .limit = b.limit[i],
+                                      .used = i == BUDGET_TIME ? time_us : a.used[i],
+                                      .reserved = a.reserved[i]};
+    }
+    return budget_any(&b);
+}
+
 void drive_give(struct drive *d, struct engine_input *in) {
     struct error e = {0};
+    struct allowance allowance;
+    in->allowance = allow(d, &allowance) ? &allowance : NULL;
     in->now.us = d->now_us;
     engine_out_reset(&d->out);
     enum err err = engine_decide(d->engine, in, &d->out, &e);
@@ -125,6 +144,26 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
     struct engine_input in = {
         .type = type, .step = id_of(d, step), .attempt = attempt, .host = 2, .epoch = 2};
     in.by = STR("a test");
+    drive_give(d, &in);
+}
+
+void drive_over_budget(struct drive *d, const char *step, enum budget_kind kind, int64_t asked) {
+    struct engine_input in = {.type = INPUT_OVER_BUDGET,
+                              .step = id_of(d, step),
+                              .attempt = 1,
+                              .over = kind,
+                              .asked = asked};
+    drive_give(d, &in);
+}
+
+void drive_call(struct drive *d, enum input_type type, const char *step, uint32_t call,
+                const struct step_charge *charge, const char *json) {
+    struct engine_input in = {
+        .type = type, .step = id_of(d, step), .attempt = 1, .call = call, .charge = charge};
+    struct error e;
+    if (json) {
+        assert_int_equal(value_parse_json(&d->arena, str_from(json), &in.value, &e), OK);
+    }
     drive_give(d, &in);
 }
 

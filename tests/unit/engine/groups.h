@@ -18,6 +18,7 @@
 int run_answer_tests(void);
 int run_attempt_tests(void);
 int run_change_tests(void);
+int run_budget_tests(void);
 int run_codec_tests(void);
 int run_end_tests(void);
 int run_fold_tests(void);
@@ -73,6 +74,11 @@ void drive_leave(struct drive *d, const char *step, uint32_t attempt, const char
 void drive_change(struct drive *d, const char *yaml, struct engine_input *in);
 /* Answers; what is said to it, that is its verdict, is what comes back. */
 const char *drive_answer(struct drive *d, const char *target, const char *answer);
+/* The attempt under way asks for what the budget does not allow. */
+void drive_over_budget(struct drive *d, const char *step, enum budget_kind kind, int64_t asked);
+/* Of a call in the first attempt; json NULL: null. */
+void drive_call(struct drive *d, enum input_type type, const char *step, uint32_t call,
+                const struct step_charge *charge, const char *json);
 /* The effect of this type that the last input led to, NULL for none. */
 const struct engine_effect *effect_of(const struct drive *d, enum out_type type);
 uint32_t effects_of(const struct drive *d, enum out_type type);

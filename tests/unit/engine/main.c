@@ -8,6 +8,7 @@ int main(void) {
     failed += run_answer_tests();
     failed += run_attempt_tests();
     failed += run_change_tests();
+    failed += run_budget_tests();
     failed += run_codec_tests();
     failed += run_end_tests();
     failed += run_fold_tests();

@@ -67,6 +67,10 @@ static void says_yes_and_no(void **state) {
         "\"argv\":[]}}}",
         "{\"cairn\":1,\"nodes\":{\"a\":{\"type\":\"form\",\"title\":\"t\",\"code\":\"c\","
         "\"function\":\"f\"}}}",
+        "{\"cairn\":1,\"budget\":{\"on_exceed\":\"fail\"},\"nodes\":{\"a\":{\"type\":\"work\"}}}",
+        "{\"cairn\":1,\"budget\":{\"usd\":-1},\"nodes\":{\"a\":{\"type\":\"work\"}}}",
+        "{\"cairn\":1,\"agents\":{\"a\":{\"service\":\"offline\",\"price\":{\"input\":1}}},"
+        "\"nodes\":{\"a\":{\"type\":\"work\"}}}",
         "{\"cairn\":1,\"budget\":{},\"nodes\":{\"a\":{\"type\":\"work\"}}}",
     };
     struct format_schema f;

@@ -15,6 +15,7 @@
 int request_tests(void);
 int answer_tests(void);
 int error_tests(void);
+int price_tests(void);
 
 #define assert_str(actual, expected)                                        \
     do {                                                                    \

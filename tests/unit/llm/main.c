@@ -5,5 +5,6 @@ int main(void) {
     int failed = request_tests();
     failed += answer_tests();
     failed += error_tests();
+    failed += price_tests();
     return failed != 0;
 }

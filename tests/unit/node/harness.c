@@ -141,6 +141,25 @@ static uint32_t on_call_begin(struct step_port *p, struct value request, struct 
     return ++a->calls_begun;
 }
 
+static uint32_t on_call_reserve(struct step_port *p, struct value request,
+                                const struct step_charge *c, struct value *out_answer) {
+    struct attempt *a = attempt_of(p);
+    uint32_t call = on_call_begin(p, request, out_answer);
+    a->charge = *c;
+    if (value_is_null(*out_answer) && !a->reserves_nothing) {
+        c->go(p, call);
+    }
+    return call;
+}
+
+static void on_call_failed(struct step_port *p, uint32_t call, struct value usage) {
+    struct attempt *a = attempt_of(p);
+    (void)usage;
+    assert_int_equal(a->answers, 0);
+    assert_in_range(call, 1, a->calls_begun);
+    a->calls_failed++;
+}
+
 static void on_call_done(struct step_port *p, uint32_t call, struct value answer) {
     struct attempt *a = attempt_of(p);
     assert_int_equal(a->answers, 0);
@@ -203,6 +222,8 @@ static const struct step_port_ops ops = {
     .chunk = on_chunk,
     .call_begin = on_call_begin,
     .call_done = on_call_done,
+    .call_reserve = on_call_reserve,
+    .call_failed = on_call_failed,
     .process = on_process,
     .child = on_child,
     .secret = on_secret,

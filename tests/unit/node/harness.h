@@ -49,7 +49,9 @@ struct attempt {
     struct step_failure failure;
     const struct value *known_answers; /* of an earlier attempt, for the first calls */
     uint32_t known_count;
-    uint32_t calls_begun, calls_done, children;
+    uint32_t calls_begun, calls_done, calls_failed, children;
+    bool reserves_nothing;     /* calls wait for a budget */
+    struct step_charge charge; /* of the last call that reserved */
     struct value request, answer, child_inputs;
     struct io_timer *child_timer;
     struct str chunks;

@@ -242,6 +242,56 @@ static void a_known_answer_can_be_cancelled(void **state) {
     world_close(&w);
 }
 
+/* ---- what it may cost ---- */
+
+static void a_question_reserves_its_prompt_and_the_longest_answer(void **state) {
+    (void)state;
+    struct world w;
+    struct attempt a;
+    open_node(&w, &a,
+              "{service: offline, replies: [one two], system: be brief, params: {max_tokens: 7}, "
+              "price: {input: 10, output: 20}}",
+              "prompt: say two words");
+    attempt_run(&a);
+    assert_true(a.done);
+    assert_int_equal(a.charge.tokens, 5 + 7);
+    assert_int_equal(a.charge.nano_usd, 5 * 10000 + 7 * 20000);
+    assert_null(a.charge.no_price);
+    assert_string_equal(
+        world_json(&w, *value_get(a.result.meta, STR("usage"))),
+        "{\"inputTokens\":5,\"outputTokens\":2,\"llmCalls\":1,\"costUsd\":9e-5}");
+    world_close(&w);
+}
+
+static void a_model_without_a_price_says_so(void **state) {
+    (void)state;
+    struct world w;
+    struct attempt a;
+    open_node(&w, &a, "{service: openai_compatible, model: mine, base_url: 'http://127.0.0.1:1'}",
+              "prompt: p");
+    a.reserves_nothing = true;
+    attempt_start(&a);
+    assert_non_null(strstr(a.charge.no_price, "no price of the model mine is known"));
+    attempt_cancel(&a);
+    attempt_finish(&a);
+    world_close(&w);
+}
+
+static void a_question_that_waits_for_a_budget_can_be_cancelled(void **state) {
+    (void)state;
+    struct world w;
+    struct attempt a;
+    open_node(&w, &a, "{service: offline}", "prompt: p");
+    a.reserves_nothing = true;
+    attempt_start(&a);
+    attempt_cancel(&a);
+    attempt_finish(&a);
+    assert_false(a.done);
+    assert_str(a.failure.type, "cancelled");
+    assert_int_equal(a.calls_done, 0);
+    world_close(&w);
+}
+
 /* ---- memory ---- */
 
 #define SAID                                                                               \
@@ -360,6 +410,9 @@ int question_tests(void) {
         cmocka_unit_test(a_known_answer_is_not_asked_for_again),
         cmocka_unit_test(a_repair_goes_on_after_a_crash),
         cmocka_unit_test(a_known_answer_can_be_cancelled),
+        cmocka_unit_test(a_question_reserves_its_prompt_and_the_longest_answer),
+        cmocka_unit_test(a_model_without_a_price_says_so),
+        cmocka_unit_test(a_question_that_waits_for_a_budget_can_be_cancelled),
         cmocka_unit_test(what_an_agent_remembers),
         cmocka_unit_test(the_number_of_messages_is_recorded),
         cmocka_unit_test(past_max_runs_the_last_answer_stays),
