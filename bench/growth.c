@@ -1,6 +1,6 @@
 /* Growth is linear: chains of 1,000, 10,000 and 100,000 transforms, whole process, and what they
- * leave in the store. Goals: a step of a long chain costs at most 10 % more than one of 10,000; under
- * 400 bytes a step; 100,000 nodes compile in 1 s, run in 2 s and need less than 300 MB.
+ * leave in the store. Goals: a step of a long chain costs at most 10 % more than one of 10,000;
+ * under 400 bytes a step; 100,000 nodes compile in 1 s, run in 2 s and need less than 300 MB.
  */
 #include <stdbool.h>
 #include <stdio.h>

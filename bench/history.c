@@ -1,6 +1,6 @@
 /* 1,000,000 past executions in the store: what a new run, `list`, `results` and opening cost then.
- * Goals: a new run within 10 % of one on a store with a single execution, `list` under 25 ms, opening
- * (`results @last`) under 5 ms above a command that opens no store.
+ * Goals: a new run within 10 % of one on a store with a single execution, `list` under 25 ms,
+ * opening (`results @last`) under 5 ms above a command that opens no store.
  *
  * The past is made of one real execution, copied row by row with new numbers and ids.
  */

@@ -1,5 +1,5 @@
-/* 10,000 executions waiting for an answer in one host; they come by the hundred. Goal: they need less than 20 MB beyond the
- * host with nothing to do.
+/* 10,000 executions waiting for an answer in one host; they come by the hundred. Goal: they need
+ * less than 20 MB beyond the host with nothing to do.
  */
 #include <cairn.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* What an execution lost by failures, for `results`, `explain` and the end of a run.
+/* What an execution lost by failures, for `results`, `explain` and the end of a run: which nodes
+ * failed and which did not run because of them.
  */
 #ifndef CAIRN_CLI_LOSSES_H
 #define CAIRN_CLI_LOSSES_H

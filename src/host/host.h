@@ -60,18 +60,15 @@ struct host_options {
     struct host_observer observer;
     struct host_secrets secrets; /* get may be NULL: there are none */
     struct net_client *net;      /* handed to kinds; NULL: there is no network */
-    /* The store again, for a thread that renews the lease; NULL: the loop does it. Must outlive the
-     * host. */
+    /* The store again, for a thread that renews the lease, or NULL. Must outlive the host. */
     const char *lease_url;
-    /* With so many executions those that wait keep no state in memory, 0: HOST_AWAKE_RUNS. */
-    uint32_t awake_runs;
+    uint32_t awake_runs;    /* with so many those that wait keep no state, 0: HOST_AWAKE_RUNS */
     uint32_t space_wait_ms; /* how long no space is waited out, 0: HOST_SPACE_WAIT_MS */
-    uint32_t inbox_poll_ms; /* how often to look for what others ask, besides being told of
-                                    it by the store; 0: never, and nothing is watched */
-    bool inbox_in_passing;  /* looking for that keeps no host_run going that nothing else does */
-    struct value settings;  /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
-    /* Absolute folders that files of kinds may lie in besides the workflow's own, NULL-terminated;
-     * NULL: none. Must outlive the host. */
+    /* How often to look for what others ask, besides being told; 0: never, nothing is watched. */
+    uint32_t inbox_poll_ms;
+    bool inbox_in_passing; /* looking for that keeps no host_run going that nothing else does */
+    struct value settings; /* handed to kinds: map of texts such as OPENAI_BASE_URL, or null */
+    /* Absolute folders that files of kinds may lie in besides the workflow's own, or NULL. */
     const char *const *allow_paths;
     /* A program that is executed when this process dies without closing the host (io/launcher.h);
      * NULL: none. It is sure from the first process that the host starts on, with watched from the

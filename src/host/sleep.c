@@ -1,9 +1,9 @@
-/* Executions that rest. Of one that waits, with nothing in flight, the journal tells everything; when
- * a host has many, those that come to rest keep no state in memory. Their timers and their place in
- * the host stay; the state is folded again when something happens to them.
+/* Executions that rest. Of one that waits, with nothing in flight, the journal tells everything;
+ * when a host has many, those that come to rest keep no state in memory. Their timers and their
+ * place in the host stay; the state is folded again when something happens to them.
  *
- * Must never sleep: who has something undecided or unrecorded, and who has a parent or children here,
- * for they look at each other's state.
+ * Must never sleep: who has something undecided or unrecorded, and who has a parent or children
+ * here, for they look at each other's state.
  */
 #include "host/host_priv.h"
 

@@ -1,7 +1,8 @@
 /* The commit: many executions in one transaction, each with its own fence.
  *
- * First the progress of every execution is updated (or made) under its fence, and its row where that
- * differs, then the events of those that were not fenced follow in commit order, chained by ids that are taken here, inside the lock.
+ * First the progress of every execution is updated (or made) under its fence, and its row where
+ * that differs, then the events of those that were not fenced follow in commit order, chained by
+ * ids that are taken here, inside the lock.
  * Invariants: events of a fenced change are never inserted; what the caller sees of the commit
  * (numbers, heads, fences) is published only after COMMIT returned.
  */

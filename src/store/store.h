@@ -147,9 +147,9 @@ struct store_backend {
 };
 const struct store_backend *store_backends(size_t *out_count);
 
-/* For a program of ours, before its first store and its first thread: SQLite does not count its memory
- * from then on, which would take a lock for each allocation. A setting of the whole process, so
- * nothing for a library to do. */
+/* For a program of ours, before its first store and its first thread: SQLite does not count its
+ * memory from then on, which would take a lock for each allocation. A setting of the whole process,
+ * so nothing for a library to do. */
 void store_process_set_up(void);
 
 /* Of the libraries behind it, for people. */

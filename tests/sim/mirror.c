@@ -474,7 +474,7 @@ static void check_kept(struct world *w, const struct seen_execution *x) {
     }
 }
 
-/* What may follow an end: a retry, a rollback and what their claims lead to, which may be a quarantine. */
+/* What may follow an end: a retry, a rollback and what their claims lead to, also a quarantine. */
 static bool goes_on(const struct world *w, const struct seen_execution *x, const struct event *ev) {
     bool poisoned = (ev->kind == EVENT_EXECUTION_FAILING && x->claims > 0 &&
                      str_is(ev->error_type, "quarantined")) ||

@@ -1,4 +1,5 @@
-/* Executions at rest keep no state in memory (host/sleep.c): here all of them, as soon as they wait.
+/* Executions at rest keep no state in memory (host/sleep.c): here all of them, as soon as they
+ * wait, unless a test says otherwise.
  */
 #include "rig.h"
 

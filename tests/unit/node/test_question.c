@@ -257,9 +257,8 @@ static void a_question_reserves_its_prompt_and_the_longest_answer(void **state) 
     assert_int_equal(a.charge.tokens, 5 + 7);
     assert_int_equal(a.charge.nano_usd, 5 * 10000 + 7 * 20000);
     assert_null(a.charge.no_price);
-    assert_string_equal(
-        world_json(&w, *value_get(a.result.meta, STR("usage"))),
-        "{\"inputTokens\":5,\"outputTokens\":2,\"llmCalls\":1,\"costUsd\":9e-5}");
+    assert_string_equal(world_json(&w, *value_get(a.result.meta, STR("usage"))),
+                        "{\"inputTokens\":5,\"outputTokens\":2,\"llmCalls\":1,\"costUsd\":9e-5}");
     world_close(&w);
 }
 
