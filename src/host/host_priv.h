@@ -209,6 +209,9 @@ struct happened *queue_take(struct queue *q);
 /* Hands it to the run; it will be decided on in the next turn. */
 void run_happens(struct run *r, struct happened *x);
 void run_make_ready(struct run *r);
+/* Its turn comes before that of all others, unless it waits for its turn already: somebody waits
+ * for what it decides. A batch may be full long before the last of many thousands. */
+void run_hurry(struct run *r);
 /* There was no memory for something that happened. Given up with the next turn and not at once: the
  * kind that has just told of it must not be told to stop in the middle of that. */
 void run_starved(struct run *r);

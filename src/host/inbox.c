@@ -37,6 +37,7 @@ static enum err hand_over(struct run *r, const struct host_request *q, struct er
         happened_free(x);
         return error_nomem(e);
     }
+    run_hurry(r);
     run_happens(r, x);
     return OK;
 }

@@ -78,6 +78,17 @@ static bool matters(const struct run *r, const struct happened *x) {
            (!r->ended || (x->in.type == INPUT_DONE && r->engine && !value_is_null(x->result.meta)));
 }
 
+void run_hurry(struct run *r) {
+    struct host *h = r->host;
+    if (r->is_ready || r->lost || !h->ready_first) {
+        run_make_ready(r);
+        return;
+    }
+    r->is_ready = true;
+    r->ready_next = h->ready_first;
+    h->ready_first = r;
+}
+
 void run_happens(struct run *r, struct happened *x) {
     if (!matters(r, x)) {
         happened_free(x);
