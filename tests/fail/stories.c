@@ -153,6 +153,21 @@ const struct story stories[] = {
                  "  whole: {type: transform, needs: [big], value: big + 'x'}\n"
                  "outputs: {part: part, size: size(whole)}\n",
      .inputs = "{}"},
+    {.name = "rollbacks",
+     .document = "cairn: 1\n"
+                 "on_failure: continue\n"
+                 "inputs: {zero: {type: integer, default: 0}}\n"
+                 "vars: {seen: []}\n"
+                 "nodes:\n"
+                 "  first: {type: task, value: one, checkpoint: begun}\n"
+                 "  side: {type: task, needs: [first], large: true}\n"
+                 "  each: {type: task, needs: [first], foreach: [1, 2], value: '{{ item }}',"
+                 " set: {seen: 'vars.seen + [1]'}}\n"
+                 "  bad: {type: transform, needs: [each], value: 1 / inputs.zero,"
+                 " recover: [{rollback: '@begun'}, {rollback: each}]}\n"
+                 "  last: {type: transform, needs: [side], value: size(side)}\n"
+                 "outputs: {seen: vars.seen, last: last}\n",
+     .inputs = "{}"},
     {.name = "limits",
      .document = "cairn: 1\n"
                  "timeout: 10h\n"
