@@ -149,14 +149,19 @@ static enum err note_steps(struct looking *l, const struct store_execution *x,
     return err;
 }
 
-static enum err note_paused(struct looking *l, const struct store_execution *x, struct str by,
-                            struct error *e) {
-    struct item *i = x->fixed.parent && !l->all ? NULL : add(l, x, "paused", e);
+/* By somebody, or by what could not be undone: that is told of sub-workflows, too. */
+static enum err note_paused(struct looking *l, const struct store_execution *x,
+                            const struct engine *g, struct error *e) {
+    struct str by = engine_paused_by(g), why = engine_paused_why(g);
+    if (x->fixed.parent && !l->all && !why.len) {
+        return OK;
+    }
+    struct item *i = add(l, x, why.len ? "undo" : "paused", e);
     if (!i) {
-        return x->fixed.parent && !l->all ? OK : ERR_NOMEM;
+        return ERR_NOMEM;
     }
     i->by = keep(l, by);
-    i->message = arena_printf(arena_of(l), "paused by %.*s", STR_ARG(by));
+    i->message = why.len ? keep(l, why) : arena_printf(arena_of(l), "paused by %.*s", STR_ARG(by));
     i->remedy = command(l, "resume", x->fixed.id, "");
     return OK;
 }
@@ -190,7 +195,7 @@ static enum err note_live(struct looking *l, const struct store_execution *x, st
         return OK;
     }
     if (engine_status(v.engine) == EXEC_PAUSED) {
-        err = note_paused(l, x, engine_paused_by(v.engine), e);
+        err = note_paused(l, x, v.engine, e);
     }
     err = err ? err : note_steps(l, x, v.engine, e);
     host_view_close(&v);

@@ -225,6 +225,7 @@ static enum err go_on(struct engine *g, const struct event *ev, struct error *e)
     g->paused = !ev->resume;
     g->paused_at = ev->at;
     g->paused_by = ev->reason.len ? arena_str(&g->arena, ev->reason) : STR("");
+    g->paused_why = STR("");
     g->starting = false;
     g->unsettled = true;
     struct heap *all[] = {&g->now_dirty, &g->next_dirty, &g->limits,

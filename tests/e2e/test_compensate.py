@@ -71,11 +71,16 @@ def test_what_cannot_be_undone_pauses_and_resume_tries_again(cairn):
     assert found["status"] == "paused"
     assert found["pausedWhy"].startswith("hotel[0] cannot be undone: no_hotel failed: the script")
     assert "hotel[0] cannot be undone" in cairn("explain", "@last").out
+    needs = cairn("list", "--needs-attention", "--json").json["items"]
+    assert [(x["reason"], x["remedy"]) for x in needs] == [("undo", f"cairn resume {found['id']}")]
+    assert needs[0]["message"] == found["pausedWhy"]
     again = cairn("resume", "@last")
     assert again.status == 3
     (cairn.folder / "fixed").write_text("")
     assert cairn("resume", "@last").status == 1
     assert log(cairn) == BOOKED + UNDONE[:1] + [UNDONE[1]] * 3 + [UNDONE[2], "failed"]
+    needs, = cairn("list", "--needs-attention", "--json").json["items"]
+    assert needs["reason"] == "failed"
 
 
 def test_a_cancel_leaves_the_rest_as_it_is(cairn):

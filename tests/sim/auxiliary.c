@@ -61,9 +61,9 @@ static void undoes(struct world *w, struct seen_execution *x, struct seen_step *
 static void check_undone(struct world *w, const struct seen_execution *x) {
     for (uint32_t i = 0; x->undoing && i < x->steps.count; i++) {
         const struct seen_step *s = x->steps.entries[i].ptr;
-        int64_t node = plan_node_find(x->plan, s->node->name);
+        int64_t node = s->completed_at ? plan_node_find(x->plan, s->node->name) : -1;
         bool can = node >= 0 && x->plan->nodes[node].aux[ROLE_COMPENSATE] >= 0;
-        if (s->completed_at && can && !s->undone) {
+        if (can && !s->undone) {
             world_fail(w, "%s ends, and %.*s was not undone", x->id, STR_ARG(s->id));
         }
     }
@@ -125,10 +125,12 @@ static void check_end(struct world *w, const struct seen_execution *x) {
     }
 }
 
+/* What it did itself can be undone if its workflow said how then, and (check_undone) still does. */
 static void note_end(const struct seen_execution *x, struct seen_step *s, const struct event *ev) {
     bool each = x->plan->nodes[ev->step.node].foreach.present && ev->step.index < 0;
-    bool itself = !s->aux && !ev->error_type.len && !each;
-    if (ev->kind == EVENT_STEP_COMPLETED && itself) {
+    bool itself = !s->aux && !ev->error_type.len && !each && !s->cached_of.len;
+    bool can = x->plan->nodes[ev->step.node].aux[ROLE_COMPENSATE] >= 0;
+    if (ev->kind == EVENT_STEP_COMPLETED && itself && can) {
         s->completed_at = ev->seq;
     }
     bool undid = ev->kind == EVENT_STEP_COMPLETED || ev->kind == EVENT_STEP_SKIPPED ||
@@ -167,6 +169,8 @@ void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
     } else if (s) {
         check_step(w, x, s, ev);
         note_end(x, s, ev);
-        x->owed = s->over && s->subject && s->subject->aux == s ? s->subject : x->owed;
+        bool waits = x->owed == s && ev->kind == EVENT_STEP_SUSPENDED; /* a person ends it */
+        bool owes = s->over && s->subject && s->subject->aux == s;
+        x->owed = owes ? s->subject : waits ? NULL : x->owed;
     }
 }

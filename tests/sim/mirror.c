@@ -373,8 +373,9 @@ static void completed(struct world *w, struct seen_step *s, const struct event *
     s->cached_of = text_in(w, *cached, "execution");
     s->cached_step = text_in(w, *cached, "step");
     bool dated = time_parse_rfc3339(text_in(w, *cached, "at"), &seconds, &ns);
-    /* It was looked for after the step was scheduled; times in meta are in milliseconds. */
-    int64_t age_us = dated ? s->scheduled_us - seconds * 1000000 - ns / 1000 : 0;
+    /* It was looked for after the step was scheduled; times in meta are cut to
+     * milliseconds. */
+    int64_t age_us = dated ? s->scheduled_us - seconds * 1000000 - ns / 1000 - 999 : 0;
     if (!s->node->cache.present || !dated || (age_us >= s->node->cache.ttl_us && !w->jumped)) {
         world_fail(w, "%.*s took a result that is over, or has no cache", STR_ARG(s->id));
     }

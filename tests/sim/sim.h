@@ -150,7 +150,7 @@ struct seen_step {
     uint64_t inputs_hash;      /* of what the handler got first, 0 before */
     struct seen_step *aux;     /* what runs, or ran last, for it */
     struct seen_step *subject; /* what it runs for */
-    uint64_t completed_at;     /* event of its own completion, 0 none */
+    uint64_t completed_at;     /* event of its own completion, if it can be undone; 0 */
     bool undone;
 };
 struct seen_execution {

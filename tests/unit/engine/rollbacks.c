@@ -416,6 +416,27 @@ static void a_sub_workflow_is_left_to_its_parent(void **state) {
     drive_close(&d);
 }
 
+static void a_pause_of_before_gives_no_reason(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nrecover: compensate\nnodes:\n  a: {type: work, compensate: ua}\n"
+                   "  c: {type: work, needs: a}\n  ua: {type: work}\n");
+    done(&d, "a");
+    drive_fail(&d, "c", 1, FAILURE_PERMANENT, "broken");
+    drive_fail(&d, "ua", 1, FAILURE_PERMANENT, "broken");
+    assert_int_equal(engine_status(d.engine), EXEC_PAUSED);
+    assert_str(str_sub(engine_paused_why(d.engine), 0, 18), "a cannot be undone");
+    drive_input(&d, INPUT_RESUME, NULL, 0);
+    done(&d, "ua#1");
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+    drive_input(&d, INPUT_RETRY, NULL, 0);
+    done(&d, "a~1");
+    drive_rollback(&d, "c", false);
+    assert_int_equal(engine_status(d.engine), EXEC_PAUSED);
+    assert_str(engine_paused_why(d.engine), "");
+    drive_close(&d);
+}
+
 static void undone_events_are_found(void **state) {
     /* 3 goes back to 1; 7 to 5; 10 to 3, so that what 7 undid counts no more either */
     static const uint64_t to[] = {0, 0, 1, 0, 0, 0, 5, 0, 0, 3, 0};
@@ -450,6 +471,7 @@ int run_rollback_tests(void) {
         TEST(a_policy_without_such_a_moment_passes_on),
         TEST(nothing_follows_a_rollback_in_its_decision),
         TEST(a_sub_workflow_is_left_to_its_parent),
+        TEST(a_pause_of_before_gives_no_reason),
         TEST(undone_events_are_found),
     };
     return cmocka_run_group_tests_name("rollbacks", tests, NULL, NULL);
