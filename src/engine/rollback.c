@@ -213,6 +213,15 @@ static enum err undo_step(struct engine *g, uint32_t node, struct error *e) {
     return track_again(g, step, &n->track, e);
 }
 
+/* It goes on with the items that are left; with none, it ends once more: a node that ran for it
+ * runs no longer. */
+static enum err go_on_with_items(struct engine *g, uint32_t node, struct error *e) {
+    if (g->nodes[node].each->unfinished) {
+        return engine_feed(g, node, e);
+    }
+    return heap_push(&g->ready, g->order[node]) ? OK : error_nomem(e);
+}
+
 /* It is under way again, its time counts from now. */
 static enum err go_on(struct engine *g, const struct event *ev, struct error *e) {
     g->status = EXEC_RUNNING;
@@ -272,7 +281,7 @@ enum err rollback_apply(struct engine *g, const struct event *ev, struct error *
     err = err ? err : edges_reopen(g, none, e);
     for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
         const struct node_state *n = &g->nodes[i];
-        err = n->each && n->status == STEP_RUNNING ? engine_feed(g, i, e) : OK;
+        err = n->each && n->status == STEP_RUNNING ? go_on_with_items(g, i, e) : OK;
     }
     end_tracks(g, ev);
     return err ? err : rollback_note_count(g, ev, e);

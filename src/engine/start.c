@@ -170,6 +170,17 @@ static bool item_may_start(const struct engine *g, uint32_t node) {
     return f->next < f->count && within && (!engine_holds_slot(p) || slot_free(g));
 }
 
+/* An item that waited for a person has lost its place to another one. */
+static bool retry_fits(const struct engine *g, uint32_t node) {
+    uint32_t most = g->plan->nodes[node].foreach.concurrency, count = 0;
+    const struct foreach_state *f = g->nodes[node].each;
+    bool fewer = most == 0 || f->running <= most;
+    for (uint32_t i = 0; !fewer && i < f->next; i++) {
+        count += f->items[i].status == STEP_RUNNING;
+    }
+    return fewer || count < most;
+}
+
 /* Starts retries that are due and items that were not started, as slots allow. */
 static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
     struct foreach_state *f = g->nodes[node].each;
@@ -178,7 +189,8 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
     if (!g->out && !p->pure) {
         return OK; /* a fold: they have events of their own */
     }
-    while (f->due.count && !is_held(g) && (!engine_holds_slot(p) || slot_free(g))) {
+    while (f->due.count && !is_held(g) && retry_fits(g, node) &&
+           (!engine_holds_slot(p) || slot_free(g))) {
         uint32_t index = heap_pop(&f->due);
         struct step_id step = {node, g->nodes[node].iteration, index, g->nodes[node].generation};
         enum err err = f->items[index].status == STEP_RETRYING
@@ -197,7 +209,8 @@ static enum err start_items(struct engine *g, uint32_t node, struct error *e) {
     if (is_held(g)) {
         return engine_feed(g, node, e);
     }
-    bool waits = f->due.count || (f->next < f->count && engine_holds_slot(p) && !slot_free(g));
+    bool due = f->due.count && retry_fits(g, node); /* else the end of an item starts it */
+    bool waits = due || (f->next < f->count && engine_holds_slot(p) && !slot_free(g));
     if (waits && !f->queued) {
         f->queued = true;
         return heap_push(&g->slotted, g->order[node]) ? OK : error_nomem(e);
@@ -220,7 +233,7 @@ static enum err start_one(struct engine *g, uint32_t node, bool *out_again, stru
     if (!n->each || n->status != STEP_RUNNING) {
         return OK;
     }
-    if (n->each->count == 0 && g->out) {
+    if (n->each->unfinished == 0 && g->out) {
         *out_again = true;
         return foreach_settle(g, node, e);
     }

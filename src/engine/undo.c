@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 enum undo_state { UNDO_OPEN, UNDO_RUNS, UNDO_DONE };
@@ -234,6 +235,7 @@ void undo_ended(struct engine *g, uint32_t node) {
     }
     bool done = n->status == STEP_COMPLETED || n->status == STEP_SKIPPED ||
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
+    done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;

@@ -12,6 +12,7 @@
 #define MOST_NEEDS 4
 #define NAME_BYTES 16
 #define NEED_BYTES 32
+#define STEP_ID_SIZE "size(step.id.split('~')[0])" /* the same in every generation */
 
 struct needs {
     char list[MOST_NEEDS][NEED_BYTES];
@@ -239,7 +240,7 @@ static void aux_write(struct generator *g, const struct aux *x, const struct nee
     struct aux next = again ? role(g, "fallback", x->chooses) : (struct aux){0};
     node_end(g);
     if (again) {
-        aux_write(g, &next, needs, "size(step.id)", depth + 1);
+        aux_write(g, &next, needs, STEP_ID_SIZE, depth + 1);
     }
 }
 
@@ -275,13 +276,13 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
     node_end(g);
     struct needs seen = may_read ? *needs : (struct needs){0};
     if (rescued) {
-        aux_write(g, &fallback, &seen, "size(step.id)", 0);
+        aux_write(g, &fallback, &seen, STEP_ID_SIZE, 0);
     }
     if (escalates) {
-        aux_write(g, &chief, &seen, "size(step.id)", 0);
+        aux_write(g, &chief, &seen, STEP_ID_SIZE, 0);
     }
     if (undone) {
-        aux_write(g, &undoer, &seen, "size(step.id) + step.body.n", 0);
+        aux_write(g, &undoer, &seen, STEP_ID_SIZE " + step.body.n", 0);
     }
     remember(g, name);
     needs_add(&out, name, "");
@@ -342,10 +343,10 @@ static struct needs each(struct generator *g, const struct needs *needs) {
     node_end(g);
     struct needs seen = may_read ? *needs : (struct needs){0};
     if (rescued) {
-        aux_write(g, &fallback, &seen, "size(step.id)", 0);
+        aux_write(g, &fallback, &seen, STEP_ID_SIZE, 0);
     }
     if (undone) {
-        aux_write(g, &undoer, &seen, "size(step.id) + step.body.n", 0);
+        aux_write(g, &undoer, &seen, STEP_ID_SIZE " + step.body.n", 0);
     }
     buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
     needs_add(&out, name, "");
@@ -482,7 +483,7 @@ static struct needs call(struct generator *g, const struct needs *needs) {
     struct aux fallback = rescued ? role(g, "fallback", false) : (struct aux){0};
     node_end(g);
     if (rescued) {
-        aux_write(g, &fallback, &(struct needs){0}, "size(step.id)", 0);
+        aux_write(g, &fallback, &(struct needs){0}, STEP_ID_SIZE, 0);
     }
     needs_add(&out, name, "");
     return out;

@@ -126,7 +126,7 @@ void rollback_note(struct world *w, struct seen_execution *x, const struct event
     for (uint32_t i = 0; i < x->plan->node_count; i++) {
         w->retried = w->retried || x->called[i]; /* the next run of it has another number */
         x->armed[i] = engine_node_step(g, i).iteration;
-        x->called[i] = x->called[i] && engine_is_called(g, i);
+        x->called[i] = engine_is_called(g, i);
     }
     for (uint32_t i = 0; i < x->steps.count; i++) {
         struct seen_step *s = x->steps.entries[i].ptr;

@@ -196,6 +196,23 @@ static void an_item_asks_and_the_others_go_on(void **state) {
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
 }
 
+static void an_item_that_goes_on_waits_for_a_place(void **state) {
+    (void)state;
+    drive_open(&d, ONE("foreach: {items: \"[1, 2, 3]\", concurrency: 1}, recover: ask"));
+    drive_fail(&d, "a[0]", 1, FAILURE_TRANSIENT, "code");
+    answer("a[0]", "retry");
+    drive_input(&d, INPUT_RETRY_DUE, "a[0]", 1);
+    assert_null(effect_of(&d, OUT_PERFORM)); /* a[1] runs */
+    drive_refold(&d);
+    drive_input(&d, INPUT_RETRY_DUE, "a[0]", 1);
+    drive_done(&d, "a[1]", 1, value_int(2));
+    assert_int_equal(effects_of(&d, OUT_PERFORM), 1);
+    assert_int_equal(effect_of(&d, OUT_PERFORM)->step.index, 0);
+    drive_done(&d, "a[0]", 2, value_int(1));
+    drive_done(&d, "a[2]", 1, value_int(3));
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+}
+
 static void an_item_that_is_given_up_fails_the_foreach(void **state) {
     (void)state;
     drive_open(&d, ONE("foreach: \"[1, 2]\", recover: ask"));
@@ -295,6 +312,7 @@ int run_recovery_tests(void) {
         CLOSED(fail_has_the_last_word),
         CLOSED(what_is_handled_asks_nobody),
         CLOSED(an_item_asks_and_the_others_go_on),
+        CLOSED(an_item_that_goes_on_waits_for_a_place),
         CLOSED(an_item_that_is_given_up_fails_the_foreach),
         CLOSED(what_never_began_is_looked_at_anew),
         CLOSED(pause_cancel_and_drain_are_as_for_what_waits),

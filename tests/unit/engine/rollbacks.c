@@ -227,6 +227,26 @@ static void a_foreach_keeps_items_that_had_completed(void **state) {
     drive_close(&d);
 }
 
+static void a_foreach_without_items_left_ends_once_more(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nnodes:\n  each: {type: work, foreach: [1, 2], fallback: other}\n"
+                   "  other: {type: work}\n");
+    drive_fail(&d, "each[0]", 1, FAILURE_PERMANENT, "broken");
+    char text[20];
+    snprintf(text, sizeof text, "%u", d.event_count);
+    drive_rollback(&d, text, false);
+    assert_str(verdict_of(&d), "");
+    assert_entry(&d, "other", STEP_CANCELLED, true);
+    drive_refold(&d);
+    drive_input(&d, INPUT_RESUME, NULL, 0);
+    drive_refold(&d);
+    done(&d, "other#1");
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_refold(&d);
+    drive_close(&d);
+}
+
 static void what_was_used_stays_used(void **state) {
     struct value_pair tokens = {value_text(STR("inputTokens")), value_int(5)};
     struct value usage = {.type = VALUE_MAP, .extra = 1, .pairs = &tokens};
@@ -461,6 +481,7 @@ int run_rollback_tests(void) {
         TEST(a_rollback_is_taken_back),
         TEST(a_loop_uses_no_id_twice),
         TEST(a_foreach_keeps_items_that_had_completed),
+        TEST(a_foreach_without_items_left_ends_once_more),
         TEST(what_was_used_stays_used),
         TEST(its_time_counts_anew),
         TEST(variables_are_those_of_then),
