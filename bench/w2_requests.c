@@ -1,6 +1,6 @@
 /* W2 requests: how long a pause, an answer and a cancel from another process take while their owner
- * runs W2's load: from the row's commit in the inbox to the verdict in the store, with what it led to
- * durable. Prints the distribution of each. Goal: 99 of 100 under 100 ms.
+ * runs W2's load: from the row's commit in the inbox to the verdict in the store, with what it led
+ * to durable. Prints the distribution of each. Goal: 99 of 100 under 100 ms.
  *
  * The owner is a child with 1,000 executions of 1,000 no-op effects; the parent asks, one request
  * after the other, as long as that load lasts.
