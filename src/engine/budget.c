@@ -245,10 +245,11 @@ enum err budget_on_answer(struct engine *g, const struct engine_input *in, struc
         return err ? err : let_fail(g, step, e);
     }
     struct event ev = {.reason = in->by, .of = of ? value_str(*of) : STR("")};
-    char id[STEP_ID_BYTES], key[STEP_ID_BYTES + 80];
+    char id[STEP_ID_BYTES], key[STEP_ID_BYTES + 90];
     struct str name = step_id_print(g->plan, step, id);
-    int len = snprintf(key, sizeof key, "%.*s/%.*s/%u", STR_ARG(str_sub(g->id, 0, 60)),
-                       STR_ARG(name), engine_step_attempt(g, step));
+    /* Of this question: the same attempt may ask again before it is begun. */
+    int len = snprintf(key, sizeof key, "%.*s/%.*s/%llu", STR_ARG(str_sub(g->id, 0, 60)),
+                       STR_ARG(name), (unsigned long long)t->t.waits_by);
     ev.key = (struct str){key, (size_t)len};
     return raise_budget(g, &more, ev, e);
 }

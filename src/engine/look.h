@@ -94,6 +94,7 @@ struct track {
     int64_t pid;    /* of its newest process, 0 none */
     uint64_t process_start;
     uint64_t seq;        /* of its last event */
+    uint64_t waits_by;   /* seq of the event by which it began to wait last, 0: never */
     uint64_t before;     /* of the last event before it began */
     bool undone;         /* a rollback went back behind its end, or its beginning */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */

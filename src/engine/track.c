@@ -277,6 +277,7 @@ enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     }
     s->t.status = STEP_WAITING;
     s->t.due = (wall_us){ev->due_us};
+    s->t.waits_by = ev->seq;
     enum err err = held_set(&s->request, ev->body, e);
     s->t.request = s->request.v;
     add_usage(g, ev->meta);
