@@ -284,6 +284,8 @@ void undo_ended(struct engine *g, uint32_t node) {
 }
 
 void undo_digest(const struct engine *g, struct buf *b) {
+    buf_append(b, g->back.by);
+    buf_append(b, g->back.node);
     for (uint32_t i = 0; i < g->undo_count; i++) {
         const struct undo_slot *s = &g->undo[i];
         const uint64_t numbers[] = {s->seq, s->state, s->inputs_len};
