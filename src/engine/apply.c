@@ -597,7 +597,8 @@ static bool follows(const struct engine *g, const struct event *ev) {
         return ev->seq == g->seq + 1 &&
                (ev->kind == EVENT_LATE_RESULT || ev->kind == EVENT_EXECUTION_CLAIMED ||
                 ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_RETRIED ||
-                ev->kind == EVENT_EXECUTION_ROLLED_BACK);
+                ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
+                (ev->kind == EVENT_UNDO_BEGUN && ev->after));
     }
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
         return true;

@@ -318,8 +318,8 @@ enum err engine_digest(struct engine *g, uint64_t *out, struct error *e) {
                                 g->waiting_steps, g->items_running, g->idle_running,
                                 g->phase,         g->finally_begun, g->uncalled,
                                 g->cancel_asked,  g->undo_asked,    g->undo_after,
-                                g->undo_from,     g->undone_seq,    g->changed_seq,
-                                g->ending,        g->unsettled};
+                                g->undo_from,     g->back.resume,   g->back.recovery,
+                                g->changed_seq,   g->ending,        g->unsettled};
     buf_append(&b, (struct str){(const char *)numbers, sizeof numbers});
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
         digest_node(&b, &g->nodes[i]);

@@ -145,6 +145,12 @@ struct rollback_count {
     uint64_t entry, count;
 };
 
+/* What a rollback will say when all behind its target is undone. */
+struct going_back {
+    struct str by, node;
+    uint64_t recovery, resume;
+};
+
 enum run_mode { MODE_RUN, MODE_DRAIN, MODE_STOPPED };
 
 /* What the graph leads to; then, with every node final, what runs before it ends. */
@@ -186,7 +192,8 @@ struct engine {
     bool cancel_asked;      /* since it began or was tried again */
     bool undo_asked;        /* once all is final */
     bool want_undo;         /* the failure that is decided on asks for it */
-    uint64_t undo_after;    /* PHASE_UNDO: what completed after this event */
+    uint64_t undo_after;    /* PHASE_UNDO: what completed after this event; it goes back there */
+    struct going_back back; /* how, unless undo_after is 0 */
     struct undo_slot *undo; /* steps with a compensate node, as they completed */
     uint32_t undo_count, undo_cap;
     uint32_t undo_from; /* those behind are undone or left out */
@@ -259,7 +266,6 @@ struct engine {
     uint64_t mark_cap;
     bool ending;          /* after the last event: it winds down or has ended */
     uint64_t changed_seq; /* the last change of the workflow, 0 none */
-    uint64_t undone_seq;  /* the last time that steps were begun to be undone, 0 never */
     struct checkpoint *points;
     uint32_t point_count, point_cap;
     struct rollback_count *rollbacks;
@@ -549,8 +555,10 @@ enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) 
 void engine_begin_generation(struct engine *g, uint32_t node);
 
 /* ---- undo.c ---- */
-/* The last step that completed after that event and has a compensate node; empty: none. */
-struct str undo_left(const struct engine *g, uint64_t after);
+/* Whether a step that completed after that event has a compensate node and was not undone. */
+bool undo_is_left(const struct engine *g, uint64_t after);
+/* back is the EXECUTION_ROLLED_BACK that is emitted when that is undone. */
+enum err undo_before_rollback(struct engine *g, const struct event *back, struct error *e) MUST_USE;
 
 /* ---- past.c ---- */
 #define CHECKPOINT_NAME_RULE \

@@ -10,7 +10,7 @@
 
 #include "engine/engine_priv.h"
 
-enum { MARK_FOLLOWS = 1, MARK_ENDING = 2 };
+enum { MARK_FOLLOWS = 1, MARK_ENDING = 2, MARK_UNDONE = 4 }; /* by compensate nodes */
 
 static bool is_ending(const struct engine *g, const struct event *ev) {
     switch ((int)ev->kind) {
@@ -38,10 +38,12 @@ enum err past_note(struct engine *g, const struct event *ev, struct error *e) {
         g->mark_cap = cap;
     }
     g->ending = is_ending(g, ev);
-    g->undone_seq = ev->kind == EVENT_UNDO_BEGUN ? ev->seq : g->undone_seq;
     g->changed_seq = ev->kind == EVENT_WORKFLOW_CHANGED ? ev->seq : g->changed_seq;
     g->marks[ev->seq - 1] =
         (uint8_t)((ev->follows ? MARK_FOLLOWS : 0) | (g->ending ? MARK_ENDING : 0));
+    for (uint64_t i = ev->after; ev->kind == EVENT_UNDO_BEGUN && i < ev->seq; i++) {
+        g->marks[i] |= MARK_UNDONE;
+    }
     return OK;
 }
 
@@ -208,18 +210,14 @@ enum err engine_may_rollback(const struct engine *g, struct str target, uint64_t
                          "before it (%llu)",
                          (unsigned long long)g->changed_seq, (unsigned long long)to);
     }
-    if (to < g->undone_seq) {
+    if (has_mark(g, to, MARK_UNDONE)) {
         return error_set(e, ERR_CONFLICT,
-                         "with event %llu compensate nodes undid what had been done: nothing goes "
-                         "back to before it (%llu)",
-                         (unsigned long long)g->undone_seq, (unsigned long long)to);
+                         "compensate nodes undid what had been done by event %llu: nothing goes "
+                         "back to there",
+                         (unsigned long long)to);
     }
-    struct str step = undo_left(g, to);
-    if (step.len) {
-        return error_set(e, ERR_CONFLICT,
-                         "step %.*s completed after event %llu, and its effect is undone by a "
-                         "compensate node, which a rollback does not run",
-                         STR_ARG(step), (unsigned long long)to);
+    if (g->phase == PHASE_UNDO && !exec_status_final(g->status)) {
+        return error_set(e, ERR_CONFLICT, "what completed is being undone; cancel or wait for it");
     }
     *out_to = to;
     return OK;

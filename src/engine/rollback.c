@@ -45,6 +45,9 @@ static enum err stop_all(struct engine *g, struct error *e) {
 }
 
 enum err engine_roll_back(struct engine *g, struct event *ev, struct error *e) {
+    if (undo_is_left(g, ev->to)) {
+        return undo_before_rollback(g, ev, e);
+    }
     enum err err = stop_all(g, e);
     return err ? err : engine_emit(g, ev, e);
 }

@@ -52,16 +52,34 @@ static const struct undo_slot *next_slot(const struct engine *g, uint64_t after,
     return NULL;
 }
 
-struct str undo_left(const struct engine *g, uint64_t after) {
-    const struct undo_slot *s = next_slot(g, after, g->undo_count);
-    return s ? step_of(s) : STR("");
+bool undo_is_left(const struct engine *g, uint64_t after) {
+    return next_slot(g, after, g->undo_count) != NULL;
 }
 
 /* ---- deciding ---- */
 
-/* What completed after that event is undone, before anything else. */
-static enum err begin(struct engine *g, uint64_t after, struct str by, struct error *e) {
-    struct event ev = {.kind = EVENT_UNDO_BEGUN, .after = after, .reason = by};
+/* Everything is stopped, what completed after the target is undone, then the rollback follows. */
+enum err undo_before_rollback(struct engine *g, const struct event *back, struct error *e) {
+    struct event ev = {.kind = EVENT_UNDO_BEGUN,
+                       .after = back->to,
+                       .reason = back->reason,
+                       .resume = back->resume,
+                       .node = back->node,
+                       .recovery = back->recovery};
+    struct event owned = {
+        .kind = EVENT_EXECUTION_STARTED, .host = back->host, .epoch = back->epoch};
+    enum err err = exec_status_final(g->status) ? OK : engine_wind_down(g, true, e);
+    err = err ? err : engine_emit(g, &ev, e);
+    return err || !back->epoch ? err : engine_emit(g, &owned, e);
+}
+
+static enum err go_back(struct engine *g, struct error *e) {
+    struct event ev = {.kind = EVENT_EXECUTION_ROLLED_BACK,
+                       .to = g->undo_after,
+                       .reason = g->back.by,
+                       .resume = g->back.resume,
+                       .node = g->back.node,
+                       .recovery = g->back.recovery};
     return engine_emit(g, &ev, e);
 }
 
@@ -84,6 +102,10 @@ enum err undo_next(struct engine *g, enum ending *out, struct error *e) {
     const struct undo_slot *s = next_slot(g, after, from);
     bool stopped = g->phase == PHASE_UNDO && g->mode == MODE_STOPPED; /* somebody cancelled */
     *out = ENDING_NONE;
+    if (!s && !stopped && g->phase == PHASE_UNDO && g->undo_after) {
+        *out = ENDING_CALLED;
+        return go_back(g, e);
+    }
     if (!s || stopped) {
         return OK;
     }
@@ -91,7 +113,8 @@ enum err undo_next(struct engine *g, enum ending *out, struct error *e) {
     if (g->paused) {
         return OK;
     }
-    enum err err = begins ? begin(g, 0, STR("recover"), e) : OK;
+    struct event begun = {.kind = EVENT_UNDO_BEGUN, .reason = STR("recover")};
+    enum err err = begins ? engine_emit(g, &begun, e) : OK;
     return err ? err : call(g, s, e);
 }
 
@@ -171,6 +194,21 @@ enum err undo_note(struct engine *g, const struct event *ev, const struct held *
     return keep_inputs(s, item ? item->flight : n->flight, e);
 }
 
+/* A rollback is what was asked for last: a pause of before ends with it. */
+static enum err keep_how(struct engine *g, const struct event *ev, struct error *e) {
+    g->back = (struct going_back){.by = arena_str(&g->arena, ev->reason),
+                                  .node = arena_str(&g->arena, ev->node),
+                                  .recovery = ev->recovery,
+                                  .resume = ev->resume};
+    g->finally_begun = 0;
+    if (g->paused) {
+        g->paused = false;
+        bool begun = g->paused_at.us > g->started.us;
+        g->paused_us += ev->at.us - (begun ? g->paused_at.us : g->started.us);
+    }
+    return g->arena.starved ? error_nomem(e) : OK;
+}
+
 enum err undo_apply(struct engine *g, const struct event *ev, struct error *e) {
     if (g->unfinished || g->status == EXEC_PENDING) {
         return error_set(e, ERR_CORRUPT, "event %llu undoes while something is under way",
@@ -186,7 +224,7 @@ enum err undo_apply(struct engine *g, const struct event *ev, struct error *e) {
     g->undo_after = ev->after;
     g->undo_from = g->undo_count;
     edges_forget_work(g);
-    return OK;
+    return ev->after ? keep_how(g, ev, e) : OK;
 }
 
 static enum err make_subject(struct engine *g, const struct undo_slot *s, struct step_id step,
@@ -246,6 +284,8 @@ void undo_ended(struct engine *g, uint32_t node) {
 }
 
 void undo_digest(const struct engine *g, struct buf *b) {
+    buf_append(b, g->back.by);
+    buf_append(b, g->back.node);
     for (uint32_t i = 0; i < g->undo_count; i++) {
         const struct undo_slot *s = &g->undo[i];
         const uint64_t numbers[] = {s->seq, s->state, s->inputs_len};

@@ -151,3 +151,40 @@ def test_a_failure_that_does_not_ask_for_it_undoes_nothing(cairn):
     cairn.flow(TRIP.format(flight="", hotel="").replace("recover: compensate", "timeout: 20s"))
     assert cairn("run", "flow.yaml", "--quiet").status == 1
     assert log(cairn) == BOOKED + ["failed"]
+
+
+def test_a_rollback_undoes_what_lies_behind_it(cairn):
+    cairn.flow(TRIP.format(flight="", hotel="").replace("recover: compensate", ""))
+    assert cairn("run", "flow.yaml", "--quiet").status == 1
+    back = cairn("rollback", "@last", "--to", "hotel")
+    assert back.status == 0 and "paused: execution" in back.err
+    assert log(cairn) == BOOKED + ["failed"] + UNDONE[:2]
+    (cairn.folder / "paid").write_text("")
+    assert cairn("resume", "@last", "--quiet").status == 0
+    assert log(cairn)[6:] == ["book rome", "book bari", "completed"]
+    told = {s["id"]: s["rolledBack"] for s in cairn("results", "@last", "--json").json["subSteps"]}
+    assert (told["flight"], told["hotel"], told["no_hotel"], told["hotel~1"]) == (False, True, True, False)
+
+
+def test_a_rollback_whose_undoing_fails_or_is_killed(cairn):
+    gate = cairn.pipe("gate")
+    hold = f"; test -e fixed || exit 1; test $town != rome || {{ echo began >&2; cat {gate}; }}"
+    cairn.flow(TRIP.format(flight="", hotel=hold).replace("recover: compensate", ""))
+    assert cairn("run", "flow.yaml", "--quiet").status == 1
+    assert "hotel[1] cannot be undone" in cairn("rollback", "@last", "--to", "1", "--resume").err
+    id = cairn("explain", "@last", "--json").json["id"]
+    needs, = cairn("list", "--needs-attention", "--json").json["items"]
+    assert (needs["execution"], needs["reason"]) == (id, "undo")
+    (cairn.folder / "fixed").write_text("")
+    (cairn.folder / "paid").write_text("")
+    run = cairn.start("resume", id)
+    run.wait_for("stderr: began")
+    run.send(signal.SIGKILL)
+    run.finish()
+    again = cairn.start("resume", id)
+    again.wait_for("stderr: began")
+    with open(gate, "w", encoding="utf-8") as held:
+        held.write("")
+    assert again.finish().status == 0
+    undone = [UNDONE[0]] * 2 + [UNDONE[1]] * 2 + UNDONE[2:]
+    assert log(cairn) == BOOKED + ["failed"] + undone + BOOKED + ["completed"]

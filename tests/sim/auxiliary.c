@@ -46,6 +46,8 @@ static void undoes(struct world *w, struct seen_execution *x, struct seen_step *
     }
     if (!x->undoing || !subject->completed_at || subject->undone) {
         world_fail(w, "%.*s is undone, which is not to be", STR_ARG(subject->id));
+    } else if (subject->completed_at <= x->undo_after) {
+        world_fail(w, "%.*s is undone, which a rollback keeps", STR_ARG(subject->id));
     } else if (subject->completed_at > x->undo_at) {
         world_fail(w, "%.*s is undone after what completed before it", STR_ARG(subject->id));
     } else if (x->undo_step && !x->undo_step->over) {
@@ -58,13 +60,13 @@ static void undoes(struct world *w, struct seen_execution *x, struct seen_step *
 }
 
 /* All that could be was undone, unless somebody stopped it. */
-static void check_undone(struct world *w, const struct seen_execution *x) {
-    for (uint32_t i = 0; x->undoing && i < x->steps.count; i++) {
+void mirror_check_undone(struct world *w, const struct seen_execution *x, uint64_t after) {
+    for (uint32_t i = 0; i < x->steps.count; i++) {
         const struct seen_step *s = x->steps.entries[i].ptr;
         int64_t node = s->completed_at ? plan_node_find(x->plan, s->node->name) : -1;
         bool can = node >= 0 && x->plan->nodes[node].aux[ROLE_COMPENSATE] >= 0;
-        if (can && !s->undone) {
-            world_fail(w, "%s ends, and %.*s was not undone", x->id, STR_ARG(s->id));
+        if (can && !s->undone && s->completed_at > after) {
+            world_fail(w, "%s goes back or ends, and %.*s was not undone", x->id, STR_ARG(s->id));
         }
     }
 }
@@ -116,8 +118,8 @@ static void check_step(struct world *w, const struct seen_execution *x, const st
 
 static void check_end(struct world *w, const struct seen_execution *x) {
     bool all = x->finals == x->plan->finally_count && (!x->final_step || x->final_step->over);
-    if (!x->undo_stopped) {
-        check_undone(w, x);
+    if (x->undoing && !x->undo_stopped && !x->quarantined && !x->ended_above) {
+        mirror_check_undone(w, x, 0);
     }
     if (!all && !x->final_stopped && !x->quarantined && !x->ended_above) {
         world_fail(w, "%s ends after %u of %u nodes of finally", x->id, x->finals,
@@ -150,6 +152,10 @@ void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
         undoes(w, x, s, ev);
     } else if (ev->kind == EVENT_UNDO_BEGUN) {
         x->undoing = true;
+        x->undo_after = ev->after;
+        x->finals = ev->after ? 0 : x->finals;
+        x->final_step = ev->after ? NULL : x->final_step;
+        x->final_stopped = x->undo_stopped = false;
         x->undo_at = UINT64_MAX;
         x->undo_step = NULL;
     } else if (ev->kind == EVENT_STEP_AIDED) {

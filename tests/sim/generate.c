@@ -32,6 +32,7 @@ struct generator {
     uint32_t wait_permille; /* steps that wait for a person or a time */
     uint32_t aux_permille;  /* nodes that name a fallback or the like */
     uint32_t undo_permille; /* effects that can be undone */
+    bool certain;           /* what is generated never fails: nobody mends what undoes */
     uint64_t budgets;       /* 0: there are none */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
     uint32_t mended_from;   /* from this node on it is another one, 0: never */
@@ -94,7 +95,7 @@ static void number(struct generator *g, const struct needs *needs, bool may_read
         if (source[0] != 'w' && source[0] != 'c') {
             continue;
         }
-        bool fails = g->risky && chance(g, 60);
+        bool fails = g->risky && chance(g, 60) && !g->certain;
         buf_printf(&g->out, fails ? " + %s.n" : " + %s.?n.orValue(7)", source);
     }
     if (chance(g, 300)) {
@@ -244,6 +245,12 @@ static void aux_write(struct generator *g, const struct aux *x, const struct nee
     }
 }
 
+static void undoer_write(struct generator *g, const struct aux *x, const struct needs *needs) {
+    g->certain = true;
+    aux_write(g, x, needs, STEP_ID_SIZE " + step.body.n", 0);
+    g->certain = false;
+}
+
 /* Only at the top: what cannot be undone pauses it alone, and people go on with a whole tree. */
 static bool undoable(struct generator *g) {
     return g->undo_permille && !g->depth && chance(g, g->undo_permille);
@@ -282,7 +289,7 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
         aux_write(g, &chief, &seen, STEP_ID_SIZE, 0);
     }
     if (undone) {
-        aux_write(g, &undoer, &seen, STEP_ID_SIZE " + step.body.n", 0);
+        undoer_write(g, &undoer, &seen);
     }
     remember(g, name);
     needs_add(&out, name, "");
@@ -346,7 +353,7 @@ static struct needs each(struct generator *g, const struct needs *needs) {
         aux_write(g, &fallback, &seen, STEP_ID_SIZE, 0);
     }
     if (undone) {
-        aux_write(g, &undoer, &seen, STEP_ID_SIZE " + step.body.n", 0);
+        undoer_write(g, &undoer, &seen);
     }
     buf_printf(&g->names, "%s\"%s\":\"%s\"", g->names.len ? "," : "", name, name);
     needs_add(&out, name, "");

@@ -483,7 +483,7 @@ static bool goes_on(const struct world *w, const struct seen_execution *x, const
     return w->may_return &&
            (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED ||
             ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
-            poisoned);
+            (ev->kind == EVENT_UNDO_BEGUN && ev->after) || poisoned);
 }
 
 static void take_event(struct world *w, struct seen_execution *x, const struct store_event *row,
@@ -508,9 +508,13 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     }
     if (ev->kind == EVENT_EXECUTION_RETRIED) {
         note_anew(w, x, ev);
-        x->final = x->cancelled = x->completed = false;
+        x->final = x->cancelled = x->completed = x->paused = false;
         x->retried = w->retried = true;
         rollback_forget(x);
+    }
+    if (ev->kind == EVENT_UNDO_BEGUN && ev->after) { /* a rollback follows */
+        x->final = x->cancelled = x->completed = x->paused = false;
+        x->retried = w->retried = true;
     }
     x->cancelled = x->cancelled || ev->kind == EVENT_CANCEL_REQUESTED;
     x->completed = x->completed || (ev->kind == EVENT_EXECUTION_COMPLETED && !ev->partial);

@@ -108,6 +108,7 @@ void rollback_note(struct world *w, struct seen_execution *x, const struct event
     x->final = x->cancelled = x->completed = false;
     x->paused = !ev->resume;
     x->retried = x->rolled = x->rolled_back = true;
+    mirror_check_undone(w, x, ev->to);
     x->finals = 0;
     x->final_step = x->undo_step = x->owed = NULL;
     x->undo_stopped = x->undoing = x->final_stopped = false;

@@ -182,6 +182,7 @@ struct seen_execution {
     struct seen_step *final_step;  /* ... and the last of them */
     bool undo_stopped;             /* a cancel came while it was undoing */
     bool undoing;                  /* what completed is undone */
+    uint64_t undo_after;           /* ... after this event, to go back there; 0 all */
     uint64_t undo_at;              /* the last that was called completed with this event */
     struct seen_step *undo_step;   /* its run */
     bool final_stopped;            /* a cancel came meanwhile */
@@ -313,6 +314,7 @@ const struct plan *world_mend(struct world *w);
 
 void mirror_sync(struct world *w);
 /* An event that was taken, with the step that it is about. */
+void mirror_check_undone(struct world *w, const struct seen_execution *x, uint64_t after);
 void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
                       const struct event *ev);
 struct seen_execution *mirror_find(struct world *w, struct str id);

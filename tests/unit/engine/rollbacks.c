@@ -457,6 +457,91 @@ static void a_pause_of_before_gives_no_reason(void **state) {
     drive_close(&d);
 }
 
+static const char trip[] = "cairn: 1\nnodes:\n  a: {type: work, compensate: ua}\n"
+                           "  b: {type: work, needs: a, compensate: ub}\n"
+                           "  c: {type: work, needs: b}\n  ua: {type: work}\n  ub: {type: work}\n";
+
+static void what_completed_behind_it_is_undone_first(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, trip);
+    done(&d, "a");
+    done(&d, "b"); /* c runs: it is stopped */
+    drive_rollback(&d, "b", true);
+    assert_str(verdict_of(&d), "accepted");
+    assert_int_equal(event_of(&d, EVENT_UNDO_BEGUN)->after, 4);
+    assert_entry(&d, "ub", STEP_RUNNING, false);
+    assert_entry(&d, "c", STEP_CANCELLED, false);
+    drive_refold(&d);
+    drive_rollback(&d, "a", true);
+    assert_refused(&d, "is being undone");
+    done(&d, "ub");
+    assert_int_equal(event_of(&d, EVENT_EXECUTION_ROLLED_BACK)->to, 4);
+    drive_begin_anew(&d);
+    assert_entry(&d, "a", STEP_COMPLETED, false);
+    assert_entry(&d, "ub", STEP_COMPLETED, true);
+    drive_rollback(&d, "5", true);
+    assert_refused(&d, "compensate nodes undid");
+    done(&d, "b~1");
+    done(&d, "c~1");
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_rollback(&d, "a", false); /* further back, of what has ended */
+    assert_entry(&d, "ub~1", STEP_RUNNING, false);
+    drive_refold(&d);
+    done(&d, "ub~1");
+    assert_int_equal(engine_status(d.engine), EXEC_RUNNING);
+    drive_fail(&d, "ua", 1, FAILURE_PERMANENT, "broken");
+    assert_int_equal(engine_status(d.engine), EXEC_PAUSED);
+    assert_str(str_sub(engine_paused_why(d.engine), 0, 18), "a cannot be undone");
+    drive_refold(&d);
+    drive_input(&d, INPUT_RESUME, NULL, 0);
+    done(&d, "ua#1");
+    drive_begin_anew(&d);
+    assert_int_equal(engine_status(d.engine), EXEC_PAUSED);
+    assert_str(engine_paused_why(d.engine), "");
+    drive_input(&d, INPUT_RESUME, NULL, 0);
+    done(&d, "a~1");
+    drive_refold(&d);
+    drive_close(&d);
+}
+
+static void a_cancel_ends_it_where_it_is(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, trip);
+    done(&d, "a");
+    done(&d, "b");
+    drive_rollback(&d, "a", true);
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    assert_int_equal(engine_status(d.engine), EXEC_CANCELLED);
+    assert_entry(&d, "ub", STEP_CANCELLED, false);
+    assert_null(entry_of(&d, "ua"));
+    drive_refold(&d);
+    drive_close(&d);
+}
+
+static void a_policy_undoes_before_it_goes_back(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nnodes:\n  a: {type: work, compensate: ua}\n"
+                   "  c: {type: work, needs: a, recover: [{rollback: a, times: 1}, fail]}\n"
+                   "  other: {type: work}\n  ua: {type: work}\n");
+    done(&d, "a");
+    drive_fail(&d, "c", 1, FAILURE_PERMANENT, "broken");
+    assert_entry(&d, "ua", STEP_RUNNING, false);
+    assert_entry(&d, "other", STEP_CANCELLED, false);
+    drive_refold(&d);
+    done(&d, "ua");
+    drive_begin_anew(&d);
+    assert_int_equal(engine_status(d.engine), EXEC_RUNNING);
+    done(&d, "a~1");
+    drive_fail(&d, "c~1", 1, FAILURE_PERMANENT, "broken"); /* it has gone back as often as it may */
+    done(&d, "other~1");
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+    drive_refold(&d);
+    drive_close(&d);
+}
+
 static void undone_events_are_found(void **state) {
     /* 3 goes back to 1; 7 to 5; 10 to 3, so that what 7 undid counts no more either */
     static const uint64_t to[] = {0, 0, 1, 0, 0, 0, 5, 0, 0, 3, 0};
@@ -493,6 +578,9 @@ int run_rollback_tests(void) {
         TEST(nothing_follows_a_rollback_in_its_decision),
         TEST(a_sub_workflow_is_left_to_its_parent),
         TEST(a_pause_of_before_gives_no_reason),
+        TEST(what_completed_behind_it_is_undone_first),
+        TEST(a_cancel_ends_it_where_it_is),
+        TEST(a_policy_undoes_before_it_goes_back),
         TEST(undone_events_are_found),
     };
     return cmocka_run_group_tests_name("rollbacks", tests, NULL, NULL);
