@@ -95,8 +95,9 @@ static enum err tell_again(struct engine *g, const struct engine_input *in, bool
 
 static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
-    if (exec_status_final(g->status)) {
-        return OK; /* a request that came before ended it */
+    bool began = in->folded && g->epoch == in->epoch && !g->unsettled;
+    if (exec_status_final(g->status) || began) {
+        return OK; /* a request that came before ended it, or went back and began it from there */
     }
     enum err err = engine_emit(g, &ev, e);
     err = err ? err : engine_check_vars(g, e);
