@@ -16,8 +16,14 @@ static int refuse(struct running *x, const struct store_execution *found, const 
         help = arena_printf(&x->c->arena, "targets are listed by: cairn checkpoints %.*s --all%.*s",
                             STR_ARG(found->fixed.id), STR_ARG(store));
     }
-    background_back(&x->background, true);
     return cli_fail_error(x->c, e, help.ptr);
+}
+
+/* Of an execution that nobody runs: what is refused must not make it go on. */
+static int check(struct running *x, const struct store_execution *found) {
+    struct error e = {0};
+    bool ok = !host_may_rollback(x->s.host, found->fixed.id, str_from(cli_value(x->c, "to")), &e);
+    return ok ? 0 : refuse(x, found, &e);
 }
 
 /* What has ended has no owner to ask. */
@@ -31,6 +37,7 @@ static int revive(struct running *x, const struct store_execution *found) {
         return EXIT_STORE;
     }
     if (host_rollback(x->s.host, found->fixed.id, &q, &r, &e)) {
+        background_back(&x->background, true);
         return refuse(x, found, &e);
     }
     x->recorded = true;
@@ -47,6 +54,7 @@ static int run(struct cli *c) {
                                 .step = str_from(to),
                                 .value = value_bool(cli_has(c, "resume"))},
                         .take = true,
+                        .check = check,
                         .revive = revive,
                         .done = "rolled back"};
     if (!to || !*to) {

@@ -211,6 +211,10 @@ static int take_over(struct asking *k, bool *out_other) {
     struct error e = {0};
     struct run *r;
     bool plain = is_plain_resume(k);
+    int wrong = k->q->check && !k->row ? k->q->check(x, &k->target) : 0;
+    if (wrong) {
+        return wrong;
+    }
     enum err err = plain || k->row ? OK : put_row(k);
     if (err) {
         return err_exit_code(err);

@@ -8,11 +8,13 @@
 
 /* Asks it of the execution that the command line's first argument means, and tells the verdict as
  * `done` says ("cancelled", "accepted"). With take, an execution that nobody runs is taken over and
- * run on here; without, that is refused. What has ended is handed to revive, when that is not NULL.
+ * run on here, unless check finds it wrong; without, that is refused. What has ended is handed to
+ * revive, when that is not NULL.
  * Gives the exit status; everything is reported. */
 struct request {
     struct host_request ask;
     bool take;
+    int (*check)(struct running *x, const struct store_execution *found); /* 0 or exit status */
     int (*revive)(struct running *x, const struct store_execution *found);
     const char *done;
 };

@@ -31,9 +31,15 @@ static enum err tell_exec_timeout(struct engine *g, struct error *e) {
     return due.us ? tell_timer(g, (struct step_id){0}, 0, INPUT_EXEC_TIMEOUT, due.us, e) : OK;
 }
 
+/* This host has begun it, when a request was decided on before it was told that it owns all. */
+static bool begun_here(const struct engine *g, const struct engine_input *in, struct step_id step) {
+    const struct track *t = in->folded ? engine_track_find(g, step) : NULL;
+    return t && t->seq > in->folded;
+}
+
 /* What is under way in a step is told again; a new owner makes a new attempt of it. */
-static enum err tell_step(struct engine *g, struct step_id step, bool new_attempt,
-                          struct error *e) {
+static enum err tell_step(struct engine *g, const struct engine_input *in, struct step_id step,
+                          bool new_attempt, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     struct node_state *n = &g->nodes[step.node];
     struct item_state *item = engine_item_of(g, step);
@@ -47,7 +53,7 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
     }
     bool completed = MUTANT(rerun_completed_step) && status == STEP_COMPLETED;
     bool aided = !item && n->aided; /* what runs for it is told by itself */
-    if ((status != STEP_RUNNING && !completed) || aided) {
+    if ((status != STEP_RUNNING && !completed) || aided || begun_here(g, in, step)) {
         return OK;
     }
     struct engine_effect fx = {.type = OUT_EVAL, .step = step, .attempt = attempt};
@@ -70,17 +76,18 @@ static enum err tell_step(struct engine *g, struct step_id step, bool new_attemp
     return engine_emit_effect(g, &fx, e);
 }
 
-static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) {
+static enum err tell_again(struct engine *g, const struct engine_input *in, bool new_attempt,
+                           struct error *e) {
     enum err err = tell_exec_timeout(g, e);
     for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
         struct node_state *n = &g->nodes[i];
         struct step_id step = {i, n->iteration, -1, n->generation};
         if (!n->each) {
-            err = tell_step(g, step, new_attempt, e);
+            err = tell_step(g, in, step, new_attempt, e);
         }
         for (uint32_t k = 0; n->each && k < n->each->next && !err; k++) {
             step.index = k;
-            err = tell_step(g, step, new_attempt, e);
+            err = tell_step(g, in, step, new_attempt, e);
         }
     }
     return err;
@@ -88,17 +95,17 @@ static enum err tell_again(struct engine *g, bool new_attempt, struct error *e) 
 
 static enum err on_start(struct engine *g, const struct engine_input *in, struct error *e) {
     struct event ev = {.kind = EVENT_EXECUTION_STARTED, .host = in->host, .epoch = in->epoch};
-    if (exec_status_final(g->status)) {
-        return OK; /* a request that came before ended it */
+    bool began = in->folded && g->epoch == in->epoch && !g->unsettled;
+    if (exec_status_final(g->status) || began) {
+        return OK; /* a request that came before ended it, or went back and began it from there */
     }
     enum err err = engine_emit(g, &ev, e);
     err = err ? err : engine_check_vars(g, e);
-    return err || exec_status_final(g->status) ? err : tell_again(g, true, e);
+    return err || exec_status_final(g->status) ? err : tell_again(g, in, true, e);
 }
 
 static enum err on_refresh(struct engine *g, const struct engine_input *in, struct error *e) {
-    (void)in;
-    return g->status == EXEC_PENDING ? OK : tell_again(g, false, e);
+    return g->status == EXEC_PENDING ? OK : tell_again(g, in, false, e);
 }
 
 static enum err eval_step(struct engine *g, const struct engine_input *in, struct flight *f,

@@ -55,9 +55,11 @@ struct engine_input {
     wall_us now;
     struct step_id step;
     uint32_t attempt;
-    int64_t host;                       /* START, RETRY, ROLLBACK of what has ended */
-    uint64_t epoch;                     /* likewise */
-    wall_us started;                    /* DONE, FAIL: when the attempt was begun */
+    int64_t host;    /* START, RETRY, ROLLBACK of what has ended */
+    uint64_t epoch;  /* likewise */
+    uint64_t folded; /* START: this host folded the events up to here; what is under way since a
+                      * later one it has begun itself; 0: none of it */
+    wall_us started; /* DONE, FAIL: when the attempt was begun */
     const struct step_result *result;   /* DONE */
     const struct step_failure *failure; /* FAIL */
     const struct event *created;        /* CREATE: the fields of execution_created */

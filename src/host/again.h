@@ -35,5 +35,7 @@ struct host_rollback {
  * (then REQUEST_ROLLBACK does it); errors about the target. */
 enum err host_rollback(struct host *h, struct str id, const struct host_rollback *q,
                        struct run **out, struct error *e) MUST_USE;
+/* OK when it could go back to there as it is recorded now; errors about the target. */
+enum err host_may_rollback(struct host *h, struct str id, struct str to, struct error *e) MUST_USE;
 
 #endif

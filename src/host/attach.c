@@ -102,22 +102,24 @@ static bool has_rows(const struct store_execution *x) {
     return x->row.completed.us && x->row.steps_upto && !host_is_quarantined(x);
 }
 
-/* Somebody wants its end: nothing of it is begun once more before that. */
-static bool is_to_end(struct run *r) {
+/* Somebody wants its end, or it back as it was: nothing of it is begun once more, and nothing is
+ * given up as in doubt, before that. What a step of its parent waits for cannot go back. */
+static bool is_to_stop(struct run *r, const struct store_execution *x) {
     struct store_inbox *rows = NULL;
     struct error ignored;
     struct arena a;
     uint32_t count = 0;
-    bool ends = false;
+    bool stops = false;
     arena_init(&a, 0);
     if (store_inbox_open(r->host->options.store, r->num, &a, &rows, &count, &ignored)) {
         count = 0; /* whoever looks later finds it */
     }
     for (uint32_t i = 0; i < count; i++) {
-        ends |= str_is(rows[i].kind, host_request_name(REQUEST_CANCEL));
+        stops |= str_is(rows[i].kind, host_request_name(REQUEST_CANCEL)) ||
+                 (!x->fixed.parent && str_is(rows[i].kind, host_request_name(REQUEST_ROLLBACK)));
     }
     arena_fini(&a);
-    return ends;
+    return stops;
 }
 
 /* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
@@ -144,7 +146,7 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         host_inbox_look(r->host); /* what was asked meanwhile */
         r->steps_written = has_rows(&x) ? engine_track_count(r->engine) : 0;
         /* What a rollback goes back to is begun before anything else is decided on. */
-        bool first = again || (is_to_end(r) && !engine_is_unsettled(r->engine));
+        bool first = again || (is_to_stop(r, &x) && !engine_is_unsettled(r->engine));
         err = first ? inbox_take(r->host, true, e) : OK;
         err = err || again ? err : run_queue_start(r, e);
         err = err || !again ? err : queue_revival(r, again, e);

@@ -267,22 +267,26 @@ enum err host_retry(struct host *h, struct str id, const struct host_retry *q, s
     return err;
 }
 
+enum err host_may_rollback(struct host *h, struct str id, struct str to, struct error *e) {
+    struct host_view v;
+    uint64_t ignored;
+    enum err err = host_view_open(h->options.store, h->options.kinds, id, &v, e);
+    if (!err) {
+        err = engine_may_rollback(v.engine, to, &ignored, e);
+        host_view_close(&v);
+    }
+    return err;
+}
+
 /* Before it is claimed. */
 static enum err check_rollback(struct host *h, const struct store_execution *x,
                                const struct host_rollback *q, struct error *e) {
-    struct host_view v;
-    uint64_t to;
     if (!x->row.completed.us) {
         return error_set(e, ERR_CONFLICT,
                          "execution %.*s has not ended (%.*s): ask who runs it for a rollback",
                          STR_ARG(x->fixed.id), STR_ARG(x->row.status));
     }
-    enum err err = host_view_open(h->options.store, h->options.kinds, x->fixed.id, &v, e);
-    if (!err) {
-        err = engine_may_rollback(v.engine, q->to, &to, e);
-        host_view_close(&v);
-    }
-    return err;
+    return host_may_rollback(h, x->fixed.id, q->to, e);
 }
 
 enum err host_rollback(struct host *h, struct str id, const struct host_rollback *q,

@@ -290,6 +290,7 @@ enum err run_queue_start(struct run *r, struct error *e) {
     if (!x) {
         return error_nomem(e);
     }
+    x->in.folded = r->last_seq;
     run_happens(r, x);
     return OK;
 }

@@ -173,6 +173,63 @@ def test_killed_in_between(cairn):
     assert cairn("db", "check").status == 0
 
 
+LEFT = """
+finally: tidy
+nodes:
+  a: {{type: code, language: sh, code: 'echo a >> log', compensate: undo}}
+  b: {{type: code, language: sh, needs: [a], delivery: at_most_once, code: 'echo b >> log; cat {gate}'}}
+  undo: {{type: code, language: sh, code: 'echo undo >> log'}}
+  tidy: {{type: code, language: sh, code: 'echo tidy >> log'}}
+"""
+
+
+def left(cairn):
+    """The id of an execution that was killed while b ran, and what lets b go on."""
+    gate = cairn.pipe("gate")
+    cairn.flow("recover: compensate" + LEFT.format(gate=gate))
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("step b started")
+    while "b" not in (cairn.folder / "log").read_text():
+        pass
+    run.send(signal.SIGKILL)
+    run.finish()
+    return run.id, gate
+
+
+def test_what_nobody_runs_goes_back_before_anything_of_it_goes_on(cairn):
+    """A step in doubt would fail, and what was done would be undone, before it could go back."""
+    id, gate = left(cairn)
+    back = cairn("rollback", id, "--to", "b")
+    assert back.status == 0 and "paused: execution" in back.err
+    assert steps(cairn, id)["b~1"] == "pending"
+    assert (cairn.folder / "log").read_text().split() == ["a", "b"]
+    again = cairn.start("resume", id)
+    again.wait_for("step b~1 started")
+    release(gate)
+    assert again.finish().status == 0
+    assert (cairn.folder / "log").read_text().split() == ["a", "b", "b", "tidy"]
+    assert cairn("db", "check").status == 0
+
+
+def test_what_nobody_runs_goes_back_and_on_at_once(cairn):
+    id, gate = left(cairn)
+    again = cairn.start("rollback", id, "--to", "b", "--resume")
+    again.wait_for("step b~1 started")
+    release(gate)
+    assert again.finish().status == 0
+    assert (cairn.folder / "log").read_text().split() == ["a", "b", "b", "tidy"]
+    assert "started again" not in again.err
+
+
+def test_a_wrong_target_does_not_make_it_go_on(cairn):
+    id, _ = left(cairn)
+    wrong = cairn("rollback", id, "--to", "nope")
+    assert wrong.status == 2 and '"nope" is no target' in wrong.err
+    assert f"cairn checkpoints {id} --all" in wrong.err
+    assert ": interrupted\n" in cairn("explain", id).out
+    assert (cairn.folder / "log").read_text().split() == ["a", "b"]
+
+
 def test_one_of_many_at_once(cairn):
     cairn.flow(FLOW)
     assert cairn("run", "flow.yaml").status == 1

@@ -129,6 +129,30 @@ static void a_row_of_nobody_is_found_when_somebody_comes(void **state) {
     assert_string_equal(rig_status(r), "cancelled");
 }
 
+/* What a cancel begins is no attempt that an owner before this one has left: it is performed as it
+ * was begun, once, also when it may be performed only once. */
+static void a_cancel_of_what_nobody_runs_begins_finally_once(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, finally: [last, then], nodes: {a: {type: work}, "
+                            "last: {type: work, delivery: at_most_once}, then: {type: work}}}");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    rig_reopen();
+    add_cancel(id);
+    r = rig_resume(id);
+    rig_turns();
+    assert_int_equal(rig_starts_of("a"), 1);
+    assert_int_equal(rig_starts_of("last"), 1);
+    rig_done("last", NULL);
+    r = rig_restart(r, 10); /* what it left then is begun anew */
+    rig_turns();
+    assert_int_equal(rig_find("then")->attempt, 2);
+    rig_done("then", NULL);
+    assert_string_equal(rig_status(r), "cancelled");
+    assert_int_equal(rig_count(id, "step_scheduled last"), 1);
+    assert_int_equal(rig_count(id, "step_failed"), 0);
+    assert_int_equal(rig_count(id, "step_scheduled then"), 2);
+}
+
 /* ---- others hold the store ---- */
 
 enum { TRIES = HOST_COMMIT_TRIES + 2 };
@@ -211,6 +235,7 @@ int run_inbox_tests(void) {
         T(failure_mode_06_without_a_watch_it_costs_a_poll),
         T(failure_mode_06_a_deleted_file_is_made_and_watched_again),
         T(a_row_of_nobody_is_found_when_somebody_comes),
+        T(a_cancel_of_what_nobody_runs_begins_finally_once),
         T(a_store_that_others_hold_is_waited_for),
         T(a_cancel_joins_what_waits),
     };
