@@ -77,7 +77,9 @@ enum err details_open(struct session *s, struct str id, struct details *d, struc
     } else {
         err = fold(s, id, d, e);
     }
-    err = err ? err : read_budget(s, d, a, e);
+    if (!err && read_budget(s, d, a, e)) { /* the rows of what has ended tell all the rest */
+        err = d->view.plan || e->code != ERR_CORRUPT ? e->code : OK;
+    }
     return err ? err : read_parent(s, d, a, e);
 }
 
