@@ -165,7 +165,7 @@ bool flow_node_recover_read(struct unit *u, struct draft *d) {
 
 static bool is_made(const struct unit *u, struct str checkpoint) {
     for (uint32_t i = 0; i < u->plan->node_count; i++) {
-        if (str_eq(u->plan->nodes[i].checkpoint, checkpoint)) {
+        if (checkpoint.len && str_eq(u->plan->nodes[i].checkpoint, checkpoint)) {
             return true;
         }
     }
