@@ -173,6 +173,7 @@ void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
                ev->kind == EVENT_EXECUTION_CANCELLED) {
         check_end(w, x);
     } else if (s) {
+        s->aux = ev->kind == EVENT_STEP_RELEASED ? NULL : s->aux; /* it does its work itself */
         check_step(w, x, s, ev);
         note_end(x, s, ev);
         bool waits = x->owed == s && ev->kind == EVENT_STEP_SUSPENDED; /* a person ends it */
