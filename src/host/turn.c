@@ -116,13 +116,25 @@ static enum err decide_run(struct run *r, struct error *e) {
     return OK;
 }
 
+/* One that an owner before this one has left ends without that anything of it is begun once more,
+ * or is given up as in doubt. */
+static bool is_left(const struct run *child) {
+    const struct happened *first = child->happened.first;
+    return first && first->in.type == INPUT_START && engine_last_seq(child->engine) > 0 &&
+           !engine_is_unsettled(child->engine);
+}
+
 static enum err cancel_now(struct run *child, struct error *e) {
     struct happened *x = happened_new(INPUT_CANCEL);
     if (!x) {
         return error_nomem(e);
     }
     x->in.by = STR("its parent");
-    queue_put(&child->happened, x);
+    if (is_left(child)) {
+        queue_put_first(&child->happened, x);
+    } else {
+        queue_put(&child->happened, x);
+    }
     join_batch(child);
     enum err err = OK;
     while (child->happened.first && !err) {

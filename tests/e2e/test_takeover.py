@@ -123,3 +123,31 @@ def test_a_wait_that_cannot_begin_fails_and_is_not_tried_again(cairn):
     assert done.status == 1
     assert 'must be a time like' in done.err
     assert cairn("results", "@last", "--json").json["status"] == "failed"
+
+
+IN_DOUBT = """nodes:
+  s:
+    type: workflow
+    workflow:
+      recover: compensate
+      finally: last
+      nodes:
+        x: {{type: code, language: sh, code: 'echo x >> log', compensate: undo}}
+        y: {{type: code, language: sh, needs: [x], delivery: at_most_once, code: 'echo y >> log; echo busy >&2; cat {gate}'}}
+        undo: {{type: code, language: sh, code: 'echo undo >> log'}}
+        last: {{type: code, language: sh, delivery: at_most_once, code: 'echo last >> log'}}
+"""
+
+
+def test_cancel_of_a_tree_that_nobody_runs_ends_its_sub_workflow_as_it_was_left(cairn):
+    """Nothing of it is begun once more, or given up as in doubt, before its end; what runs last runs once."""
+    cairn.flow(IN_DOUBT.format(gate=cairn.pipe("gate")))
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    run.send(9)
+    run.finish()
+    done = cairn("cancel", run.id)
+    assert done.status == 0 and "in_doubt" not in done.err and "again" not in done.err
+    listed = cairn("list", "--all", "--json").json["items"]
+    assert [x["status"] for x in listed] == ["cancelled", "cancelled"]
+    assert (cairn.folder / "log").read_text().split() == ["x", "y", "last"]
