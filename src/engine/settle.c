@@ -189,6 +189,11 @@ static bool is_pending(const struct engine *g, struct step_id s) {
                         : g->nodes[s.node].status == STEP_PENDING;
 }
 
+/* A retry that was due and would exceed a budget: what has a lower rank began before that. */
+static bool is_held_back(const struct engine *g, const struct event *ev) {
+    return ev->kind == EVENT_BUDGET_EXCEEDED && engine_step_status(g, ev->step) == STEP_RETRYING;
+}
+
 /* The turns of a decision, by its events:
  *   settling: skipped, ready, repeated, limit, a guard that failed
  *   starting: scheduled, foreach started, a start that failed or was over a budget (of a step
@@ -206,6 +211,9 @@ static enum turn turn_of(const struct engine *g, const struct event *ev) {
     bool ends = ev->kind == EVENT_STEP_FAILED || ev->kind == EVENT_STEP_COMPLETED ||
                 ev->kind == EVENT_STEP_SUSPENDED ||
                 (ev->kind == EVENT_STEP_AIDED && ev->role != ROLE_COMPENSATE);
+    if (is_held_back(g, ev)) {
+        return TURN_STARTING;
+    }
     if (!(starts || ends) || ev->step.node >= g->plan->node_count || !is_pending(g, ev->step)) {
         return TURN_NEITHER;
     }
@@ -229,7 +237,7 @@ enum err engine_catch_up(struct engine *g, const struct event *ev, struct error 
     if (turn != TURN_STARTING) {
         return OK;
     }
-    bool same_turn = ev->step.index >= 0 || g->nodes[ev->step.node].ready;
+    bool same_turn = ev->step.index >= 0 || g->nodes[ev->step.node].ready || is_held_back(g, ev);
     if (g->starting && !same_turn) {
         err = engine_begin_quietly(g, UINT32_MAX, e);
     }
