@@ -207,10 +207,13 @@ OPEN(open64, (const char *path, int flags, ...), flags, path, flags)
 OPEN(openat, (int dir, const char *path, int flags, ...), flags, dir, path, flags)
 OPEN(openat64, (int dir, const char *path, int flags, ...), flags, dir, path, flags)
 
-/* Taking a lock. Giving one back does not fail on any file system that a store may lie on. */
-static int is_lock(int op, const struct flock *l) {
-    int set = op == F_SETLK || op == F_SETLKW || op == F_OFD_SETLK || op == F_OFD_SETLKW;
-    return set && l->l_type != F_UNLCK;
+static int sets_lock(int op) {
+    return op == F_SETLK || op == F_SETLKW || op == F_OFD_SETLK || op == F_OFD_SETLKW;
+}
+
+/* Giving a lock back does not fail on any file system that a store may lie on. */
+static int gives_back(int op, const struct flock *l) {
+    return sets_lock(op) && l->l_type == F_UNLCK;
 }
 
 #define FCNTL(name)                                                           \
@@ -220,10 +223,10 @@ static int is_lock(int op, const struct flock *l) {
         va_start(ap, op);                                                     \
         void *what = va_arg(ap, void *);                                      \
         va_end(ap);                                                           \
-        const char *row = is_lock(op, what)                        ? "lock"   \
+        const char *row = sets_lock(op)                            ? "lock"   \
                           : op == F_DUPFD || op == F_DUPFD_CLOEXEC ? "dup"    \
                                                                    : "fcntl"; \
-        return fails(row) ? -1 : real(fd, op, what);                          \
+        return !gives_back(op, what) && fails(row) ? -1 : real(fd, op, what); \
     }
 FCNTL(fcntl)
 FCNTL(fcntl64)
