@@ -63,11 +63,11 @@ void child_ended(struct run *child) {
     arena_fini(&a);
 }
 
-void child_quarantined(struct run *child, const struct error *why) {
+void child_gone(struct run *child, const char *type, const struct error *why) {
     struct port *p = child->parent;
     child->parent = NULL;
     p->child = NULL;
-    fail_port(p, FAILURE_PERMANENT, "quarantined", why->message);
+    fail_port(p, FAILURE_PERMANENT, type, why->message);
 }
 
 /* The inputs as the child's declarations want them, defaults filled in. */

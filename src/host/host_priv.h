@@ -430,7 +430,8 @@ struct value budget_charged(const struct account *a, struct arena *arena);
 /* ---- child.c ---- */
 void child_begin(struct step_port *p, struct value inputs);
 void child_ended(struct run *child);
-void child_quarantined(struct run *child, const struct error *why);
+/* It ended here without an end: its step fails, if that still matters to anybody. */
+void child_gone(struct run *child, const char *type, const struct error *why);
 bool child_after_start(struct port *p);
 enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
                          struct error *e) MUST_USE;

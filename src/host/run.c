@@ -386,7 +386,9 @@ void run_give_up(struct run *r, const struct error *reason) {
         o->lost(o->ctx, r, &why);
     }
     if (r->parent && over) {
-        child_quarantined(r, &why);
+        child_gone(r, "quarantined", &why);
+    } else if (r->parent && r->parent->run->ended) {
+        child_gone(r, "lost", &why); /* it was only waited for */
     } else if (r->parent) {
         run_give_up(r->parent->run, reason); /* it would wait for ever */
     }
