@@ -293,6 +293,10 @@ static void cancelled_while_it_resolves(void **state) {
     struct net_transfer *x =
         rig_send(r, &(struct net_request){.url = STR("http://nowhere.invalid/")}, &t);
     io_loop_turn(r->loop, false);
+    if (t.done) { /* the resolver was quicker */
+        told_fini(&t);
+        skip();
+    }
     net_cancel(x);
     rig_run(r, &t.done, 1);
     assert_int_equal(t.err, ERR_CANCELLED);
