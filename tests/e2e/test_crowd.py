@@ -30,16 +30,21 @@ WORK = f"""
 
 
 class Crowd:
-    """So many workers, each runs execution after execution; whoever is killed is gone on with."""
+    """So many workers, each runs execution after execution, at least `each`, and more until there were
+    `kills_least` kills; whoever is killed is gone on with."""
 
-    def __init__(self, cairn, workers, each):
+    def __init__(self, cairn, workers, each, kills_least=0):
         self.cairn, self.workers, self.each = cairn, workers, each
+        self.kills, self.kills_least, self.keys = 0, kills_least, set()
         self.lock, self.children, self.said = threading.Lock(), {}, []
         self.over = threading.Event()
 
     def work(self, worker):
-        for count in range(self.each):
+        count = 0
+        while count < self.each or (self.kills < self.kills_least and count < 20 * self.each):
+            self.keys.add(f"{worker}-{count}")
             self.run_one(f"{worker}-{count}")
+            count += 1
 
     def run_one(self, key):
         arguments = ["run", "flow.yaml", "-q", "--key", key, "-i", f"n={key}"]
@@ -57,14 +62,12 @@ class Crowd:
 
     def kill_some(self, dice):
         """Strikes one that has something recorded, again and again."""
-        kills = 0
         while not self.over.wait(dice.uniform(0.03, 0.15)):
             with self.lock:
                 found = [(k, c) for k, c in self.children.items() if self.may_die(k)]
                 if found:
                     dice.choice(found)[1].send_signal(signal.SIGKILL)
-                    kills += 1
-        self.kills = kills
+                    self.kills += 1
 
     def may_die(self, key):
         try:
@@ -85,7 +88,8 @@ def look_on(cairn, crowd):
 
 def test_twenty_processes_one_killed_now_and_then(tmp_path):
     cairn = make(tmp_path / "c", WORK, "inputs: {n: {type: string}}\n")
-    crowd = Crowd(cairn, 20, 60 if LONG else 4)
+    least = 200 if LONG else 10
+    crowd = Crowd(cairn, 20, 60 if LONG else 4, least)
     killer = threading.Thread(target=crowd.kill_some, args=[chance("crowd")])
     killer.start()  # there is no store yet: the first to come makes it
     looker = threading.Thread(target=look_on, args=[cairn, crowd])
@@ -96,7 +100,7 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
         crowd.over.set()
         killer.join()
         looker.join()
-    keys = {f"{worker}-{count}" for worker in range(20) for count in range(crowd.each)}
+    keys = crowd.keys
     rows = query(cairn.store, "SELECT key, status, result FROM executions_now")
     assert {row[0] for row in rows} == keys and len(rows) == len(keys)
     for key, status, result in rows:
@@ -105,7 +109,7 @@ def test_twenty_processes_one_killed_now_and_then(tmp_path):
     assert set(notes) == keys
     assert len(notes) <= len(keys) + crowd.kills
     print(f"{crowd.kills} kills in {len(keys)} executions")
-    assert crowd.kills >= (200 if LONG else 10)
+    assert crowd.kills >= least
     assert not crowd.onlooker.failures, crowd.onlooker.failures
     assert crowd.onlooker.looks > 10
     assert not [text for text in crowd.said if "locked" in text or "another process" in text]
