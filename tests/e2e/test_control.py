@@ -18,6 +18,8 @@ def holding(cairn):
     cairn.flow(HOLD)
     run = cairn.start("run", "flow.yaml")
     run.wait_for("stderr: busy")
+    while "busy" not in cairn("logs", run.id).out:  # recorded, too: nothing is left to be written
+        pass
     return run, pipe
 
 
