@@ -154,9 +154,11 @@ static enum err read_retried(const struct engine_out *out, struct store *s, stru
     for (uint32_t i = 0; i < out->record_count; i++) {
         const struct engine_record *r = &out->records[i];
         if (r->kind == EVENT_EXECUTION_RETRIED) {
+            /* The event borrows from it, and out does not live as long. */
+            struct str body =
+                arena_str(a, (struct str){out->bytes.ptr + r->body_offset, r->body_len});
             *ev = (struct event){.kind = r->kind};
-            return event_decode((struct str){out->bytes.ptr + r->body_offset, r->body_len}, &from,
-                                a, ev, e);
+            return body.ptr ? event_decode(body, &from, a, ev, e) : error_nomem(e);
         }
     }
     return error_set(e, ERR_CONFLICT, "the execution cannot be retried");
