@@ -180,8 +180,8 @@ static const struct node_kind workflow = {
     .start = start,
 };
 
-static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
-                            struct error *e) {
+enum err flow_test_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                        struct error *e) {
     struct value_builder b;
     (void)e;
     value_builder_init(&b, out->arena);
@@ -208,7 +208,7 @@ static const struct node_kind person = {
     .doc = "waits for any text but maybe",
     .body_doc = "the answer",
     .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS,
-    .wait = person_wait,
+    .wait = flow_test_wait,
     .woken = person_woken,
 };
 

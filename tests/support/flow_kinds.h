@@ -8,4 +8,8 @@
 
 extern const struct kind_table flow_test_kinds;
 
+/* step_wait of a kind that waits for a person: for an answer, as long as its timeout. */
+enum err flow_test_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                        struct error *e);
+
 #endif

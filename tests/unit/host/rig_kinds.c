@@ -1,6 +1,8 @@
 /* Kinds of node of the rig; see rig_kinds.h. */
 #include "rig_kinds.h"
 
+#include "support/flow_kinds.h"
+
 static void start(const struct step_in *in, struct step_port *port) {
     (void)in;
     rig_kind_started(port);
@@ -41,17 +43,6 @@ static enum err choose(const struct step_in *in, struct step_result *out, struct
     }
     out->body = in->fields[0];
     out->handle = in->fields[0].boolean ? STR("true") : STR("false");
-    return OK;
-}
-
-static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
-                            struct error *e) {
-    struct value_builder b;
-    (void)e;
-    value_builder_init(&b, out->arena);
-    value_map_add(&b, STR("for"), value_text(STR("answer")));
-    out->request = value_map_done(&b);
-    out->due.us = in->timeout_us ? now.us + in->timeout_us : 0;
     return OK;
 }
 
@@ -130,7 +121,7 @@ static const struct node_kind person = {.name = "person",
                                         .doc = "waits for an answer",
                                         .body_doc = "the answer, or nobody",
                                         .flags = KIND_NO_SLOT | KIND_ASKS,
-                                        .wait = person_wait,
+                                        .wait = flow_test_wait,
                                         .woken = person_woken};
 
 static const struct node_kind *const rows[] = {&work, &light,  &mute, &calc, &frail, &broken,
