@@ -117,7 +117,7 @@ static const char *reason_of(const struct track *t, wall_us now) {
     if (str_is(what, "answer")) {
         return str_is(why, "failed") ? "decision" : str_is(why, "budget") ? "budget" : "question";
     }
-    bool is_long = now.us - t->scheduled.us >= LONG_US;
+    bool is_long = now.us - t->waits_since.us >= LONG_US;
     return str_is(what, "service") && is_long ? "service" : NULL;
 }
 
@@ -131,7 +131,7 @@ static enum err note_step(struct looking *l, const struct store_execution *x, co
     i->step = keep(l, step_id_print(t->plan, t->step, id));
     i->message = keep(l, details_text(t->request, "prompt"));
     i->by = keep(l, details_text(t->request, "assignee"));
-    i->since = t->scheduled;
+    i->since = t->waits_since;
     i->remedy = str_is(details_text(t->request, "for"), "answer")
                     ? answer_command(l, x->fixed.id, i->step, t->request)
                     : command(l, "explain", x->fixed.id, "");

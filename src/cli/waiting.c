@@ -33,6 +33,9 @@ static struct value waiter_value(struct arena *a, const struct store_execution *
     value_map_add(&b, STR("workflow"), value_text(x->fixed.workflow));
     struct str step = arena_str(a, step_id_print(t->plan, t->step, text));
     value_map_add(&b, STR("step"), value_text(step));
+    char since[TIME_RFC3339_BYTES];
+    time_print_rfc3339(t->waits_since, since);
+    value_map_add(&b, STR("since"), value_text(arena_str(a, str_from(since))));
     b.ok = b.ok && value_copy(a, t->request, &request);
     value_map_add(&b, STR("request"), b.ok ? request : value_null());
     return value_map_done(&b);
