@@ -60,7 +60,7 @@ static void add_waiters(struct session *s, const struct store_execution *x, stru
     host_view_close(&v);
 }
 
-static enum err add_all(struct session *s, struct store_filter *f, struct buf *b,
+static enum err add_all(struct session *s, struct store_filter *f, struct str status, struct buf *b,
                         struct value_builder *items) {
     uint32_t count = f->limit;
     while (count == f->limit) {
@@ -72,14 +72,16 @@ static enum err add_all(struct session *s, struct store_filter *f, struct buf *b
             return err;
         }
         for (uint32_t i = 0; i < count; i++) {
-            add_waiters(s, &rows[i], b, items);
+            if (!status.len || str_eq(details_status(&rows[i]), status)) {
+                add_waiters(s, &rows[i], b, items);
+            }
         }
         f->after = count ? rows[count - 1].fixed.id : f->after;
     }
     return OK;
 }
 
-enum err waiting_list(struct session *s, struct store_filter *f) {
+enum err waiting_list(struct session *s, struct store_filter *f, struct str status) {
     static const char *const live[] = {"waiting", "running", "paused"};
     struct cli *c = s->cli;
     struct value_builder doc, items;
@@ -91,7 +93,7 @@ enum err waiting_list(struct session *s, struct store_filter *f) {
     for (size_t i = 0; i < ARRAY_LEN(live) && s->store && !err; i++) {
         f->status = str_from(live[i]);
         f->after = STR("");
-        err = add_all(s, f, &b, &items);
+        err = add_all(s, f, status, &b, &items);
     }
     if (!err && cli_has(c, "json")) {
         value_map_add(&doc, STR("items"), value_list_done(&items));

@@ -73,9 +73,9 @@ static enum err check_reach(const struct engine *g, uint64_t to, struct error *e
     }
     if (to < g->changed_seq) {
         return error_set(e, ERR_CONFLICT,
-                         "event %llu is before the change of the workflow or its inputs (event "
-                         "%llu), and nothing goes back behind that",
-                         (unsigned long long)to, (unsigned long long)g->changed_seq);
+                         "event %llu changed the workflow or its inputs, and nothing goes back "
+                         "behind that",
+                         (unsigned long long)g->changed_seq);
     }
     if (has_mark(g, to, MARK_UNDONE)) {
         return error_set(e, ERR_CONFLICT,
