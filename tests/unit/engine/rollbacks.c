@@ -126,10 +126,11 @@ static void nobody_goes_back_to_an_end(void **state) {
     snprintf(text, sizeof text, "%u", d.event_count);
     drive_rollback(&d, text, true);
     assert_refused(&d, "was at its end; the last event before that is");
-    assert_true(engine_is_target(d.engine, last));
-    assert_false(engine_is_target(d.engine, last + 1));
-    assert_false(engine_is_target(d.engine, d.event_count));
-    assert_false(engine_is_target(d.engine, d.event_count + 1));
+    struct error why;
+    assert_int_equal(engine_check_target(d.engine, last, &why), OK);
+    assert_int_equal(engine_check_target(d.engine, last + 1, &why), ERR_CONFLICT);
+    assert_int_equal(engine_check_target(d.engine, d.event_count, &why), ERR_CONFLICT);
+    assert_non_null(strstr(why.message, "was at its end"));
     drive_close(&d);
 }
 
