@@ -189,12 +189,29 @@ static bool was_overtaken(const struct running *x, bool plain) {
     return x->lost && (plain || !x->verdict.len) && x->why_lost.code == ERR_FENCED;
 }
 
-/* The verdict is told when it is there: the execution may go on here for long. */
+static bool is_refused(const struct running *x) {
+    return x->verdict.len && !str_starts(x->verdict, STR("accepted"));
+}
+
+/* The verdict is told when it is there: the execution may go on here for long. A refusal in the
+ * background ends this process, which tells it then to who waits and not to the log. */
 static void on_told(void *ctx) {
     struct asking *k = ctx;
+    if (k->x.background.on && is_refused(&k->x)) {
+        return;
+    }
     watch_hold(&k->x.watch, true);
     k->status = tell_verdict(k, k->x.verdict);
     watch_hold(&k->x.watch, k->x.prompt.shown != NULL);
+}
+
+/* It goes on because of what was asked before, as by a rollback that resumes: that was wanted. */
+static void on_resumed(void *ctx) {
+    struct asking *k = ctx;
+    enum exec_status now = run_status(k->x.run);
+    if (now != EXEC_PAUSED && !exec_status_final(now)) {
+        k->x.verdict = STR("accepted");
+    }
 }
 
 /* What was asked for is what it came to. */
@@ -231,7 +248,7 @@ static int take_over(struct asking *k, bool *out_other) {
     x->recorded = true; /* that it is taken over */
     x->ticket = plain ? 0 : k->row;
     x->verdict = plain ? STR("accepted") : STR("");
-    x->told = k->q->ask.type == REQUEST_RESUME ? NULL : on_told;
+    x->told = k->q->ask.type == REQUEST_RESUME ? on_resumed : on_told;
     x->told_ctx = k;
     err = running_watch(x, r);
     if (!err && k->q->ask.type == REQUEST_RESUME) {
@@ -246,10 +263,11 @@ static int take_over(struct asking *k, bool *out_other) {
         return 0;
     }
     int status = err ? err_exit_code(err) : k->status;
-    if (!err && x->asks_again && x->verdict.len && !str_starts(x->verdict, STR("accepted"))) {
+    bool told = !x->asks_again && !x->background.on;
+    if (!err && !told && is_refused(x)) {
         status = tell_verdict(k, x->verdict);
     }
-    if (status && x->left) {
+    if (status && (x->left || x->background.on)) {
         return status; /* it waits on as before */
     }
     int end = err ? status : running_tell(x);

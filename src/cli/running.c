@@ -117,7 +117,13 @@ static void on_signal(void *ctx, int signo) {
 
 /* ---- beginning ---- */
 
-enum err running_options_check(struct cli *c) { return cli_exclude(c, "json", "json-lines", NULL); }
+enum err running_options_check(struct cli *c) {
+    if (cli_has(c, "json") && cli_has(c, "json-lines")) {
+        cli_fail(c, ERR_USAGE, NULL, "--json and --json-lines exclude each other");
+        return ERR_USAGE;
+    }
+    return OK;
+}
 
 bool running_wants_json(const struct running *x) {
     return cli_has(x->c, "json") && !x->background.on;
@@ -225,11 +231,17 @@ static enum err leave(struct running *x, struct error *e) {
     return err == ERR_CONFLICT || err == ERR_STORE_BUSY ? OK : err; /* once more, later */
 }
 
-/* In the background: it is recorded as ours, and what was asked of it with that is granted. */
+/* In the background: it is recorded as ours, and what was asked of it with that is granted. What is
+ * refused makes nothing go on that nobody ran. */
 static void tell_user(struct running *x) {
     bool granted = !x->ticket || str_starts(x->verdict, STR("accepted"));
-    if (x->background.on && !x->background.told && x->recorded && granted) {
+    if (!x->background.on || x->background.told || !x->recorded) {
+        return;
+    }
+    if (granted) {
         background_tell(&x->background, &x->s, x->id);
+    } else if (x->verdict.len) {
+        x->leaving = true;
     }
 }
 

@@ -149,27 +149,6 @@ def test_a_moment_gets_a_name(cairn):
     assert none.status == 2 and "a rollback went back behind it; none was made" in none.err
 
 
-def test_what_is_out_of_reach_is_listed_as_that(cairn):
-    cairn.flow(FLOW)
-    assert cairn("run", "flow.yaml").status == 1
-    assert cairn("checkpoints", "@last", "--json").json[0]["reachable"]
-    cairn.flow(FLOW.replace("cat ok", "echo fine"))
-    assert cairn("retry", "@last", "--workflow", "flow.yaml").status == 0
-    near = cairn("checkpoints", "@last")
-    assert (near.out, near.err) == ("", "1 checkpoint is out of reach: --all lists it, with why\n")
-    assert cairn("checkpoints", "@last", "--json").json == []
-    changed = next(e["seq"] for e in cairn("watch", "@last", "--json-lines").json_lines
-                   if e["type"] == "workflow_changed")
-    why = f"event {changed} changed the workflow or its inputs, and nothing goes back behind that"
-    assert f"  @drafted, out of reach: {why}\n" in cairn("checkpoints", "@last", "--all").out
-    far = [c for c in cairn("checkpoints", "@last", "--all", "--json").json if not c["reachable"]]
-    assert [(c["name"], c["why"]) for c in far] == [("drafted", why)]
-    assert why in cairn("rollback", "@last", "--to", "@drafted").err
-    for moment in cairn("checkpoints", "@last", "--all", "--json").json:
-        done = cairn("rollback", "@last", "--to", str(moment["seq"]))
-        assert done.status == (0 if moment["reachable"] else 2), (moment, done.err)
-
-
 def test_a_rollback_is_taken_back(cairn):
     cairn.flow(FLOW)
     cairn.write("ok", "fine")
@@ -344,3 +323,44 @@ def test_recover_goes_back_to_a_checkpoint_and_tries_again(cairn):
     again = cairn("retry", "@last")
     assert again.status == 0, again.err
     assert effects(cairn)[-1] == "c~4"
+
+
+def recorded(cairn, kind, step, payload):
+    """A request that stands in the inbox, as of somebody who was killed before an owner took it."""
+    with sqlite3.connect(cairn.store) as store:
+        store.execute("INSERT INTO inbox(execution, kind, step, payload, at_us) VALUES(1, ?, ?, ?, 1)",
+                      (kind, step, payload))
+    store.close()
+
+
+def left_paused(cairn):
+    cairn.flow(ASKS.replace("language: sh, code", "language: sh, checkpoint: made, code", 1))
+    id = cairn("run", "flow.yaml", "--background", "-q").out.strip()
+    watch = cairn.start("watch", id)
+    watch.wait_for("step q waits")
+    assert cairn("pause", id).status == 0
+    watch.finish()
+    return id
+
+
+def test_a_resume_after_a_recorded_rollback_that_resumes_goes_on_in_the_background(cairn):
+    """What it wants has happened, so it is not refused, and nobody waits for it in vain."""
+    id = left_paused(cairn)
+    recorded(cairn, "rollback", "a", '{"by": "ada", "value": true}')
+    done = cairn("resume", id, "--background")
+    assert (done.status, done.out) == (0, id + "\n"), done.err
+    watch = cairn.start("watch", id)
+    watch.wait_for("step q~1 waits")
+    assert cairn("answer", id, "q~1", "go").status == 0
+    watch.finish()
+    assert effects(cairn) == ["a", "a~1", "b"]
+
+
+def test_a_rollback_that_is_refused_in_the_background_says_so(cairn):
+    """A recorded one came first and went back behind its target."""
+    id = left_paused(cairn)
+    recorded(cairn, "rollback", "a", '{"by": "ada", "value": true}')
+    done = cairn("rollback", id, "--to", "@made", "--resume", "--background")
+    assert done.status == 2 and 'no checkpoint "made" any more' in done.err, done
+    assert cairn("resume", id, "--background").status == 0
+    assert cairn("cancel", id).status == 0

@@ -1,0 +1,76 @@
+"""300 random interleavings of requests, looks and kill -9, each from a seed: see interleave.py for what
+happens and told.py for what must hold. Four run at a time, two in a store.
+
+    CAIRN_INTERLEAVE_SEED=N   that one alone, which a failure names
+    CAIRN_LONG=1              1000
+"""
+
+import os
+import traceback
+
+from conftest import Cairn
+from interleave import Play, furnish
+from killer import LONG, SEED, parallel, until
+from told import check
+
+ONE = os.environ.get("CAIRN_INTERLEAVE_SEED")
+COUNT = 1000 if LONG else 300
+STORES, AT_ONCE = 2, 4
+
+
+def place(folder):
+    folder.mkdir()
+    cairn = Cairn(folder)
+    furnish(cairn)
+    return cairn
+
+
+def play_one(cairn, seed):
+    play = Play(cairn, seed)
+    try:
+        play.run()
+        check(cairn, play)
+    except BaseException as why:
+        trail = "\n".join(f"    {one.told}: {one.arguments} {one.said!r}" for one in play.asked)
+        raise AssertionError(
+            f"CAIRN_INTERLEAVE_SEED={seed} ({play.name}, {play.id}, {play.kills} kills)\n{trail}\n"
+            f"{traceback.format_exc()}") from why
+    finally:
+        play.close()
+    return play
+
+
+def processes_in(folder):
+    """Processes that work there."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.readlink(f"/proc/{name}/cwd").startswith(str(folder)):
+                    found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def check_store(cairn):
+    until(lambda: not processes_in(cairn.folder), "processes are left", 10)
+    done = cairn("db", "check", "--all")
+    assert done.status == 0, done.out + done.err
+    left = cairn("list", "--all", "--json", "--limit", "1000", "--status", "running")
+    assert left.json["items"] == []
+
+
+def test_300_interleavings(tmp_path):
+    seeds = [int(ONE)] if ONE else [SEED % 1000000 * 10000 + n for n in range(COUNT)]
+    cairns = [place(tmp_path / f"store{n}") for n in range(1 if ONE else STORES)]
+    plays = []
+    parallel(lambda n: plays.append(play_one(cairns[n % len(cairns)], seeds[n])),
+             range(len(seeds)), AT_ONCE)
+    for cairn in cairns:
+        check_store(cairn)
+    assert len(plays) == len(seeds)
+    if not ONE:  # else the faults and the requests were none
+        told = [one.told for play in plays for one in play.asked]
+        assert sum(play.kills for play in plays) > COUNT / 2
+        assert told.count("accepted") > COUNT and told.count("refused") > COUNT / 2
