@@ -272,6 +272,14 @@ enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t ma
     return OK;
 }
 
+enum err cli_exclude(struct cli *c, const char *one, const char *other, const char *help) {
+    if (!cli_has(c, one) || !cli_has(c, other)) {
+        return OK;
+    }
+    cli_fail(c, ERR_USAGE, help, "--%s and --%s exclude each other", one, other);
+    return ERR_USAGE;
+}
+
 bool cli_pair(const char *text, struct str *out_name, struct str *out_value) {
     const char *sign = strchr(text, '=');
     if (!sign || sign == text) {

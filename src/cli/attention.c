@@ -22,6 +22,7 @@ struct item {
 
 struct looking {
     struct session *s;
+    struct str status; /* only executions of it as it really is; empty: of any */
     bool all;
     uint32_t limit;
     struct item *items;
@@ -117,7 +118,7 @@ static const char *reason_of(const struct track *t, wall_us now) {
     if (str_is(what, "answer")) {
         return str_is(why, "failed") ? "decision" : str_is(why, "budget") ? "budget" : "question";
     }
-    bool is_long = now.us - t->scheduled.us >= LONG_US;
+    bool is_long = now.us - t->waits_since.us >= LONG_US;
     return str_is(what, "service") && is_long ? "service" : NULL;
 }
 
@@ -131,7 +132,7 @@ static enum err note_step(struct looking *l, const struct store_execution *x, co
     i->step = keep(l, step_id_print(t->plan, t->step, id));
     i->message = keep(l, details_text(t->request, "prompt"));
     i->by = keep(l, details_text(t->request, "assignee"));
-    i->since = t->scheduled;
+    i->since = t->waits_since;
     i->remedy = str_is(details_text(t->request, "for"), "answer")
                     ? answer_command(l, x->fixed.id, i->step, t->request)
                     : command(l, "explain", x->fixed.id, "");
@@ -204,10 +205,14 @@ static enum err note_live(struct looking *l, const struct store_execution *x, st
 
 /* ---- all of them ---- */
 
+static bool is_wanted(const struct looking *l, const struct store_execution *x) {
+    return !l->status.len || str_eq(details_status(x), l->status);
+}
+
 static enum err visit_ended(void *ctx, const struct store_execution *x, bool *stop,
                             struct error *e) {
     struct looking *l = ctx;
-    if (x->fixed.parent && !l->all) {
+    if (!is_wanted(l, x) || (x->fixed.parent && !l->all)) {
         return OK;
     }
     *stop = ++l->found > l->limit;
@@ -218,7 +223,7 @@ static enum err visit_live(void *ctx, const struct store_execution *x, bool *sto
                            struct error *e) {
     struct looking *l = ctx;
     uint32_t before = l->count;
-    enum err err = note_live(l, x, e);
+    enum err err = is_wanted(l, x) ? note_live(l, x, e) : OK;
     l->found += l->count > before;
     *stop = l->found > l->limit;
     return err;
@@ -333,14 +338,13 @@ static void print_text(struct looking *l, uint32_t count) {
     sink_flush(&c->out, &b);
     buf_fini(&b);
     if (count < l->count) {
-        struct str store = session_store_option(l->s);
-        sink_printf(&c->err, "there are more: cairn list --needs-attention --after %.*s%.*s\n",
-                    STR_ARG(l->items[count - 1].execution), STR_ARG(store));
+        cli_tell_more(c, l->items[count - 1].execution);
     }
 }
 
-enum err attention_list(struct session *s, struct store_filter *f, uint32_t limit, bool all) {
-    struct looking l = {.s = s, .limit = limit, .all = all};
+enum err attention_list(struct session *s, struct store_filter *f, struct str status,
+                        uint32_t limit) {
+    struct looking l = {.s = s, .status = status, .limit = limit, .all = cli_has(s->cli, "all")};
     struct error e = {0};
     enum err err = find(&l, f, &e);
     if (err) {

@@ -8,9 +8,10 @@
 
 #include "cli/details.h"
 
-/* At most limit executions, newest first, behind f->after; with all also sub-workflows that ended
- * or were interrupted, whose parents say it otherwise. Reported. */
-enum err attention_list(struct session *s, struct store_filter *f, uint32_t limit, bool all)
-    MUST_USE;
+/* At most limit executions, newest first, behind f->after, of that status as it really is (empty:
+ * of any); with --all also sub-workflows that ended or were interrupted, whose parents say it
+ * otherwise. Reported. */
+enum err attention_list(struct session *s, struct store_filter *f, struct str status,
+                        uint32_t limit) MUST_USE;
 
 #endif

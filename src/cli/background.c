@@ -30,9 +30,9 @@ bool background_begin(struct background *b, struct cli *c, int *out_status) {
     if (!cli_has(c, "background")) {
         return true;
     }
-    if (cli_has(c, "json-lines")) {
-        *out_status = cli_fail(c, ERR_USAGE, "cairn watch ID --json-lines shows the events",
-                               "--background and --json-lines exclude each other");
+    if (cli_exclude(c, "background", "json-lines",
+                    "cairn watch ID --json-lines shows the events")) {
+        *out_status = err_exit_code(ERR_USAGE);
         return false;
     }
     if (io_detach_fork(&b->detach, &e)) {

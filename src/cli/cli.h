@@ -81,6 +81,8 @@ enum err cli_duration(struct cli *c, const char *option, int64_t *out_us) MUST_U
 /* A whole number within [min, max], likewise. */
 enum err cli_number(struct cli *c, const char *option, uint32_t min, uint32_t max, uint32_t *out)
     MUST_USE;
+/* Two options of which one would not be heeded; help may be NULL. ERR_USAGE, reported. */
+enum err cli_exclude(struct cli *c, const char *one, const char *other, const char *help) MUST_USE;
 /* NAME=VALUE cut at the first '='; false when there is none or the name is empty. */
 bool cli_pair(const char *text, struct str *out_name, struct str *out_value);
 /* All labels (--label name=value) as a map of texts, null without any. A mistake is reported. */
@@ -105,6 +107,9 @@ int version_print(struct cli *c);
 
 /* A document on stdout, indented, with a newline. */
 void cli_print_json(struct cli *c, struct value v);
+
+/* On stderr that a list goes on: the same command line, from the last row on. */
+void cli_tell_more(struct cli *c, struct str last);
 
 /* "error: <message>", then help indented when it is not NULL; returns the exit status of code. */
 int cli_fail(struct cli *c, enum err code, const char *help, const char *fmt, ...)

@@ -1,5 +1,5 @@
 /* cairn checkpoints: the moments of an execution that a rollback can go back to, and those that one
- * went back behind.
+ * went back behind. What has a name but is out of reach is listed with --all, with why.
  *
  * Folds the journal and only looks: nothing is written, and whoever runs it is not asked.
  */
@@ -13,6 +13,7 @@ struct moment {
     struct str name; /* "@name", or what completed */
     struct str by;
     bool named, undone;
+    struct str unreachable; /* why no rollback goes there; empty: one does */
 };
 
 static int by_seq(const void *a, const void *b) {
@@ -20,17 +21,28 @@ static int by_seq(const void *a, const void *b) {
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static uint32_t add_named(const struct engine *g, struct arena *a, struct moment *out) {
+/* Those that are out of reach are counted, and listed if all are wanted. */
+static uint32_t add_named(const struct engine *g, struct arena *a, bool all, struct moment *out,
+                          uint32_t *out_hidden) {
+    uint32_t count = 0;
     for (uint32_t i = 0; i < engine_checkpoint_count(g); i++) {
         const struct checkpoint *c = engine_checkpoint(g, i);
-        out[i] = (struct moment){.seq = c->seq,
-                                 .at = c->at,
-                                 .name = arena_printf(a, "@%.*s", STR_ARG(c->name)),
-                                 .by = c->by,
-                                 .named = true,
-                                 .undone = c->undone};
+        struct error why = {0};
+        bool reachable = engine_check_target(g, c->seq, &why) == OK;
+        if (!reachable && !all) {
+            ++*out_hidden;
+            continue;
+        }
+        out[count++] = (struct moment){
+            .seq = c->seq,
+            .at = c->at,
+            .name = arena_printf(a, "@%.*s", STR_ARG(c->name)),
+            .by = c->by,
+            .named = true,
+            .undone = c->undone,
+            .unreachable = reachable ? STR("") : arena_printf(a, "%s", why.message)};
     }
-    return engine_checkpoint_count(g);
+    return count;
 }
 
 /* After every step that completed there is one. */
@@ -39,7 +51,8 @@ static uint32_t add_steps(const struct engine *g, struct arena *a, struct moment
     for (uint32_t i = 0; i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
         char text[STEP_ID_BYTES];
-        if (t->status == STEP_COMPLETED && engine_is_target(g, t->seq)) {
+        struct error ignored;
+        if (t->status == STEP_COMPLETED && engine_check_target(g, t->seq, &ignored) == OK) {
             out[count++] =
                 (struct moment){.seq = t->seq,
                                 .at = t->ended,
@@ -66,6 +79,10 @@ static void put_json(struct cli *c, const struct moment *m, uint32_t count) {
             value_map_add(&b, STR("by"), value_text(m[i].by));
         }
         value_map_add(&b, STR("live"), value_bool(!m[i].undone));
+        value_map_add(&b, STR("reachable"), value_bool(!m[i].unreachable.len));
+        if (m[i].unreachable.len) {
+            value_map_add(&b, STR("why"), value_text(m[i].unreachable));
+        }
         value_list_add(&list, value_map_done(&b));
     }
     struct buf b;
@@ -87,10 +104,26 @@ static void put_text(struct cli *c, const struct moment *m, uint32_t count) {
             buf_append_cstr(&b, ", by ");
             text_clean(&b, m[i].by);
         }
-        buf_append_cstr(&b, m[i].undone ? ", rolled back\n" : "\n");
+        buf_append_cstr(&b, m[i].undone ? ", rolled back" : "");
+        buf_append_cstr(&b, m[i].unreachable.len ? ", out of reach: " : "");
+        text_clean(&b, m[i].unreachable);
+        buf_append_char(&b, '\n');
     }
     sink_flush(&c->out, &b);
     buf_fini(&b);
+}
+
+/* On stderr, so that the list alone is on stdout. */
+static void tell_rest(struct cli *c, uint32_t count, uint32_t hidden) {
+    bool all = cli_has(c, "all");
+    if (!count && !hidden) {
+        sink_printf(&c->err, "no moment has a name%s\n",
+                    all ? ", and no step has completed" : "; --all lists more");
+    }
+    if (hidden) {
+        sink_printf(&c->err, "%u %s out of reach: --all lists %s, with why\n", hidden,
+                    hidden == 1 ? "checkpoint is" : "checkpoints are", hidden == 1 ? "it" : "them");
+    }
 }
 
 static int list(struct session *s) {
@@ -105,10 +138,12 @@ static int list(struct session *s) {
     if (host_view_open(s->store, s->kinds, id, &v, &e)) {
         return cli_fail_error(c, &e, NULL);
     }
+    bool every = cli_has(c, "all");
     size_t most = (size_t)engine_checkpoint_count(v.engine) + engine_track_count(v.engine) + 1;
     struct moment *all = ARENA_ARRAY(&c->arena, most, struct moment);
-    uint32_t count = all ? add_named(v.engine, &c->arena, all) : 0;
-    if (all && cli_has(c, "all")) {
+    uint32_t hidden = 0;
+    uint32_t count = all ? add_named(v.engine, &c->arena, every, all, &hidden) : 0;
+    if (all && every) {
         count += add_steps(v.engine, &c->arena, all + count);
         qsort(all, count, sizeof *all, by_seq);
     }
@@ -116,10 +151,7 @@ static int list(struct session *s) {
         put_json(c, all, count);
     } else {
         put_text(c, all, count);
-    }
-    if (!count && !cli_has(c, "json")) {
-        sink_printf(&c->err, "no moment has a name%s\n",
-                    cli_has(c, "all") ? ", and no step has completed" : "; --all lists more");
+        tell_rest(c, count, hidden);
     }
     host_view_close(&v);
     return all ? 0 : cli_fail(c, ERR_NOMEM, NULL, "out of memory");
@@ -128,21 +160,24 @@ static int list(struct session *s) {
 static int run(struct cli *c) { return session_run(c, list); }
 
 static const struct cli_option options[] = {
-    {"all", 0, NULL, "also those without a name: after each step that completed"},
+    {"all", 0, NULL, "also after each step that completed, and named ones out of reach, with why"},
     {"json", 0, NULL, "prints a JSON list"},
 };
 
 static const struct cli_example examples[] = {
     {"cairn checkpoints @last", "those that have a name"},
-    {"cairn checkpoints @last --all", "the number in front is a target of cairn rollback"},
+    {"cairn checkpoints @last --all",
+     "the number in front is a target, too: cairn rollback ID --to 7"},
 };
 
 const struct command command_checkpoints = {
     .name = "checkpoints",
     .arguments = "ID",
     .doc = "lists the moments that a rollback can go back to",
-    .details = "What a later rollback went back behind is marked; going back to its number takes "
-               "that rollback\nback.",
+    .details = "The number is that of an event of the execution, and a target of `cairn rollback`. "
+               "What a later\nrollback went back behind is marked; going back to its number takes "
+               "that rollback back. Behind a\nchange of the workflow or its inputs, and into what "
+               "compensate nodes undid, no rollback goes.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -179,7 +179,8 @@ static int check(struct session *s) {
     struct cli *c = s->cli;
     struct checking k = {.s = s, .limit = NEWEST};
     struct error e = {0};
-    enum err err = cli_number(c, "newest", 1, UINT32_MAX - 1, &k.limit);
+    enum err err = cli_exclude(c, "newest", "all", NULL);
+    err = err ? err : cli_number(c, "newest", 1, UINT32_MAX - 1, &k.limit);
     if (err) {
         return err_exit_code(err);
     }

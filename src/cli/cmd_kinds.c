@@ -22,8 +22,8 @@ static int run(struct cli *c) {
     if (c->argument_count && !one) {
         return unknown_kind(c, kinds, word);
     }
-    if (cli_has(c, "json") && cli_has(c, "markdown")) {
-        return cli_fail(c, ERR_USAGE, NULL, "--json and --markdown exclude each other");
+    if (cli_exclude(c, "json", "markdown", NULL)) {
+        return err_exit_code(ERR_USAGE);
     }
     if (cli_has(c, "markdown")) {
         kinds_print_markdown(c, kinds, one);

@@ -38,11 +38,20 @@ static enum err check_status(struct cli *c, struct str *out) {
     return ERR_USAGE;
 }
 
+static enum err check_pairs(struct cli *c) {
+    static const char whole[] = "--waiting lists every step that waits for somebody";
+    enum err err = cli_exclude(c, "waiting", "needs-attention",
+                               "--needs-attention has what --waiting lists, and more");
+    err = err ? err : cli_exclude(c, "waiting", "limit", whole);
+    return err ? err : cli_exclude(c, "waiting", "after", whole);
+}
+
 static enum err read_filter(struct cli *c, struct store_filter *f, struct str *status,
                             uint32_t *limit) {
     struct value labels;
     const char *workflow = cli_value(c, "workflow");
-    enum err err = check_status(c, status);
+    enum err err = check_pairs(c);
+    err = err ? err : check_status(c, status);
     err = err ? err : cli_number(c, "limit", 1, 1000, limit);
     err = err ? err : cli_labels(c, &labels);
     if (err) {
@@ -157,25 +166,6 @@ static void print_row(struct cli *c, const struct store_execution *x, uint32_t c
     buf_fini(&cell);
 }
 
-/* The same command line, from the last row on. */
-static void print_more(struct cli *c, const struct page *p) {
-    struct buf b;
-    buf_init(&b, 0);
-    buf_append_cstr(&b, "there are more: cairn list");
-    for (size_t i = 0; i < c->given_count; i++) {
-        const struct cli_given *g = &c->given[i];
-        if (strcmp(g->option->name, "after") != 0) {
-            buf_printf(&b, " --%s%s", g->option->name, g->value ? " " : "");
-            if (g->value) {
-                text_shell(&b, str_from(g->value));
-            }
-        }
-    }
-    buf_printf(&b, " --after %.*s\n", STR_ARG(p->rows[p->count - 1]->fixed.id));
-    sink_flush(&c->err, &b);
-    buf_fini(&b);
-}
-
 /* Executions that their process left behind are easily overlooked. */
 static void print_interrupted(struct session *s) {
     uint32_t count = orphans_interrupted(s, HINT_MOST);
@@ -204,7 +194,7 @@ static void print_table(struct session *s, const struct page *p) {
     sink_flush(&c->out, &b);
     buf_fini(&b);
     if (p->more) {
-        print_more(c, p);
+        cli_tell_more(c, p->rows[p->count - 1]->fixed.id);
     }
     print_interrupted(s);
 }
@@ -225,12 +215,12 @@ static int run(struct cli *c) {
     }
     err = session_open(&s, c, false);
     if (!err && cli_has(c, "waiting")) {
-        err = waiting_list(&s, &f);
+        err = waiting_list(&s, &f, status);
         session_close(&s);
         return err ? err_exit_code(err) : 0;
     }
     if (!err && cli_has(c, "needs-attention")) {
-        err = attention_list(&s, &f, p.limit, cli_has(c, "all"));
+        err = attention_list(&s, &f, status, p.limit);
         session_close(&s);
         return err ? err_exit_code(err) : 0;
     }

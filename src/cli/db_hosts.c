@@ -68,6 +68,9 @@ int db_hosts(struct session *s) {
     struct store_host *hosts;
     uint32_t count = 0, gone = 0;
     struct error e = {0};
+    if (cli_exclude(c, "quiet", "json", "--quiet prints nothing")) {
+        return err_exit_code(ERR_USAGE);
+    }
     enum err err = store_hosts_sweep(s->store, &gone, &e);
     err = err ? err : store_host_list(s->store, &c->arena, &hosts, &count, &e);
     if (err) {

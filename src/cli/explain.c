@@ -106,7 +106,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     explain_text(&b, "step", id);
     explain_text(&b, "status", str_from(step_status_name(t->status)));
     explain_text(&b, "why", str_from(why_of(x, t)));
-    explain_time(&b, "since", t->scheduled);
+    explain_time(&b, "since", t->status == STEP_WAITING ? t->waits_since : t->scheduled);
     explain_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
     value_map_add(&b, STR("attempts"), value_int(t->plan->nodes[t->step.node].retry.attempts));

@@ -65,6 +65,24 @@ void cli_findings(struct cli *c, const struct diag *d) {
     buf_fini(&clean);
 }
 
+void cli_tell_more(struct cli *c, struct str last) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_printf(&b, "there are more: cairn %s", c->command->name);
+    for (size_t i = 0; i < c->given_count; i++) {
+        const struct cli_given *g = &c->given[i];
+        if (strcmp(g->option->name, "after") != 0) {
+            buf_printf(&b, " --%s%s", g->option->name, g->value ? " " : "");
+            if (g->value) {
+                text_shell(&b, str_from(g->value));
+            }
+        }
+    }
+    buf_printf(&b, " --after %.*s\n", STR_ARG(last));
+    sink_flush(&c->err, &b);
+    buf_fini(&b);
+}
+
 void cli_print_json(struct cli *c, struct value v) {
     struct buf b;
     buf_init(&b, 0);

@@ -117,13 +117,7 @@ static void on_signal(void *ctx, int signo) {
 
 /* ---- beginning ---- */
 
-enum err running_options_check(struct cli *c) {
-    if (cli_has(c, "json") && cli_has(c, "json-lines")) {
-        cli_fail(c, ERR_USAGE, NULL, "--json and --json-lines exclude each other");
-        return ERR_USAGE;
-    }
-    return OK;
-}
+enum err running_options_check(struct cli *c) { return cli_exclude(c, "json", "json-lines", NULL); }
 
 bool running_wants_json(const struct running *x) {
     return cli_has(x->c, "json") && !x->background.on;

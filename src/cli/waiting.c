@@ -33,6 +33,9 @@ static struct value waiter_value(struct arena *a, const struct store_execution *
     value_map_add(&b, STR("workflow"), value_text(x->fixed.workflow));
     struct str step = arena_str(a, step_id_print(t->plan, t->step, text));
     value_map_add(&b, STR("step"), value_text(step));
+    char since[TIME_RFC3339_BYTES];
+    time_print_rfc3339(t->waits_since, since);
+    value_map_add(&b, STR("since"), value_text(arena_str(a, str_from(since))));
     b.ok = b.ok && value_copy(a, t->request, &request);
     value_map_add(&b, STR("request"), b.ok ? request : value_null());
     return value_map_done(&b);
@@ -57,7 +60,7 @@ static void add_waiters(struct session *s, const struct store_execution *x, stru
     host_view_close(&v);
 }
 
-static enum err add_all(struct session *s, struct store_filter *f, struct buf *b,
+static enum err add_all(struct session *s, struct store_filter *f, struct str status, struct buf *b,
                         struct value_builder *items) {
     uint32_t count = f->limit;
     while (count == f->limit) {
@@ -69,14 +72,16 @@ static enum err add_all(struct session *s, struct store_filter *f, struct buf *b
             return err;
         }
         for (uint32_t i = 0; i < count; i++) {
-            add_waiters(s, &rows[i], b, items);
+            if (!status.len || str_eq(details_status(&rows[i]), status)) {
+                add_waiters(s, &rows[i], b, items);
+            }
         }
         f->after = count ? rows[count - 1].fixed.id : f->after;
     }
     return OK;
 }
 
-enum err waiting_list(struct session *s, struct store_filter *f) {
+enum err waiting_list(struct session *s, struct store_filter *f, struct str status) {
     static const char *const live[] = {"waiting", "running", "paused"};
     struct cli *c = s->cli;
     struct value_builder doc, items;
@@ -88,7 +93,7 @@ enum err waiting_list(struct session *s, struct store_filter *f) {
     for (size_t i = 0; i < ARRAY_LEN(live) && s->store && !err; i++) {
         f->status = str_from(live[i]);
         f->after = STR("");
-        err = add_all(s, f, &b, &items);
+        err = add_all(s, f, status, &b, &items);
     }
     if (!err && cli_has(c, "json")) {
         value_map_add(&doc, STR("items"), value_list_done(&items));

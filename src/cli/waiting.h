@@ -7,8 +7,9 @@
 
 #include "cli/details.h"
 
-/* A line a step on stdout, or {items: [{execution, workflow, step, request}]}. f: which executions,
- * its status and after are not looked at. Reported. */
-enum err waiting_list(struct session *s, struct store_filter *f) MUST_USE;
+/* A line a step on stdout, or {items: [{execution, workflow, step, since, request}]}. f: which
+ * executions, its status and after are not looked at; status: as it really is, or empty for all.
+ * Reported. */
+enum err waiting_list(struct session *s, struct store_filter *f, struct str status) MUST_USE;
 
 #endif

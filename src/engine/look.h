@@ -95,6 +95,7 @@ struct track {
     uint64_t process_start;
     uint64_t seq;        /* of its last event */
     uint64_t waits_by;   /* seq of the event by which it began to wait last, 0: never */
+    wall_us waits_since; /* waiting: since when; a service held back again: since the first time */
     uint64_t before;     /* of the last event before it began */
     bool undone;         /* a rollback went back behind its end, or its beginning */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
@@ -154,8 +155,8 @@ struct checkpoint {
 };
 uint32_t engine_checkpoint_count(const struct engine *g);
 const struct checkpoint *engine_checkpoint(const struct engine *g, uint32_t i);
-/* One can go back to after that event: the execution was not at its end. */
-bool engine_is_target(const struct engine *g, uint64_t seq);
+/* Whether one can go back to after that event of the journal, or why not: ERR_CONFLICT. */
+enum err engine_check_target(const struct engine *g, uint64_t seq, struct error *e) MUST_USE;
 
 /* Who paused it; empty when it is not paused. */
 struct str engine_paused_by(const struct engine *g);

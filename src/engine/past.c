@@ -59,9 +59,36 @@ static uint64_t decision_end(const struct engine *g, uint64_t seq) {
     return seq;
 }
 
-bool engine_is_target(const struct engine *g, uint64_t seq) {
-    return seq >= 1 && seq >= g->changed_seq && seq <= g->seq &&
-           !has_mark(g, decision_end(g, seq), MARK_ENDING);
+/* Why nothing goes back to after that event, the last of its decision; or OK. */
+static enum err check_reach(const struct engine *g, uint64_t to, struct error *e) {
+    uint64_t last = to;
+    while (last > 1 && has_mark(g, last, MARK_ENDING)) {
+        last--;
+    }
+    if (last != to) {
+        return error_set(e, ERR_CONFLICT,
+                         "after event %llu the execution was at its end; the last event before "
+                         "that is %llu",
+                         (unsigned long long)to, (unsigned long long)last);
+    }
+    if (to < g->changed_seq) {
+        return error_set(e, ERR_CONFLICT,
+                         "event %llu changed the workflow or its inputs, and nothing goes back "
+                         "behind that",
+                         (unsigned long long)g->changed_seq);
+    }
+    if (has_mark(g, to, MARK_UNDONE)) {
+        return error_set(e, ERR_CONFLICT,
+                         "compensate nodes undid what had been done by event %llu: nothing goes "
+                         "back to there",
+                         (unsigned long long)to);
+    }
+    return OK;
+}
+
+enum err engine_check_target(const struct engine *g, uint64_t seq, struct error *e) {
+    ASSERT(seq >= 1 && seq <= g->seq);
+    return check_reach(g, decision_end(g, seq), e);
 }
 
 /* ---- checkpoints ---- */
@@ -194,27 +221,9 @@ enum err engine_may_rollback(const struct engine *g, struct str target, uint64_t
     if (err) {
         return err;
     }
-    uint64_t last = to;
-    while (last > 1 && has_mark(g, last, MARK_ENDING)) {
-        last--;
-    }
-    if (last != to) {
-        return error_set(e, ERR_CONFLICT,
-                         "after event %llu the execution was at its end; the last event before "
-                         "that is %llu",
-                         (unsigned long long)to, (unsigned long long)last);
-    }
-    if (to < g->changed_seq) {
-        return error_set(e, ERR_CONFLICT,
-                         "event %llu changed the workflow or its inputs: nothing goes back to "
-                         "before it (%llu)",
-                         (unsigned long long)g->changed_seq, (unsigned long long)to);
-    }
-    if (has_mark(g, to, MARK_UNDONE)) {
-        return error_set(e, ERR_CONFLICT,
-                         "compensate nodes undid what had been done by event %llu: nothing goes "
-                         "back to there",
-                         (unsigned long long)to);
+    err = check_reach(g, to, e);
+    if (err) {
+        return err;
     }
     if (g->phase == PHASE_UNDO && !exec_status_final(g->status)) {
         return error_set(e, ERR_CONFLICT, "what completed is being undone; cancel or wait for it");

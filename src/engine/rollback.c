@@ -169,13 +169,14 @@ static void abandon(struct engine *g, uint32_t node) {
     struct node_state *n = &g->nodes[node];
     if (n->each) {
         undo_items(g, node);
-    } else if (n->status == STEP_RUNNING) {
+    } else if (n->status == STEP_RUNNING && !n->aided) {
         engine_release_slot(g, &g->plan->nodes[node]);
     }
     undo_track(g, n->track);
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->error);
+    engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     engine_set_status(g, node, STEP_CANCELLED);
     foreach_free(n->each);

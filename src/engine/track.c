@@ -275,6 +275,9 @@ enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     if (!s) {
         return OK;
     }
+    if (value_is_null(s->t.request)) { /* else it is held back on */
+        s->t.waits_since = ev->at;
+    }
     s->t.status = STEP_WAITING;
     s->t.due = (wall_us){ev->due_us};
     s->t.waits_by = ev->seq;

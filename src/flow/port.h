@@ -41,7 +41,8 @@ struct step_port_ops {
     void (*call_done)(struct step_port *p, uint32_t call, struct value answer);
     /* call_begin for a call that is paid for. c is copied; its go is called when the call may be
      * made, perhaps before this returns: what it may use is reserved then, and that is recorded. Or
-     * it is not, and the attempt is cancelled. No go when *out_answer is an answer. */
+     * it is not, and the attempt is cancelled. No go when *out_answer is an answer. The call before
+     * is over by then: told, so that nobody waits for what it had reserved. */
     uint32_t (*call_reserve)(struct step_port *p, struct value request, const struct step_charge *c,
                              struct value *out_answer);
     /* Instead of call_done, before fail: it was not answered; usage is what it used, or null. */

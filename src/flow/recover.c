@@ -4,6 +4,8 @@
  */
 #include "flow/flow_priv.h"
 
+#define TARGET_HELP "write {rollback: NODE}, or {rollback: \"@NAME\"} with the name of a checkpoint"
+
 typedef void (*read_fn)(struct unit *u, const struct yaml_node *map, struct plan_recover *out);
 
 static void read_short(struct unit *u, const struct yaml_node *map, const char *key,
@@ -49,6 +51,11 @@ static void read_rollback(struct unit *u, const struct yaml_node *map, struct pl
     int64_t number = 1;
     flow_keys_check(u, map, "recover", keys, NULL);
     read_short(u, map, "rollback", &out->target);
+    if (out->target.ptr && !out->target.len) {
+        struct diag_item *item = diag_error(u->s->diag, map->mark, "bad_value",
+                                            "\"recover\": \"rollback\" does not say where to");
+        diag_help(u->s->diag, item, TARGET_HELP);
+    }
     if (times) {
         flow_int_get(u, times, "times", range, &number);
     }
@@ -69,6 +76,28 @@ static const struct {
     {"rollback", RECOVER_ROLLBACK, read_rollback, true},
 };
 
+/* Words that belong elsewhere. */
+static const struct {
+    const char *word, *help;
+} misplaced[] = {
+    {"assignee", "it is a field of an ask: write {ask: \"...\", assignee: ...}"},
+    {"timeout", "it is a field of an ask: write {ask: \"...\", timeout: ...}"},
+    {"on_timeout", "it is a field of an ask: write {ask: \"...\", timeout: ..., on_timeout: ...}"},
+    {"times", "it is a field of a rollback: write {rollback: NODE, times: ...}"},
+    {"retry", "`retry` is a field of the node, beside `recover`, which comes after its attempts"},
+};
+
+static void suggest(struct unit *u, struct diag_item *item, struct str got, const struct str *known,
+                    size_t count) {
+    for (size_t i = 0; i < ARRAY_LEN(misplaced); i++) {
+        if (str_is(got, misplaced[i].word)) {
+            diag_help(u->s->diag, item, "%s", misplaced[i].help);
+            return;
+        }
+    }
+    flow_suggest(u, item, got, known, count);
+}
+
 static void refuse_entry(struct unit *u, const struct yaml_node *n) {
     struct str known[ARRAY_LEN(entries)];
     for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
@@ -82,25 +111,46 @@ static void refuse_entry(struct unit *u, const struct yaml_node *n) {
             struct diag_item *item = diag_error(
                 u->s->diag, n->mark, "bad_value", "\"recover\": \"%.*s\" %s", STR_ARG(got),
                 entries[i].full ? "does not say where to" : "has no fields");
-            diag_help(u->s->diag, item,
-                      entries[i].full ? "write {rollback: NODE or \"@NAME\"}"
-                                      : "write the word alone");
+            diag_help(u->s->diag, item, entries[i].full ? TARGET_HELP : "write the word alone");
             return;
         }
     }
+    bool empty = n->type == YAML_MAP && !n->count;
     struct diag_item *item =
-        got.len ? diag_error(u->s->diag, n->mark, "bad_value",
-                             "\"recover\": \"%.*s\" is no way to recover",
-                             STR_ARG(flow_text_clip(got, 60)))
-                : flow_type_refuse(u, n, "recover",
-                                   "ask, compensate, fail, rollback or a list of such entries");
-    flow_suggest(u, item, got, known, ARRAY_LEN(known));
+        empty     ? diag_error(u->s->diag, n->mark, "wrong_type",
+                               "\"recover\": expected a way to recover, got an empty map")
+        : got.len ? diag_error(u->s->diag, n->mark, "bad_value",
+                               "\"recover\": \"%.*s\" is no way to recover",
+                               STR_ARG(flow_text_clip(got, 60)))
+                  : flow_type_refuse(u, n, "recover",
+                                     "ask, compensate, fail, rollback or a list of such entries");
+    suggest(u, item, got, known, ARRAY_LEN(known));
+}
+
+/* One entry is one way: {ask: ..., rollback: ...} leaves open which comes first. */
+static bool refuse_two(struct unit *u, const struct yaml_node *n, size_t first) {
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        if (i != first && yaml_get(n, str_from(entries[i].word))) {
+            const char *one = entries[first].word, *two = entries[i].word;
+            struct diag_item *item =
+                diag_error(u->s->diag, n->mark, "bad_value",
+                           "\"recover\": \"%s\" and \"%s\" in one entry: an entry is one of "
+                           "ask, compensate, fail, rollback",
+                           one, two);
+            diag_help(u->s->diag, item, "write a list, in the order in which they are to be tried");
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool read_entry(struct unit *u, const struct yaml_node *n, struct plan_recover *out) {
     for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
         bool word = n->type == YAML_SCALAR && str_is(n->text, entries[i].word) && !entries[i].full;
         bool map = n->type == YAML_MAP && yaml_get(n, str_from(entries[i].word));
+        if (map && refuse_two(u, n, i)) {
+            return false;
+        }
         if (word || (map && entries[i].read)) {
             *out = (struct plan_recover){.what = entries[i].what, .mark = n->mark};
             if (map) {
@@ -144,7 +194,9 @@ bool flow_recover_read(struct unit *u, const struct yaml_node *n, const struct p
         return false;
     }
     if (is_list && !count) {
-        flow_type_refuse(u, n, "recover", "at least one entry");
+        struct diag_item *item = diag_error(u->s->diag, n->mark, "wrong_type",
+                                            "\"recover\": expected at least one entry, got none");
+        diag_help(u->s->diag, item, "write ask, compensate, fail or {rollback: ...}, or remove it");
     }
     for (uint32_t i = 0; i < count; i++) {
         kept += read_entry(u, is_list ? n->items[i] : n, &list[kept]);
@@ -176,7 +228,7 @@ static void check_target(struct unit *u, const struct plan_recover *r) {
     bool named = str_starts(r->target, STR("@"));
     bool known = named ? is_made(u, str_sub(r->target, 1, r->target.len))
                        : plan_node_find(u->plan, r->target) >= 0;
-    if (r->what == RECOVER_ROLLBACK && !known) {
+    if (r->what == RECOVER_ROLLBACK && r->target.len && !known) {
         struct diag_item *item =
             diag_error(u->s->diag, r->mark, "unknown_target", "\"rollback\": %s \"%.*s\"",
                        named ? "no node makes the checkpoint" : "the workflow has no node",

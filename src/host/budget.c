@@ -100,17 +100,23 @@ static enum err below(struct store *s, int64_t num, struct arena *a, struct acco
     return err;
 }
 
+/* Also of nodes that a workflow before this one had. */
+static bool had_children(const struct engine *g) {
+    bool had = false;
+    for (uint32_t i = 0; i < engine_track_count(g) && !had; i++) {
+        const struct track *t = engine_track(g, i);
+        had = t->plan->nodes[t->step.node].child != NULL;
+    }
+    return had;
+}
+
 enum err budget_load(struct run *r, struct error *e) {
     struct store *s = r->host->options.store;
     struct store_execution *rows;
     struct arena a;
     uint32_t count = 0;
-    bool parent = false;
-    for (uint32_t i = 0; i < r->plan->node_count; i++) {
-        parent |= r->plan->nodes[i].child != NULL;
-    }
     budget_note(r);
-    if (!parent) {
+    if (!had_children(r->engine)) {
         return OK;
     }
     arena_init(&a, 0);

@@ -1,5 +1,6 @@
 """`list --needs-attention`: what a person should look at, why, and a command that helps."""
 
+import datetime
 import signal
 import sqlite3
 import time
@@ -112,3 +113,33 @@ def test_it_is_quick_among_many(cairn):
     began = time.monotonic()
     assert ids(attention(cairn)["items"]) == [(failed, "failed", "a")]
     assert time.monotonic() - began < 2
+
+
+def test_narrowed_to_a_status_and_gone_on_with(cairn):
+    failed = [run(cairn, "nodes:\n  a: {type: code, command: ['false']}", "failed") for _ in range(2)]
+    asks = run(cairn, "nodes:\n  a: {type: ask, prompt: Well?}", "asks")
+    assert {x["execution"] for x in attention(cairn, "--status", "failed")["items"]} == set(failed)
+    assert ids(attention(cairn, "--status", "waiting")["items"]) == [(asks, "question", "a")]
+    assert attention(cairn, "--status", "interrupted")["items"] == []
+    told = cairn("list", "--needs-attention", "--status", "failed", "--workflow", "failed", "--limit", "1")
+    assert told.err == ("there are more: cairn list --needs-attention --status failed --workflow failed "
+                        f"--limit 1 --after {failed[1]}\n")
+
+
+def test_a_question_waits_since_it_was_asked(cairn):
+    """Not since its step began, which here was before its pipe was written to."""
+    cairn.pipe("go")
+    cairn.flow("  a: {type: code, language: sh, recover: ask, code: 'echo up >&2; read x < go; exit 3'}\n")
+    started = cairn.start("run", "flow.yaml")
+    started.wait_for("up\n")
+    asked = datetime.datetime.now(datetime.timezone.utc)
+    with open(cairn.folder / "go", "w", encoding="utf-8") as pipe:
+        pipe.write("\n")
+    assert started.finish().status == 3
+    id = started.id
+    sinces = [cairn("explain", id, "--json").json["steps"][0]["since"],
+              cairn("list", "--waiting", "--json").json["items"][0]["since"],
+              attention(cairn)["items"][0]["since"]]
+    assert len(set(sinces)) == 1
+    late = datetime.datetime.fromisoformat(sinces[0].replace("Z", "+00:00"))
+    assert late >= asked - datetime.timedelta(milliseconds=1)

@@ -3,6 +3,8 @@
 import re
 import signal
 
+import pytest
+
 from conftest import steady
 
 
@@ -142,3 +144,35 @@ def test_a_store_is_not_changed_by_looking(cairn, tmp_path):
     cairn("list")
     cairn("results", "@last", "-v")
     assert (tmp_path / "state/cairn.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("line,refusal", [
+    ("list --waiting --needs-attention", "--waiting and --needs-attention exclude each other"),
+    ("list --waiting --limit 3", "--waiting and --limit exclude each other"),
+    ("list --waiting --after exec_1", "--waiting and --after exclude each other"),
+    ("db hosts --quiet --json", "--quiet and --json exclude each other"),
+    ("db check --newest 3 --all", "--newest and --all exclude each other"),
+    ("db check --json", "`cairn db check` has no option --json, `cairn db hosts` has"),
+    ("kinds --json --markdown", "--json and --markdown exclude each other"),
+    ("run flow.yaml --json --json-lines", "--json and --json-lines exclude each other"),
+    ("run flow.yaml --background --json-lines", "--background and --json-lines exclude each other"),
+])
+def test_no_option_is_ignored_beside_another(cairn, line, refusal):
+    make(cairn)
+    done = cairn(*line.split())
+    assert (done.status, done.out) == (2, "") and done.err.startswith(f"error: {refusal}\n")
+
+
+def test_who_waits_in_which_status(cairn):
+    cairn.write("flow.yaml", "cairn: 1\nname: flow\nnodes:\n  a: {type: ask, prompt: Well?, timeout: 1h}\n")
+    waiting = cairn.start("run", "flow.yaml")
+    waiting.wait_for("waits for an answer")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("waits for an answer")
+    waits, paused = waiting.id, run.id
+    assert cairn("pause", paused).status == 0
+    for status, expected in [("waiting", [waits]), ("paused", [paused]), ("failed", [])]:
+        for form in ("--waiting", "--needs-attention"):
+            items = cairn("list", form, "--json", "--status", status).json["items"]
+            assert sorted({x["execution"] for x in items}) == expected, (status, form)
+    assert len(cairn("list", "--waiting", "--json").json["items"]) == 2

@@ -149,6 +149,27 @@ def test_a_moment_gets_a_name(cairn):
     assert none.status == 2 and "a rollback went back behind it; none was made" in none.err
 
 
+def test_what_is_out_of_reach_is_listed_as_that(cairn):
+    cairn.flow(FLOW)
+    assert cairn("run", "flow.yaml").status == 1
+    assert cairn("checkpoints", "@last", "--json").json[0]["reachable"]
+    cairn.flow(FLOW.replace("cat ok", "echo fine"))
+    assert cairn("retry", "@last", "--workflow", "flow.yaml").status == 0
+    near = cairn("checkpoints", "@last")
+    assert (near.out, near.err) == ("", "1 checkpoint is out of reach: --all lists it, with why\n")
+    assert cairn("checkpoints", "@last", "--json").json == []
+    changed = next(e["seq"] for e in cairn("watch", "@last", "--json-lines").json_lines
+                   if e["type"] == "workflow_changed")
+    why = f"event {changed} changed the workflow or its inputs, and nothing goes back behind that"
+    assert f"  @drafted, out of reach: {why}\n" in cairn("checkpoints", "@last", "--all").out
+    far = [c for c in cairn("checkpoints", "@last", "--all", "--json").json if not c["reachable"]]
+    assert [(c["name"], c["why"]) for c in far] == [("drafted", why)]
+    assert why in cairn("rollback", "@last", "--to", "@drafted").err
+    for moment in cairn("checkpoints", "@last", "--all", "--json").json:
+        done = cairn("rollback", "@last", "--to", str(moment["seq"]))
+        assert done.status == (0 if moment["reachable"] else 2), (moment, done.err)
+
+
 def test_a_rollback_is_taken_back(cairn):
     cairn.flow(FLOW)
     cairn.write("ok", "fine")

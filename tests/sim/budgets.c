@@ -43,11 +43,19 @@ bool budgets_kept(const struct seen_execution *x) {
     return x != NULL;
 }
 
+/* Or stands in for what does. */
+static bool cleans_up(const struct plan *p, struct str name) {
+    const struct plan_node *n = &p->nodes[plan_node_find(p, name)];
+    while (n->role != ROLE_FINALLY && n->role != ROLE_COMPENSATE && n->owner >= 0) {
+        n = &p->nodes[n->owner];
+    }
+    return n->role == ROLE_FINALLY || n->role == ROLE_COMPENSATE;
+}
+
 void budgets_started(struct world *w, struct seen_execution *x, const struct seen_step *s) {
     if (s->starts == 1) {
-        bool cleans = s->node->role == ROLE_FINALLY || s->node->role == ROLE_COMPENSATE;
         x->made[BUDGET_STEPS]++;
-        if (!cleans) { /* which counts, and begins all the same */
+        if (!cleans_up(x->plan, s->node->name)) { /* which counts, and begins all the same */
             check(w, x, BUDGET_STEPS);
         }
     }
@@ -100,11 +108,11 @@ void budgets_ask(struct world *w, struct open_port *o, struct value said) {
     }
 }
 
-/* What the call used is told, or not, or that it was in vain. */
-void budgets_settle(struct world *w, struct open_port *o, bool fails) {
+/* What the call used is told, or that it was in vain; at the end of its attempt, perhaps not. */
+void budgets_settle(struct world *w, struct open_port *o, bool ends, bool fails) {
     struct value_builder b, usage;
     struct arena a;
-    if (!o->call || rng_chance(&w->rng, 200)) {
+    if (!o->call || (ends && rng_chance(&w->rng, 200))) {
         return;
     }
     if (fails && rng_chance(&w->rng, 500)) {

@@ -159,7 +159,7 @@ static void talk(struct world *w, struct open_port *o) {
     value_map_add(&b, STR("content"), value_text(o->step->id));
     struct value said = value_map_done(&b);
     if (o->execution && budgets_kept(o->execution)) {
-        budgets_settle(w, o, false);
+        budgets_settle(w, o, false, false);
         budgets_ask(w, o, said);
     } else {
         struct value known;
@@ -181,7 +181,7 @@ static void end_port(struct process *p, uint32_t i) {
     world_say(w, "%u: end %.*s attempt %u%s", p->number, STR_ARG(o.step->id), o.attempt,
               o.cancelled ? ", cancelled" : "");
     bool fails = fate == FATE_FAIL || fate == FATE_BREAK || fate == FATE_HANG;
-    budgets_settle(w, &o, fails);
+    budgets_settle(w, &o, true, fails);
     if (fails) {
         fail_port(&o, fate == FATE_BREAK ? FAILURE_PERMANENT : FAILURE_TRANSIENT);
         return;

@@ -350,8 +350,8 @@ void seeds_run_fixed(const struct fixed *f, bool trace, struct seed_count *c);
 bool budgets_kept(const struct seen_execution *x);
 void budgets_started(struct world *w, struct seen_execution *x, const struct seen_step *s);
 void budgets_ask(struct world *w, struct open_port *o, struct value said);
-/* Before its handler ends. */
-void budgets_settle(struct world *w, struct open_port *o, bool fails);
+/* Before its handler ends, or makes another call. */
+void budgets_settle(struct world *w, struct open_port *o, bool ends, bool fails);
 void budgets_event(struct world *w, struct seen_execution *x, const struct event *ev);
 
 /* ---- people.c ---- */

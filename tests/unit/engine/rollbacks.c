@@ -126,10 +126,11 @@ static void nobody_goes_back_to_an_end(void **state) {
     snprintf(text, sizeof text, "%u", d.event_count);
     drive_rollback(&d, text, true);
     assert_refused(&d, "was at its end; the last event before that is");
-    assert_true(engine_is_target(d.engine, last));
-    assert_false(engine_is_target(d.engine, last + 1));
-    assert_false(engine_is_target(d.engine, d.event_count));
-    assert_false(engine_is_target(d.engine, d.event_count + 1));
+    struct error why;
+    assert_int_equal(engine_check_target(d.engine, last, &why), OK);
+    assert_int_equal(engine_check_target(d.engine, last + 1, &why), ERR_CONFLICT);
+    assert_int_equal(engine_check_target(d.engine, d.event_count, &why), ERR_CONFLICT);
+    assert_non_null(strstr(why.message, "was at its end"));
     drive_close(&d);
 }
 
@@ -242,6 +243,27 @@ static void a_foreach_without_items_left_ends_once_more(void **state) {
     drive_input(&d, INPUT_RESUME, NULL, 0);
     drive_refold(&d);
     done(&d, "other#1");
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_refold(&d);
+    drive_close(&d);
+}
+
+/* One that another stands in for holds no slot, so none is given back. */
+static void a_run_that_is_aided_is_given_up(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nconcurrency: 1\nnodes:\n  a: {type: work, fallback: f}\n"
+                   "  f: {type: work, fallback: g}\n  g: {type: work}\n");
+    drive_fail(&d, "a", 1, FAILURE_PERMANENT, "broken");
+    drive_fail(&d, "f", 1, FAILURE_PERMANENT, "broken");
+    char text[20];
+    snprintf(text, sizeof text, "%u", d.event_count);
+    drive_rollback(&d, text, true);
+    assert_str(verdict_of(&d), "");
+    drive_refold(&d);
+    drive_fail(&d, "a~1", 1, FAILURE_PERMANENT, "broken");
+    drive_fail(&d, "f#1", 1, FAILURE_PERMANENT, "broken");
+    done(&d, "g#1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_refold(&d);
     drive_close(&d);
@@ -567,6 +589,7 @@ int run_rollback_tests(void) {
         TEST(a_loop_uses_no_id_twice),
         TEST(a_foreach_keeps_items_that_had_completed),
         TEST(a_foreach_without_items_left_ends_once_more),
+        TEST(a_run_that_is_aided_is_given_up),
         TEST(what_was_used_stays_used),
         TEST(its_time_counts_anew),
         TEST(variables_are_those_of_then),

@@ -191,6 +191,32 @@ static void a_tree_has_one_budget_that_a_take_over_finds_again(void **state) {
     assert_non_null(strstr(rig_error(r), "over the budget of 4 llm_calls of execution"));
 }
 
+/* Also when its workflow has none any more. */
+static void a_sub_workflow_of_before_still_counts(void **state) {
+    (void)state;
+    struct error e;
+    rig.on_start = NULL;
+    struct run *r = rig_run("{cairn: 1, budget: {steps: 9}, nodes: {k: {type: kid, workflow: "
+                            "{nodes: {a: {type: work}}}}, b: {type: work, needs: [k]}}}");
+    rig_done("a", "1");
+    rig_fail("b", FAILURE_PERMANENT, "broken");
+    assert_string_equal(rig_status(r), "failed");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    rig_reopen();
+    struct host_retry q = {
+        .by = STR("me"),
+        .plan = rig_plan("{cairn: 1, budget: {steps: 9}, nodes: {b: {type: work}}}")};
+    assert_int_equal(host_retry(rig.host, id, &q, &r, &e), OK);
+    rig_turns();
+    assert_non_null(rig_find("b~1"));
+    assert_int_equal(r->tree.used[BUDGET_STEPS], 4); /* k, a, b, b~1 */
+    r = rig_restart(r, 0);
+    rig_turns();
+    assert_int_equal(r->tree.used[BUDGET_STEPS], 4);
+    rig_done("b~1", "1");
+    assert_string_equal(rig_status(r), "completed");
+}
+
 static void a_sub_workflow_keeps_its_own_budget_too(void **state) {
     (void)state;
     struct run *r = rig_run("{cairn: 1, budget: {llm_calls: 40}, nodes: {k: {type: kid, on_error: "
@@ -300,6 +326,7 @@ int run_budget_tests(void) {
         T(without_a_price_no_money_is_spent),
         T(a_cancelled_step_that_waits_lets_go),
         T(a_tree_has_one_budget_that_a_take_over_finds_again),
+        T(a_sub_workflow_of_before_still_counts),
         T(a_sub_workflow_keeps_its_own_budget_too),
         cmocka_unit_test(more_reaches_the_whole_tree),
         T(steps_are_counted_before_they_begin),
