@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "cli/losses.h"
+#include "cli/undone.h"
 
 enum { NAMES_SHOWN = 12 };
 
@@ -145,5 +146,6 @@ void outcome_print_completed(struct buf *b, const struct details *d) {
     struct arena a;
     arena_init(&a, 0);
     losses_print(b, losses_list(d, &a));
+    undone_print(b, d->undo, "    ");
     arena_fini(&a);
 }
