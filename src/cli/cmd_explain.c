@@ -206,6 +206,8 @@ static void print(struct cli *c, struct value v) {
     }
     if (value_get(v, STR("notRun"))) {
         put_failures(&b, *value_get(v, STR("failures")), error);
+        losses_print_stopped(&b, *value_get(v, STR("stopped")), error ? *error : value_null(),
+                             status);
         losses_print(&b, *value_get(v, STR("notRun")));
     }
     put_undo(&b, v);
