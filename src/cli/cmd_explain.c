@@ -6,6 +6,7 @@
 #include "cli/explain.h"
 #include "cli/losses.h"
 #include "cli/outcome.h"
+#include "cli/undone.h"
 
 enum { STEPS_SHOWN = 30 };
 
@@ -145,6 +146,26 @@ static void put_owner(struct buf *b, struct value v) {
     }
 }
 
+/* "  undoes what completed after event 12, for ann: paused" */
+static void put_undo(struct buf *b, struct value v) {
+    const struct value *undo = value_get(v, STR("undo"));
+    const struct value *to = undo ? value_get(*undo, STR("to")) : NULL;
+    struct str by = undo ? details_text(*undo, "by") : STR("");
+    if (!undo || undo->type != VALUE_MAP) {
+        return;
+    }
+    buf_append_cstr(b, "  undoing what completed");
+    if (to && to->type == VALUE_INT) {
+        buf_printf(b, " after event %lld, to go back there", (long long)to->num);
+    }
+    if (by.len) {
+        buf_append_cstr(b, to && to->type == VALUE_INT ? ", for " : ", by ");
+        text_clean(b, by);
+    }
+    buf_printf(b, ": %.*s\n", STR_ARG(details_text(*undo, "state")));
+    undone_print(b, *undo, "    ");
+}
+
 static void put_budget(struct buf *b, struct value v) {
     const struct value *budget = value_get(v, STR("budget"));
     for (size_t i = 0; budget && i < value_count(*budget); i++) {
@@ -185,8 +206,11 @@ static void print(struct cli *c, struct value v) {
     }
     if (value_get(v, STR("notRun"))) {
         put_failures(&b, *value_get(v, STR("failures")), error);
+        losses_print_stopped(&b, *value_get(v, STR("stopped")), error ? *error : value_null(),
+                             status);
         losses_print(&b, *value_get(v, STR("notRun")));
     }
+    put_undo(&b, v);
     put_budget(&b, v);
     if (live) {
         put_owner(&b, v);

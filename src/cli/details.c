@@ -3,6 +3,8 @@
  */
 #include "cli/details.h"
 
+#include "cli/undone.h"
+
 static enum err read_rows(struct session *s, struct details *d, struct arena *a, struct error *e) {
     int64_t num = d->stored.num;
     enum err err = store_steps_read(s->store, num, a, &d->steps, &d->step_count, e);
@@ -38,8 +40,18 @@ static enum err read_parent(struct session *s, struct details *d, struct arena *
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* Only an execution with a budget is folded for it: the workflow's, or one that was given. */
-static enum err read_budget(struct session *s, struct details *d, struct arena *a,
+static bool can_undo(const struct plan *p) {
+    for (uint32_t i = 0; i < p->node_count; i++) {
+        if (p->nodes[i].aux[ROLE_COMPENSATE] >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What no row has. Only an execution with a budget, the workflow's or one that was given, or with
+ * compensate nodes is folded for it. */
+static enum err read_folded(struct session *s, struct details *d, struct arena *a,
                             struct error *e) {
     struct store_range first = {d->stored.num, 0, 1};
     struct event_fetch fetch = host_fetch(s->store);
@@ -52,7 +64,8 @@ static enum err read_budget(struct session *s, struct details *d, struct arena *
     }
     enum err err = store_read_events(s->store, first, a, &rows, &count, e);
     err = err || !count ? err : event_decode(rows[0].body, &fetch, a, &ev, e);
-    if (err || (!budget_any(&d->plan->budget) && value_is_null(ev.budget))) {
+    bool wanted = budget_any(&d->plan->budget) || !value_is_null(ev.budget) || can_undo(d->plan);
+    if (err || !wanted) {
         return err;
     }
     err = host_view_open(s->store, s->kinds, d->stored.fixed.id, &v, e);
@@ -60,6 +73,7 @@ static enum err read_budget(struct session *s, struct details *d, struct arena *
         return err;
     }
     err = host_view_budget(&v, s->store, d->now, a, &d->budget, e);
+    d->undo = undone_value(&v, a, true);
     host_view_close(&v);
     return err;
 }
@@ -77,7 +91,7 @@ enum err details_open(struct session *s, struct str id, struct details *d, struc
     } else {
         err = fold(s, id, d, e);
     }
-    if (!err && read_budget(s, d, a, e)) { /* the rows of what has ended tell all the rest */
+    if (!err && read_folded(s, d, a, e)) { /* the rows of what has ended tell all the rest */
         err = d->view.plan || e->code != ERR_CORRUPT ? e->code : OK;
     }
     return err ? err : read_parent(s, d, a, e);

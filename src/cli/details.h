@@ -16,6 +16,7 @@ struct details {
     struct str parent; /* id of the parent execution or empty */
     wall_us now;
     struct value budget;     /* as of host_view_budget */
+    struct value undo;       /* as of undone_value */
     const struct plan *plan; /* NULL when it could not be compiled here */
     struct shelf shelf;      /* plan is in it, or in view */
     struct host_view view;   /* where the rows lag behind the journal */

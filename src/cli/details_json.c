@@ -181,9 +181,11 @@ struct value details_json(struct arena *a, const struct store_execution *x, wall
         value_map_add(&b, STR("usage"), usage);
         add_number(&b, "costUsd", cost);
         value_map_add(&b, STR("budget"), d->budget);
+        value_map_add(&b, STR("undo"), d->undo);
         add_text(&b, "parentId", d->parent);
         value_map_add(&b, STR("failures"), losses_failures(d, a));
         value_map_add(&b, STR("notRun"), losses_list(d, a));
+        value_map_add(&b, STR("stopped"), losses_stopped(d, a));
         add_steps(&b, d);
     }
     return b.ok ? value_map_done(&b) : value_null();

@@ -6,6 +6,7 @@
 
 #include "cli/form.h"
 #include "cli/load.h"
+#include "cli/undone.h"
 
 enum { SOURCES_SHOWN = 10 };
 
@@ -369,6 +370,7 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
     if (is_final && !err && engine_status(x.v.engine) != EXEC_COMPLETED) {
         err = explain_losses(&x, id, &b, e);
     }
+    value_map_add(&b, STR("undo"), undone_value(&x.v, a, false));
     value_map_add(&b, STR("owner"), owner_of(&x));
     err = err ? err : explain_inbox(&x, &b, e);
     err = err ? err : add_budget(&x, &b, e);

@@ -100,6 +100,7 @@ enum err explain_losses(struct explaining *x, struct str id, struct value_builde
     if (!err) {
         value_map_add(b, STR("failures"), losses_failures(&d, a));
         value_map_add(b, STR("notRun"), losses_list(&d, a));
+        value_map_add(b, STR("stopped"), losses_stopped(&d, a));
     }
     details_close(&d);
     return err;

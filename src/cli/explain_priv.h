@@ -25,7 +25,7 @@ struct value explain_needs(const struct explaining *x, const struct plan_node *n
 /* requests: how many; inbox: [{number, request, step?, since, by?}]. */
 enum err explain_inbox(struct explaining *x, struct value_builder *b, struct error *e) MUST_USE;
 void explain_lease(const struct explaining *x, struct value_builder *b);
-/* failures and notRun, as `results` has them. */
+/* failures, notRun and stopped, as `results` has them. */
 enum err explain_losses(struct explaining *x, struct str id, struct value_builder *b,
                         struct error *e) MUST_USE;
 

@@ -114,6 +114,58 @@ struct value losses_failures(const struct details *d, struct arena *a) {
     return value_list_done(&list);
 }
 
+/* ---- what was under way ---- */
+
+static bool is_newer(const struct store_step *x, const struct store_step *than) {
+    return x->iteration > than->iteration ||
+           (x->iteration == than->iteration && x->generation > than->generation);
+}
+
+/* By node: index of its newest step; what a retry did anew was stopped at an earlier end. */
+static void find_newest(const struct details *d, struct map *out) {
+    for (uint32_t i = 0; i < d->step_count; i++) {
+        bool is_new;
+        struct map_entry *x = map_put(out, d->steps[i].node, &is_new);
+        if (x && (is_new || is_newer(&d->steps[i], &d->steps[x->num]))) {
+            x->num = i;
+        }
+    }
+}
+
+static bool was_stopped(const struct details *d, const struct map *newest, uint32_t step) {
+    const struct store_step *x = &d->steps[step];
+    const struct map_entry *last = map_find(newest, x->node);
+    return str_is(x->status, "cancelled") && x->started.us && !details_step_undone(x) && last &&
+           !is_newer(&d->steps[last->num], x);
+}
+
+static void add_moment(struct value_builder *b, const char *name, wall_us at) {
+    char text[TIME_RFC3339_BYTES];
+    time_print_rfc3339(at, text);
+    value_map_add(b, str_from(name), value_text(arena_str(b->arena, str_from(text))));
+}
+
+struct value losses_stopped(const struct details *d, struct arena *a) {
+    struct value_builder list;
+    struct map newest;
+    map_init(&newest, a);
+    find_newest(d, &newest);
+    value_builder_init(&list, a);
+    for (uint32_t i = 0; i < d->step_count; i++) {
+        if (was_stopped(d, &newest, i)) {
+            struct value_builder b;
+            value_builder_init(&b, a);
+            value_map_add(&b, STR("step"), value_text(arena_str(a, d->steps[i].step)));
+            add_moment(&b, "since", d->steps[i].started);
+            value_map_add(&b, STR("durationMs"),
+                          value_int((d->steps[i].completed.us - d->steps[i].started.us) / 1000));
+            value_map_add(&b, STR("attempt"), value_int(d->steps[i].attempt));
+            value_list_add(&list, value_map_done(&b));
+        }
+    }
+    return value_list_done(&list);
+}
+
 /* ---- for people ---- */
 
 static bool is_same(struct value x, struct value y) {
@@ -145,6 +197,30 @@ static void put_group(struct buf *b, struct value list, size_t first) {
         }
     }
     buf_append_char(b, '\n');
+}
+
+static const char *when_it_was(struct value error, struct str status) {
+    bool timeout =
+        str_is(details_text(error, "type"), "timeout") && !details_text(error, "node").len;
+    return timeout                       ? "its time was up"
+           : str_is(status, "cancelled") ? "it was cancelled"
+                                         : "it failed";
+}
+
+void losses_print_stopped(struct buf *b, struct value list, struct value error, struct str status) {
+    size_t count = value_count(list);
+    if (count) {
+        buf_printf(b, "    under way when %s: ", when_it_was(error, status));
+    }
+    for (size_t i = 0; i < count && i < LOSSES_SHOWN; i++) {
+        buf_append_cstr(b, i ? ", " : "");
+        text_clean(b, details_text(list.items[i], "step"));
+        buf_append_cstr(b, " for ");
+        text_duration(b, value_get(list.items[i], STR("durationMs"))->num * 1000);
+    }
+    if (count) {
+        buf_append_cstr(b, count > LOSSES_SHOWN ? ", ...\n" : "\n");
+    }
 }
 
 void losses_print(struct buf *b, struct value list) {

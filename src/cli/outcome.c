@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "cli/losses.h"
+#include "cli/undone.h"
 
 enum { NAMES_SHOWN = 12 };
 
@@ -144,6 +145,9 @@ void outcome_print_completed(struct buf *b, const struct details *d) {
                d->stored.row.total_tasks);
     struct arena a;
     arena_init(&a, 0);
+    losses_print_stopped(b, losses_stopped(d, &a), details_value(&a, d->stored.row.error),
+                         d->stored.row.status);
     losses_print(b, losses_list(d, &a));
+    undone_print(b, d->undo, "    ");
     arena_fini(&a);
 }

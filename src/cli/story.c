@@ -4,6 +4,7 @@
  */
 #include "cli/budget.h"
 #include "cli/outcome.h"
+#include "cli/undone.h"
 
 /* ---- head ---- */
 
@@ -180,6 +181,9 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
     buf_printf(b, "  %.*s (%.*s) ", STR_ARG(x->step), STR_ARG(x->kind));
     text_colour(b, &c->out, text_status_colour(x->status), x->status);
     buf_append_cstr(b, details_step_undone(x) ? ", rolled back," : "");
+    if (undone_by(d->undo, x->step).len) {
+        buf_printf(b, ", undone by %.*s,", STR_ARG(undone_by(d->undo, x->step)));
+    }
     if (x->started.us) {
         bool live = !str_is(details_status(&d->stored), "interrupted");
         wall_us end = x->completed.us ? x->completed : live ? d->now : x->started;
@@ -256,6 +260,8 @@ void outcome_print_story(struct cli *c, const struct details *d, bool verbose) {
     outcome_print_error(&b, &c->out, d, NULL);
     if (b.len > before + 1) {
         outcome_print_completed(&b, d);
+    } else if (d->undo.type == VALUE_MAP) {
+        undone_print(&b, d->undo, "");
     } else {
         b.len = before;
     }

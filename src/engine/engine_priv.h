@@ -192,6 +192,7 @@ struct engine {
     bool cancel_asked;      /* since it began or was tried again */
     bool undo_asked;        /* once all is final */
     bool want_undo;         /* the failure that is decided on asks for it */
+    uint64_t undo_seq;      /* of the event that began it last; 0: none since a retry */
     uint64_t undo_after;    /* PHASE_UNDO: what completed after this event; it goes back there */
     struct going_back back; /* how, unless undo_after is 0 */
     struct undo_slot *undo; /* steps with a compensate node, as they completed */

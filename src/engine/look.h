@@ -158,6 +158,25 @@ const struct checkpoint *engine_checkpoint(const struct engine *g, uint32_t i);
 /* Whether one can go back to after that event of the journal, or why not: ERR_CONFLICT. */
 enum err engine_check_target(const struct engine *g, uint64_t seq, struct error *e) MUST_USE;
 
+/* What completed and has a compensate node, in that order: what undoing undoes from its end. */
+enum undo_state { UNDO_OPEN, UNDO_RUNS, UNDO_DONE };
+struct undoable {
+    struct str step;
+    uint64_t completed, undone; /* seqs; undone: 0 unless UNDO_DONE */
+    enum undo_state state;
+    struct step_id run;        /* the last that was called for it, of ... */
+    const struct plan *run_of; /* ... this plan; NULL: none was */
+};
+uint32_t engine_undoable_count(const struct engine *g);
+struct undoable engine_undoable(const struct engine *g, uint32_t i);
+/* How what completed is undone, or was last before the execution ended. */
+struct undoing {
+    uint64_t begun; /* seq; 0: it is not, or was tried again since */
+    uint64_t after; /* only what completed after that event, for a rollback to it; 0: all */
+    struct str by;  /* who asked for that rollback */
+};
+struct undoing engine_undoing(const struct engine *g);
+
 /* Who paused it; empty when it is not paused. */
 struct str engine_paused_by(const struct engine *g);
 /* Why, when it paused itself: what somebody must look at. */

@@ -313,6 +313,7 @@ static void go_on(struct engine *g, const struct event *ev) {
     g->result.v = value_null();
     g->phase = PHASE_MAIN;
     g->cancel_asked = g->undo_asked = false;
+    g->undo_seq = 0;
     g->finally_begun = 0;
     held_clear(&g->prepared);
     g->prepared.v = value_null();

@@ -12,13 +12,14 @@
 #include "base/mutant.h"
 #include "engine/engine_priv.h"
 
-enum undo_state { UNDO_OPEN, UNDO_RUNS, UNDO_DONE };
-
 /* Step and inputs as text and bytes: they are kept for long, and rarely looked at. */
 struct undo_slot {
     char *step, *inputs;
     size_t step_len, inputs_len;
-    uint64_t seq; /* of its completion */
+    uint64_t seq;              /* of its completion */
+    uint64_t done_seq;         /* UNDO_DONE: of the end of the run that undid it */
+    struct step_id run;        /* the last that was called for it, of ... */
+    const struct plan *run_of; /* ... this plan; NULL: none was */
     enum undo_state state;
     struct held body;
 };
@@ -222,6 +223,7 @@ enum err undo_apply(struct engine *g, const struct event *ev, struct error *e) {
     g->mode = MODE_RUN;
     g->undo_asked = false;
     g->undo_after = ev->after;
+    g->undo_seq = ev->seq;
     g->undo_from = g->undo_count;
     edges_forget_work(g);
     return ev->after ? keep_how(g, ev, e) : OK;
@@ -260,6 +262,8 @@ enum err undo_call_apply(struct engine *g, const struct event *ev, struct step_i
         return err;
     }
     s->state = UNDO_RUNS;
+    s->run = run;
+    s->run_of = g->plan;
     g->undo_from = (uint32_t)(s - g->undo) + 1;
     return aux_begin(g, run, about, e);
 }
@@ -277,10 +281,28 @@ void undo_ended(struct engine *g, uint32_t node) {
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;
+    s->done_seq = done ? g->seq : 0;
     g->nodes[step.node].undone = g->nodes[step.node].undone || done;
     if (item && step_current(g, step)) {
         item->undone = item->undone || done;
     }
+}
+
+/* ---- looking ---- */
+
+uint32_t engine_undoable_count(const struct engine *g) { return g->undo_count; }
+
+struct undoable engine_undoable(const struct engine *g, uint32_t i) {
+    ASSERT(i < g->undo_count);
+    const struct undo_slot *s = &g->undo[i];
+    return (struct undoable){step_of(s), s->seq, s->done_seq, s->state, s->run, s->run_of};
+}
+
+struct undoing engine_undoing(const struct engine *g) {
+    bool back = g->undo_seq && g->undo_after;
+    return (struct undoing){.begun = g->undo_seq,
+                            .after = g->undo_seq ? g->undo_after : 0,
+                            .by = back ? g->back.by : STR("")};
 }
 
 void undo_digest(const struct engine *g, struct buf *b) {

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 TRIP = """
 recover: compensate
 finally: tell
@@ -188,3 +190,99 @@ def test_a_rollback_whose_undoing_fails_or_is_killed(cairn):
     assert again.finish().status == 0
     undone = [UNDONE[0]] * 2 + [UNDONE[1]] * 2 + UNDONE[2:]
     assert log(cairn) == BOOKED + ["failed"] + undone + BOOKED + ["completed"]
+
+
+HALF_WAY = """
+{recover}
+nodes:
+  flight: {{type: code, language: sh, code: 'echo flight >> log', compensate: no_flight}}
+  hotel: {{type: code, language: sh, needs: [flight], code: 'echo hotel >> log', compensate: no_hotel}}
+  car: {{type: code, language: sh, needs: [hotel], code: 'echo car >> log', compensate: no_car}}
+  pay: {{type: code, language: sh, needs: [car], code: 'test -e paid'}}
+  no_car: {{type: code, language: sh, code: 'echo no car >> log'}}
+  no_hotel: {{type: code, language: sh, code: '{stuck}'}}
+  no_flight: {{type: code, language: sh, code: 'echo no flight >> log'}}
+"""
+FAILED = ("not undone: hotel: no_hotel failed: code: the script ended with exit status 1\n",
+          ("hotel", "failed", "no_hotel"))
+STOPPED = ("not undone: hotel: no_hotel was stopped, so whether it is undone is not known\n",
+           ("hotel", "stopped", "no_hotel"))
+
+
+def states(undo):
+    return [(s["step"], s["state"], s["by"]) for s in undo["steps"]]
+
+
+def undo_half_way(cairn, by_rollback, stuck):
+    """An undo that has undone the car and does not come beyond the hotel."""
+    if by_rollback:
+        (cairn.folder / "paid").write_text("")
+    cairn.flow(HALF_WAY.format(recover="" if by_rollback else "recover: compensate", stuck=stuck))
+    if not by_rollback:
+        return cairn.start("run", "flow.yaml")
+    assert cairn("run", "flow.yaml").status == 0
+    return cairn.start("rollback", "@last", "--to", "flight")
+
+
+@pytest.mark.parametrize("by_rollback", [False, True])
+@pytest.mark.parametrize("stuck,line,hotel", [("exit 1", *FAILED),
+                                              ("echo busy >&2; cat hold", *STOPPED)])
+def test_an_undo_that_was_stopped_half_way_is_told(cairn, by_rollback, stuck, line, hotel):
+    cairn.pipe("hold")
+    begun = undo_half_way(cairn, by_rollback, stuck)
+    begun.wait_for("paused: " if stuck == "exit 1" else "busy\n")
+    under_way = cairn("explain", "@last", "--json").json["undo"]
+    assert states(under_way)[0] == ("car", "undone", "no_car")
+    assert states(under_way)[1] == (hotel if stuck == "exit 1" else ("hotel", "running", "no_hotel"))
+    assert states(under_way)[2] == ("flight", "open", None)
+    assert under_way["state"] == ("paused" if stuck == "exit 1" else "running")
+    assert "    undone: car by no_car\n" in cairn("explain", "@last").out
+    assert "    not undone: flight: its turn comes\n" in cairn("explain", "@last").out
+    ended = cairn("cancel", "@last")
+    assert ended.status in (0, 1)
+    begun.finish()
+    told = cairn("explain", "@last", "--json").json
+    found = cairn("results", "@last", "--json").json
+    assert told["undo"] == found["undo"] and told["undo"]["state"] == "stopped"
+    assert (told["undo"]["to"] is not None) == by_rollback
+    assert by_rollback or told["undo"]["by"] == "recover"
+    assert states(told["undo"]) == [("car", "undone", "no_car"), hotel, ("flight", "open", None)]
+    for text in (cairn("explain", "@last").out, cairn("results", "@last").out):
+        assert "undone: car by no_car\n" in text and line in text
+        assert "not undone: flight: it was stopped before its turn\n" in text
+    # What was undone runs again, what was not is kept.
+    (cairn.folder / "paid").write_text("")
+    (cairn.folder / "log").write_text("")
+    assert cairn("retry", "@last", "--quiet").status == 0
+    assert log(cairn) == ["car"]
+    found = cairn("results", "@last", "--json").json
+    assert {s["id"]: s["status"] for s in found["subSteps"]}["car~1"] == "completed"
+    assert states(found["undo"]) == [("car", "undone", "no_car")]  # the one before
+    assert "car (code) completed, undone by no_car, at " in cairn("results", "@last", "--verbose").out
+    assert cairn("explain", "@last", "--json").json["undo"] is None
+
+
+@pytest.mark.parametrize("by_rollback", [False, True])
+def test_an_undo_that_is_over_is_told(cairn, by_rollback):
+    begun = undo_half_way(cairn, by_rollback, "echo no hotel >> log")
+    ended = begun.finish()
+    everything = "undone: car by no_car, hotel by no_hotel, flight by no_flight\n"
+    assert by_rollback or f"    {everything}" in ended.err
+    for command in ("explain", "results"):
+        done = cairn(command, "@last", "--json").json["undo"]
+        assert done["state"] == "completed" and all(s["at"] for s in done["steps"])
+        assert {s["rolledBack"] for s in done["steps"]} == {by_rollback}
+        assert everything in cairn(command, "@last").out
+    (cairn.folder / "paid").write_text("")
+    (cairn.folder / "log").write_text("")
+    assert cairn("resume" if by_rollback else "retry", "@last", "--quiet").status == 0
+    assert log(cairn) == ["flight", "hotel", "car"]
+
+
+def test_nothing_is_told_where_nothing_was_undone(cairn):
+    (cairn.folder / "paid").write_text("")
+    cairn.flow(TRIP.format(flight="", hotel=""))
+    assert cairn("run", "flow.yaml", "--quiet").status == 0
+    assert cairn("explain", "@last", "--json").json["undo"] is None
+    assert cairn("results", "@last", "--json").json["undo"] is None
+    assert "undone" not in cairn("explain", "@last").out + cairn("results", "@last").out

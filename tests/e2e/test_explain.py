@@ -189,3 +189,30 @@ def test_completed(cairn):
     assert text == ("execution ID of flow: completed\n"
                     "to do: cairn results ID --verbose\n       cairn logs ID\n")
     assert told["steps"] == [] and told["owner"] is None
+
+
+def test_what_was_under_way_when_time_was_up(cairn):
+    cairn.flow(held(cairn, "a") + "  b: {type: code, language: sh, code: echo b >&2}\n"
+               "  q: {type: ask, prompt: Well?}\n  c: {type: end, needs: [a], value: 1}\n")
+    done = cairn("run", "flow.yaml", "--timeout", "500ms")
+    line = "    under way when its time was up: a for TOOK, q for TOOK\n"
+    assert done.status == 1 and line in steady(done.err)
+    text, told = explained(cairn)
+    found = cairn("results", "@last", "--json").json
+    assert line in text and line in steady(cairn("results", "@last").out)
+    assert [(x["step"], x["attempt"]) for x in found["stopped"]] == [("a", 1), ("q", 1)]
+    assert all(x["since"] and 0 < x["durationMs"] < 60000 for x in found["stopped"])
+    assert told["stopped"] == found["stopped"]
+    # What is tried again is told of its newest end only.
+    assert cairn("cancel", cairn.start("retry", "@last").wait_for("step q~1 waits") and "@last").status in (0, 1)
+    assert [x["step"] for x in cairn("results", "@last", "--json").json["stopped"]] == ["a~1", "q~1"]
+    assert "    under way when it was cancelled: a~1 for TOOK, q~1 for TOOK\n" in explained(cairn)[0]
+
+
+def test_what_was_under_way_when_another_step_failed(cairn):
+    cairn.flow("on_failure: cancel\nnodes:\n" + held(cairn, "a")
+               + "  b: {type: code, language: sh, needs: [q], code: exit 3}\n  q: {type: ask, prompt: Well?}\n")
+    run = cairn.start("run", "flow.yaml", "--timeout", "10m")
+    run.wait_for("a\n")
+    assert cairn("answer", run.id, "x").status == 0
+    assert "    under way when it failed: a for TOOK\n" in steady(run.finish().err)

@@ -121,7 +121,8 @@ static struct seen_execution *pick_root(struct world *w, bool paused) {
     uint32_t skip = w->root_count > 1 ? rng_below(&w->rng, w->root_count) : 0;
     struct seen_execution *found = NULL;
     for (struct seen_execution *x = w->executions; x; x = x->next) {
-        bool alone = !x->parent || (paused && x->parent->final); /* the latter: left by its parent */
+        bool alone =
+            !x->parent || (paused && x->parent->final); /* the latter: left by its parent */
         if (alone && !x->final && (x->paused || !paused)) {
             found = x;
             if (!skip--) {
