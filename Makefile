@@ -113,7 +113,7 @@ CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
 TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
-.PHONY: bench-compare fresh-check clean help libs-present force
+.PHONY: bench-compare bench-peers fresh-check clean help libs-present force
 
 ifeq ($(BUILD),fuzz)
 all: fuzzers
@@ -223,6 +223,12 @@ bench-compare:
 	$(Q)tools/setup run
 	$(Q)tools/bench-compare $(BASE) $(BENCH_ARGS)
 
+# Beside other engines, which npm installs into build/peers: make bench-peers PEERS='dbos restate'
+bench-peers:
+	$(Q)tools/setup run
+	+$(Q)$(MAKE) --no-print-directory benches
+	$(Q)tools/bench-peers $(OUT) $(PEERS)
+
 tidy:
 	+$(Q)tools/tidy
 
@@ -273,6 +279,7 @@ help:
 	@echo 'make test         set up, build, run every test; the last line counts them'
 	@echo 'make bench        build and run the benchmarks'
 	@echo 'make bench-compare BASE=rev   the same beside those of another revision'
+	@echo 'make bench-peers  the same works by other engines, which npm installs (node 20 or newer)'
 	@echo 'make tidy         layers, sizes, formatting, unused functions, warnings as errors'
 	@echo 'make format       reformat every source with clang-format'
 	@echo 'make check-all    all tests under ASan+UBSan and TSan, fuzzing, long simulation'
