@@ -86,6 +86,7 @@ async function all(chosen) {
       if (took) peer.rounds.push(took)
       else peer.failed = process.exitCode = 1
     }
+    if (here[0].failed) return // there is nothing to set the others beside
   }
   for (const [work, title] of Object.entries(WORKS)) {
     console.log(`\n${title} (median of ${ROUNDS})`)
