@@ -8,7 +8,7 @@
 static int run(struct cli *c) {
     bool named = c->argument_count == 3;
     struct str value = str_from(c->arguments[named ? 2 : 1]);
-    struct request q = {.ask = {.type = REQUEST_ANSWER}, .take = true, .done = "answered"};
+    struct request q = {.ask = {.type = REQUEST_ANSWER}, .left = LEFT_TAKEN, .done = "answered"};
     if (!str_is_utf8(value)) {
         return cli_fail(c, ERR_USAGE, NULL, "the answer is not UTF-8 text");
     }

@@ -5,7 +5,7 @@
 #include "cli/request.h"
 
 static int run(struct cli *c) {
-    struct request q = {.ask = {.type = REQUEST_CANCEL}, .take = true, .done = "cancelled"};
+    struct request q = {.ask = {.type = REQUEST_CANCEL}, .left = LEFT_WHOLE, .done = "cancelled"};
     return request_run(c, &q);
 }
 

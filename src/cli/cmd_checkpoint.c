@@ -1,11 +1,12 @@
 /* cairn checkpoint: gives the present moment of an execution a name, to go back to.
  *
- * Asked of who runs it; an execution that nobody runs is taken over and run on here.
+ * Asked of who runs it. Of an execution that nobody runs it is recorded, and nothing goes on.
  */
 #include "cli/request.h"
 
 static int run(struct cli *c) {
-    struct request q = {.ask = {.type = REQUEST_CHECKPOINT}, .take = true, .done = "checkpoint"};
+    struct request q = {
+        .ask = {.type = REQUEST_CHECKPOINT}, .left = LEFT_RECORDED, .done = "checkpoint"};
     q.ask.step = str_from(c->arguments[1]);
     if (!str_is_name(q.ask.step)) {
         return cli_fail(c, ERR_USAGE, "a name has small letters, digits and _, and no digit first",
@@ -15,7 +16,9 @@ static int run(struct cli *c) {
     return request_run(c, &q);
 }
 
-static const struct cli_option options[] = {RUNNING_OPTIONS};
+static const struct cli_option options[] = {
+    {"quiet", 'q', NULL, "says nothing when it is recorded"},
+};
 
 static const struct cli_example examples[] = {
     {"cairn checkpoint @last before_review", "cairn rollback goes back to it as @before_review"},

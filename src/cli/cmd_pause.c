@@ -5,7 +5,7 @@
 #include "cli/request.h"
 
 static int run(struct cli *c) {
-    struct request q = {.ask = {.type = REQUEST_PAUSE}, .done = "paused"};
+    struct request q = {.ask = {.type = REQUEST_PAUSE}, .left = LEFT_REFUSED, .done = "paused"};
     return request_run(c, &q);
 }
 

@@ -18,7 +18,7 @@ static int run(struct cli *c) {
     if (all) {
         return resume_all(c);
     }
-    struct request q = {.ask = {.type = REQUEST_RESUME}, .take = true, .done = "goes on"};
+    struct request q = {.ask = {.type = REQUEST_RESUME}, .left = LEFT_TAKEN, .done = "goes on"};
     return request_run(c, &q);
 }
 

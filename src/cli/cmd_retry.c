@@ -5,15 +5,6 @@
  */
 #include "cli/mend.h"
 
-/* The name in a step's id, to which its iteration, index and generation are added. */
-static struct str node_of(struct str step) {
-    size_t len = 0;
-    while (len < step.len && !strchr("#[~", step.ptr[len])) {
-        len++;
-    }
-    return str_sub(step, 0, len);
-}
-
 /* The topmost execution is what is retried: a sub-workflow runs anew with its parent's step. */
 static enum err find(struct running *x, struct str *out_id) {
     struct store_execution found, above;
@@ -34,7 +25,7 @@ static enum err find(struct running *x, struct str *out_id) {
     if (found.fixed.parent) {
         struct str help = arena_printf(
             a, "retry that: cairn retry %.*s --from %.*s%.*s", STR_ARG(above.fixed.id),
-            STR_ARG(node_of(found.fixed.parent_step)), STR_ARG(session_store_option(&x->s)));
+            STR_ARG(text_node_of(found.fixed.parent_step)), STR_ARG(session_store_option(&x->s)));
         cli_fail(x->c, ERR_CONFLICT, help.ptr,
                  "execution %.*s is a sub-workflow: step %.*s of %.*s", STR_ARG(*out_id),
                  STR_ARG(found.fixed.parent_step), STR_ARG(above.fixed.id));

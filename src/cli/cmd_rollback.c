@@ -53,7 +53,7 @@ static int run(struct cli *c) {
     struct request q = {.ask = {.type = REQUEST_ROLLBACK,
                                 .step = str_from(to),
                                 .value = value_bool(cli_has(c, "resume"))},
-                        .take = true,
+                        .left = LEFT_WHOLE,
                         .check = check,
                         .revive = revive,
                         .done = "rolled back"};

@@ -6,7 +6,7 @@
 #include "cli/request.h"
 
 static int run(struct cli *c) {
-    struct request q = {.ask = {.type = REQUEST_SIGNAL}, .take = true, .done = "sent"};
+    struct request q = {.ask = {.type = REQUEST_SIGNAL}, .left = LEFT_TAKEN, .done = "sent"};
     struct error e = {0};
     const char *payload = c->argument_count == 3 ? c->arguments[2] : "null";
     q.ask.step = str_from(c->arguments[1]);

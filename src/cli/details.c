@@ -105,15 +105,8 @@ void details_close(struct details *d) {
     *d = (struct details){0};
 }
 
-static bool is_final(struct str status) {
-    return str_is(status, "completed") || str_is(status, "partial") || str_is(status, "failed") ||
-           str_is(status, "cancelled");
-}
-
 struct str details_status(const struct store_execution *x) {
-    bool left = x->host == 0 && str_is(x->row.status, "waiting");
-    bool idle = is_final(x->row.status) || str_is(x->row.status, "paused") || left;
-    return idle || x->owner_alive ? x->row.status : STR("interrupted");
+    return host_status(x);
 }
 
 int64_t details_duration(const struct store_execution *x, wall_us now) {

@@ -50,15 +50,32 @@ static bool has_owner(const struct asking *k) {
     return k->target.owner_alive || k->root.owner_alive;
 }
 
-/* Who wants to go on with it learns who does already. */
+/* What helps somebody who was refused: who wants to go on with it learns who does already, and of
+ * what nobody runs something else is allowed than of what is under way. */
+static struct str help_of(struct asking *k) {
+    struct arena *a = &k->x.c->arena;
+    struct str id = k->target.fixed.id, store = session_store_option(&k->x.s);
+    struct store_execution above;
+    struct error ignored;
+    if (k->q->ask.type == REQUEST_RESUME && k->pid) {
+        return arena_printf(a, "process %lld runs it: cairn watch %.*s", (long long)k->pid,
+                            STR_ARG(id));
+    }
+    if (k->q->ask.type == REQUEST_ROLLBACK && k->root.num != k->target.num &&
+        store_execution_get(k->x.s.store, k->target.fixed.parent, STR(""), a, &above, &ignored) ==
+            OK) {
+        return arena_printf(a, "before that step began: cairn rollback %.*s --to %.*s%.*s",
+                            STR_ARG(above.fixed.id),
+                            STR_ARG(text_node_of(k->target.fixed.parent_step)), STR_ARG(store));
+    }
+    return has_owner(k) || !str_is(details_status(&k->target), "interrupted")
+               ? (struct str){0}
+               : arena_printf(a, "nobody runs it; allowed now: %s", host_allows(&k->target));
+}
+
 static int refused(struct asking *k, struct str verdict) {
     struct str why = str_sub(verdict, strlen("refused: "), verdict.len);
-    struct str who = {0};
-    if (k->q->ask.type == REQUEST_RESUME && k->pid) {
-        who = arena_printf(&k->x.c->arena, "process %lld runs it: cairn watch %.*s",
-                           (long long)k->pid, STR_ARG(k->target.fixed.id));
-    }
-    return cli_fail(k->x.c, ERR_CONFLICT, who.ptr, "%.*s of %.*s refused: %.*s",
+    return cli_fail(k->x.c, ERR_CONFLICT, help_of(k).ptr, "%.*s of %.*s refused: %.*s",
                     STR_ARG(str_from(host_request_name(k->q->ask.type))),
                     STR_ARG(k->target.fixed.id), STR_ARG(why));
 }
@@ -228,10 +245,6 @@ static int take_over(struct asking *k, bool *out_other) {
     struct error e = {0};
     struct run *r;
     bool plain = is_plain_resume(k);
-    int wrong = k->q->check && !k->row ? k->q->check(x, &k->target) : 0;
-    if (wrong) {
-        return wrong;
-    }
     enum err err = plain || k->row ? OK : put_row(k);
     if (err) {
         return err_exit_code(err);
@@ -274,7 +287,11 @@ static int take_over(struct asking *k, bool *out_other) {
     return status || is_done(k) ? status : end;
 }
 
+/* It needs who runs it. */
 static int nobody(struct asking *k) {
+    struct str name = str_from(host_request_name(k->q->ask.type));
+    struct str root = k->root.fixed.id, store = session_store_option(&k->x.s);
+    bool below = k->root.num != k->target.num;
     if (k->row) { /* its owner died over it */
         sink_printf(&k->x.c->err,
                     "nobody runs execution %.*s any more; the request is recorded (number %lld): "
@@ -283,12 +300,59 @@ static int nobody(struct asking *k) {
         return EXIT_WAITING;
     }
     struct str help =
-        arena_printf(&k->x.c->arena, "go on with it: cairn resume %.*s%.*s",
-                     STR_ARG(k->root.fixed.id), STR_ARG(session_store_option(&k->x.s)));
+        arena_printf(&k->x.c->arena, "go on with %s: cairn resume %.*s%.*s; allowed now: %s",
+                     below ? "what it is a sub-workflow of" : "it", STR_ARG(root), STR_ARG(store),
+                     below ? "resume, answer, signal, checkpoint" : host_allows(&k->target));
     return cli_fail(k->x.c, ERR_CONFLICT, help.ptr,
-                    "nobody runs execution %.*s (%.*s), so there is nothing to %s",
+                    "nobody runs execution %.*s (%.*s), so there is nothing to %.*s",
                     STR_ARG(k->target.fixed.id), STR_ARG(details_status(&k->target)),
-                    host_request_name(k->q->ask.type));
+                    STR_ARG(name));
+}
+
+/* Decided on and recorded; nothing goes on. */
+static int visit(struct asking *k, bool *out_other) {
+    struct running *x = &k->x;
+    struct error e = {0};
+    x->ticket = k->q->ask.ticket = k->row ? k->row : -1;
+    x->verdict = STR("");
+    x->told = NULL;
+    enum err err = host_visit(x->s.host, k->target.fixed.id, &k->q->ask, &e);
+    x->lost = false;
+    if (!err && x->verdict.len) {
+        return tell_verdict(k, x->verdict);
+    }
+    *out_other = !err || err == ERR_CONFLICT || err == ERR_FENCED;
+    return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
+}
+
+/* What would be refused takes nothing over. An execution that cannot be read is told by who takes
+ * it over, since only a claim may end it as quarantined. */
+static int no_owner(struct asking *k, bool *out_other) {
+    struct running *x = &k->x;
+    struct error e = {0};
+    struct str verdict = {0};
+    enum request_left left = k->q->left;
+    if (left == LEFT_REFUSED || is_plain_resume(k)) {
+        return left == LEFT_REFUSED ? nobody(k) : take_over(k, out_other);
+    }
+    int wrong = k->q->check && !k->row ? k->q->check(x, &k->target) : 0;
+    if (wrong) {
+        return wrong;
+    }
+    enum err err =
+        host_would(x->s.host, k->target.fixed.id, &k->q->ask, &x->c->arena, &verdict, &e);
+    if (err && left == LEFT_RECORDED) {
+        return cli_fail_error(x->c, &e, NULL);
+    }
+    bool refusal = !err && !str_starts(verdict, STR("accepted"));
+    if (refusal && !k->row) {
+        return tell_verdict(k, verdict);
+    }
+    if (refusal || left == LEFT_RECORDED) {
+        return visit(k, out_other);
+    }
+    bool more = k->root.num != k->target.num && str_is(details_status(&k->root), "interrupted");
+    return left == LEFT_WHOLE && more ? nobody(k) : take_over(k, out_other);
 }
 
 /* Perhaps by what was asked: another process may have taken that and run it on to its end. */
@@ -302,8 +366,7 @@ static int ended(struct asking *k) {
     if (k->q->revive) {
         return k->q->revive(&k->x, &k->target);
     }
-    struct str help =
-        arena_printf(&k->x.c->arena, "allowed now: %s", exec_status_allows(k->target.row.status));
+    struct str help = arena_printf(&k->x.c->arena, "allowed now: %s", host_allows(&k->target));
     return cli_fail(k->x.c, ERR_CONFLICT, help.ptr, "execution %.*s has ended (%.*s)",
                     STR_ARG(k->target.fixed.id), STR_ARG(k->target.row.status));
 }
@@ -328,8 +391,7 @@ static int ask(struct asking *k, int64_t num) {
         int status = err                          ? err_exit_code(err)
                      : k->target.row.completed.us ? ended(k)
                      : has_owner(k)               ? ask_owner(k, &other)
-                     : !k->q->take                ? nobody(k)
-                                                  : take_over(k, &other);
+                                                  : no_owner(k, &other);
         if (!other) {
             return status;
         }

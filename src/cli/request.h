@@ -6,14 +6,22 @@
 
 #include "cli/running.h"
 
+/* What is done about an execution that nobody runs; a request that it would refuse changes and
+ * begins nothing whatever this says. */
+enum request_left {
+    LEFT_REFUSED,  /* it needs who runs it */
+    LEFT_RECORDED, /* decided on and recorded, nothing goes on */
+    LEFT_TAKEN,    /* taken over and run on here */
+    LEFT_WHOLE,    /* likewise, but of a tree that is interrupted not because of a part of it */
+};
+
 /* Asks it of the execution that the command line's first argument means, and tells the verdict as
- * `done` says ("cancelled", "accepted"). With take, an execution that nobody runs is taken over and
- * run on here, unless check finds it wrong; without, that is refused. What has ended is handed to
- * revive, when that is not NULL.
+ * `done` says ("cancelled", "accepted"). check may find it wrong for an execution that nobody runs.
+ * What has ended is handed to revive, when that is not NULL.
  * Gives the exit status; everything is reported. */
 struct request {
     struct host_request ask;
-    bool take;
+    enum request_left left;
     int (*check)(struct running *x, const struct store_execution *found); /* 0 or exit status */
     int (*revive)(struct running *x, const struct store_execution *found);
     const char *done;

@@ -21,8 +21,10 @@ static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
     struct running *x = ctx;
     struct watch_source of = source_of(r);
     x->recorded = x->recorded || r == x->run;
-    watch_event(&x->watch, &of, ev);
-    prompt_event(&x->prompt, r, ev);
+    if (x->watch.cli) { /* else it is visited, see request.c */
+        watch_event(&x->watch, &of, ev);
+        prompt_event(&x->prompt, r, ev);
+    }
 }
 
 static void on_log(void *ctx, struct run *r, struct str step, const char *stream, struct str text) {

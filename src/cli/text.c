@@ -301,3 +301,11 @@ void text_clock(struct buf *b, wall_us t) {
     buf_printf(b, "%02d:%02d:%02d.%03d", at.tm_hour, at.tm_min, at.tm_sec,
                (int)(t.us % 1000000 / 1000));
 }
+
+struct str text_node_of(struct str step) {
+    size_t len = 0;
+    while (len < step.len && !strchr("#[~", step.ptr[len])) {
+        len++;
+    }
+    return str_sub(step, 0, len);
+}

@@ -52,4 +52,7 @@ void text_duration(struct buf *b, int64_t us);
 void text_date(struct buf *b, wall_us t);
 void text_clock(struct buf *b, wall_us t);
 
+/* The name in a step's id, to which its iteration, index and generation are added. */
+struct str text_node_of(struct str step);
+
 #endif

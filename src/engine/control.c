@@ -5,11 +5,38 @@
 
 #include "engine/engine_priv.h"
 
-/* status                     | cancel | pause | resume | answer, signal | retry
- * pending, running, waiting  |  yes   |  yes  |  no    |  yes           |  no
- * paused                     |  yes   |  no   |  yes   |  yes           |  no
- * failed, partial, cancelled |  no    |  no   |  no    |  no            |  yes
- * completed                  |  no    |  no   |  no    |  no            |  --from NODE */
+/* status           | pause | resume | cancel, answer, signal | checkpoint | rollback | retry
+ * pending          |  yes  |   -    |  yes                   |  -         |  -       |  -
+ * running, waiting |  yes  |   -    |  yes                   |  yes       |  yes     |  -
+ * paused           |   -   |  yes   |  yes                   |  yes       |  yes     |  -
+ * completed        |   -   |   -    |  -                     |  -         |  yes     | --from
+ * all other        |   -   |   -    |  -                     |  -         |  yes     |  yes
+ *
+ * What nobody runs, interrupted or left waiting, is resumed and not paused: the host's to know. */
+static const struct {
+    const char *status, *allows, *left;
+} allowances[] = {
+    {"pending", "pause, cancel, answer, signal", "resume, cancel, answer, signal"},
+    {"running", "pause, cancel, answer, signal, checkpoint, rollback",
+     "resume, cancel, answer, signal, checkpoint, rollback"},
+    {"waiting", "pause, cancel, answer, signal, checkpoint, rollback",
+     "resume, cancel, answer, signal, checkpoint, rollback"},
+    {"paused", "resume, cancel, answer, signal, checkpoint, rollback",
+     "resume, cancel, answer, signal, checkpoint, rollback"},
+    {"completed", "retry --from NODE, rollback", NULL},
+    {"partial", "retry, rollback", NULL},
+    {"failed", "retry, rollback", NULL},
+    {"cancelled", "retry, rollback", NULL},
+};
+
+const char *exec_status_allows(struct str status, bool left) {
+    size_t i = 0;
+    while (i < ARRAY_LEN(allowances) - 1 && !str_is(status, allowances[i].status)) {
+        i++;
+    }
+    return left && allowances[i].left ? allowances[i].left : allowances[i].allows;
+}
+
 enum { MAY_CANCEL = 1, MAY_PAUSE = 2, MAY_RESUME = 4 };
 
 static unsigned allowed(enum exec_status s) {
@@ -17,18 +44,6 @@ static unsigned allowed(enum exec_status s) {
         return 0;
     }
     return s == EXEC_PAUSED ? MAY_CANCEL | MAY_RESUME : MAY_CANCEL | MAY_PAUSE;
-}
-
-const char *exec_status_allows(struct str status) {
-    static const char *const ended[] = {"partial", "failed", "cancelled"};
-    for (size_t i = 0; i < ARRAY_LEN(ended); i++) {
-        if (str_is(status, ended[i])) {
-            return "retry";
-        }
-    }
-    return str_is(status, "completed") ? "retry --from NODE"
-           : str_is(status, "paused")  ? "resume, cancel, answer, signal"
-                                       : "pause, cancel, answer, signal";
 }
 
 /* Tells the verdict; true when the request is allowed. */
@@ -42,7 +57,7 @@ static bool permit(struct engine *g, const struct engine_input *in, unsigned wha
         return *err == OK;
     }
     snprintf(text, sizeof text, "the execution is %s; allowed now: %s", exec_status_name(status),
-             exec_status_allows(str_from(exec_status_name(status))));
+             exec_status_allows(str_from(exec_status_name(status)), false));
     *err = engine_verdict(g, in, text, e);
     return false;
 }

@@ -32,8 +32,9 @@ enum step_status {
     STEP_CANCELLED
 };
 const char *exec_status_name(enum exec_status s);
-/* What may be asked of an execution in the status of that name, for refusals. */
-const char *exec_status_allows(struct str status);
+/* What may be asked of an execution in the status of that name, for refusals; left: nobody runs
+ * it. */
+const char *exec_status_allows(struct str status, bool left);
 const char *step_status_name(enum step_status s);
 static inline bool exec_status_final(enum exec_status s) { return s >= EXEC_COMPLETED; }
 static inline bool step_status_final(enum step_status s) { return s >= STEP_COMPLETED; }

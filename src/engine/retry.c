@@ -99,9 +99,10 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
                           struct error *e) {
     enum exec_status status = engine_status(g);
     if (!exec_status_final(status)) {
-        return error_set(
-            e, ERR_CONFLICT, "the execution is %s: only what has ended is retried; allowed now: %s",
-            exec_status_name(status), exec_status_allows(str_from(exec_status_name(status))));
+        return error_set(e, ERR_CONFLICT,
+                         "the execution is %s: only what has ended is retried; allowed now: %s",
+                         exec_status_name(status),
+                         exec_status_allows(str_from(exec_status_name(status)), false));
     }
     if (from.len && plan_node_find(p ? p : g->plan, from) < 0) {
         return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"",
@@ -118,7 +119,7 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
     if (status == EXEC_COMPLETED && !from.len) {
         return error_set(e, ERR_CONFLICT,
                          "the execution completed, nothing of it failed; allowed now: %s",
-                         exec_status_allows(str_from(exec_status_name(status))));
+                         exec_status_allows(str_from(exec_status_name(status)), false));
     }
     return OK;
 }

@@ -303,7 +303,7 @@ enum err engine_on_answer(struct engine *g, const struct engine_input *in, struc
     if (exec_status_final(g->status)) {
         return engine_refuse(g, in, e, "the execution has ended (%s); allowed now: %s",
                              exec_status_name(g->status),
-                             exec_status_allows(str_from(exec_status_name(g->status))));
+                             exec_status_allows(str_from(exec_status_name(g->status)), false));
     }
     if (!find_target(g, in, &step, &waits, &err, e)) {
         return err;

@@ -158,6 +158,37 @@ static enum err attach(struct run *r, const struct store_execution *stored,
     return err;
 }
 
+static enum err claim_held(struct run *r, const struct store_execution *stored, struct error *e) {
+    struct store_execution x = *stored;
+    r->held = true;
+    r->num = x.num;
+    r->epoch = x.epoch + 1;
+    enum err err = claim_take(r->host, &x, e);
+    if (err) {
+        return err;
+    }
+    r->untold = true;
+    err = fold_attached(r, &x, e);
+    if (err) {
+        struct error ignored;
+        (void)!claim_drop(r->host, x.num, x.epoch, &ignored);
+    }
+    return err;
+}
+
+enum err run_hold(struct host *h, const struct plan *p, const struct store_execution *x,
+                  struct run **out, struct error *e) {
+    enum err err = run_new(h, p, out, e);
+    if (err) {
+        return err;
+    }
+    err = claim_held(*out, x, e);
+    if (err) {
+        run_give_up(*out, NULL);
+    }
+    return err;
+}
+
 static enum err being_stopped(const struct run *r, struct error *e) {
     return error_set(e, ERR_CONFLICT, "execution %s was given up here and is being stopped", r->id);
 }

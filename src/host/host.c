@@ -236,8 +236,7 @@ static enum err check_retry(struct host *h, const struct store_execution *x,
         return error_set(e, ERR_CONFLICT,
                          "execution %.*s has not ended (%.*s): only what has is retried; allowed "
                          "now: %s",
-                         STR_ARG(x->fixed.id), STR_ARG(x->row.status),
-                         exec_status_allows(x->row.status));
+                         STR_ARG(x->fixed.id), STR_ARG(host_status(x)), host_allows(x));
     }
     if (q->force && host_is_quarantined(x)) {
         return OK;

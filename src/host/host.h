@@ -175,5 +175,6 @@ struct str run_error_json(const struct run *r);
 
 #include "host/again.h"
 #include "host/mend.h"
+#include "host/visit.h"
 
 #endif

@@ -139,6 +139,7 @@ struct run {
     bool rows_void;    /* a rollback in this batch: rows of steps and messages go */
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
+    bool held; /* claimed for one request: nothing of it goes on, and nobody else's is taken */
     int64_t inbox_upto; /* rows up to this were taken */
     uint32_t failures;  /* commits and decisions that failed in a row */
     uint32_t timers;
@@ -259,6 +260,9 @@ bool run_is_gone(const struct run *r);
 /* A stored execution goes on in this host (or, when final, is only folded). */
 enum err run_attach(struct host *h, const struct plan *p, const struct store_execution *x,
                     struct run **out, struct error *e) MUST_USE;
+/* Claimed and folded only, for host_visit: held. */
+enum err run_hold(struct host *h, const struct plan *p, const struct store_execution *x,
+                  struct run **out, struct error *e) MUST_USE;
 /* What has ended goes on. */
 struct revival {
     enum input_type type; /* INPUT_RETRY, INPUT_ROLLBACK */
@@ -375,6 +379,11 @@ void port_log_free(struct port *p);
 void logs_due(void *host);
 
 /* ---- inbox.c ---- */
+/* The request as an input, whose texts and value are the request's. below: a parent waits for
+ * it. */
+void request_input(const struct host_request *q, bool below, struct engine_input *out);
+/* To this run alone, decided with the next turn. */
+enum err request_hand_over(struct run *r, const struct host_request *q, struct error *e) MUST_USE;
 /* Takes what others ask of the runs here; when the poll is due, or always. */
 enum err inbox_take(struct host *h, bool always, struct error *e) MUST_USE;
 enum err inbox_open(struct host *h, struct error *e) MUST_USE;

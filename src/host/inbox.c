@@ -22,15 +22,23 @@ const char *host_request_name(enum host_request_type type) {
     return (size_t)type < ARRAY_LEN(requests) ? requests[type].name : NULL;
 }
 
-static enum err hand_over(struct run *r, const struct host_request *q, struct error *e) {
+void request_input(const struct host_request *q, bool below, struct engine_input *out) {
+    *out = (struct engine_input){.type = requests[q->type].input,
+                                 .ticket = q->ticket,
+                                 .exact = q->exact,
+                                 .resume = q->value.type == VALUE_BOOL && q->value.boolean,
+                                 .below = below,
+                                 .by = q->by,
+                                 .target = q->step,
+                                 .value = q->value};
+}
+
+enum err request_hand_over(struct run *r, const struct host_request *q, struct error *e) {
     struct happened *x = happened_new(requests[q->type].input);
     if (!x) {
         return error_nomem(e);
     }
-    x->in.ticket = q->ticket;
-    x->in.exact = q->exact;
-    x->in.resume = q->value.type == VALUE_BOOL && q->value.boolean;
-    x->in.below = r->parent != NULL;
+    request_input(q, r->parent != NULL, &x->in);
     x->in.by = q->by.len ? arena_str(&x->arena, q->by) : STR("");
     x->in.target = q->step.len ? arena_str(&x->arena, q->step) : STR("");
     if (!x->in.by.ptr || !x->in.target.ptr || !value_copy(&x->arena, q->value, &x->in.value)) {
@@ -53,13 +61,13 @@ static bool is_below(const struct run *r, const struct run *root) {
 }
 
 enum err host_ask(struct host *h, struct run *r, const struct host_request *q, struct error *e) {
-    enum err err = hand_over(r, q, e);
+    enum err err = request_hand_over(r, q, e);
     bool tree = q->type == REQUEST_PAUSE || q->type == REQUEST_RESUME;
     struct host_request same = *q;
     same.ticket = 0; /* the verdict is that of the execution that was named */
     for (struct run *x = h->runs; x && tree && !err; x = x->next) {
         if (!x->ended && !x->lost && is_below(x, r)) {
-            err = hand_over(x, &same, e);
+            err = request_hand_over(x, &same, e);
         }
     }
     return err;
@@ -69,7 +77,7 @@ enum err host_ask(struct host *h, struct run *r, const struct host_request *q, s
 
 static struct run *run_of(struct host *h, int64_t num) {
     struct run *r = h->runs;
-    while (r && (r->num != num || !run_is_here(r))) {
+    while (r && (r->num != num || r->held || !run_is_here(r))) {
         r = r->next;
     }
     return r;

@@ -67,7 +67,7 @@ def test_what_an_answer_may_not_be(cairn):
     again = cairn("answer", id, "yes")
     assert (again.status, again.err) == (
         2, f"error: execution {id} has ended (completed)\n"
-           "    allowed now: retry --from NODE\n"
+           "    allowed now: retry --from NODE, rollback\n"
     )
 
 

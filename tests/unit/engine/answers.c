@@ -161,8 +161,9 @@ static void what_cannot_be_kept(void **state) {
         assert_string_equal(drive_answer(&d, rows[i].target, "yes"), rows[i].said);
     }
     drive_input(&d, INPUT_CANCEL, NULL, 0);
-    assert_string_equal(drive_answer(&d, "q", "yes"),
-                        "refused: the execution has ended (cancelled); allowed now: retry");
+    assert_string_equal(
+        drive_answer(&d, "q", "yes"),
+        "refused: the execution has ended (cancelled); allowed now: retry, rollback");
     drive_close(&d);
 }
 
