@@ -282,7 +282,7 @@ help:
 	@echo 'make bench-peers  the same works by other engines, which npm installs (node 20 or newer)'
 	@echo 'make tidy         layers, sizes, formatting, unused functions, warnings as errors'
 	@echo 'make format       reformat every source with clang-format'
-	@echo 'make check-all    all tests under ASan+UBSan and TSan, fuzzing, long simulation'
+	@echo 'make check-all    all tests under ASan+UBSan and TSan, fuzzing, long simulation; tools/check-all asan: a part'
 	@echo 'make coverage     lines and branches that the tests reach; too few of them fail'
 	@echo 'make fresh-check  make run and make test in a bare Debian (root, debootstrap)'
 	@echo 'make install      DESTDIR= PREFIX=$(PREFIX): binary, header, library, completions, man page'

@@ -23,6 +23,14 @@
 
 #include "io/launcher_child_priv.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define FORK_COPIES 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FORK_COPIES 1
+#endif
+#endif
+
 /* ---- requests of the host ---- */
 
 /* Cuts the texts of a spawn; they stay where they are. */
@@ -41,9 +49,16 @@ static bool read_texts(struct child *c, struct request *r, const char *text) {
 }
 
 /* vfork: the new process borrows this one's memory until it executes its program, so nothing is
- * copied, and it writes to nothing but its own part of the stack. */
+ * copied. Nothing is told through that memory: what the new process has to say goes by the socket,
+ * and it writes to nothing but its own part of the stack, so a copy would do as well. Under TSan it
+ * is one, made by _Fork: in place of vfork it would have fork, which runs what libraries do then,
+ * and libuv closes descriptors that it had in the host, where the launcher has others by now. */
 pid_t launcher_fork(const struct child *c, const struct request *r) {
+#ifdef FORK_COPIES
+    pid_t pid = _Fork();
+#else
     pid_t pid = vfork();
+#endif
     if (pid == 0) {
         launcher_begin(c, r);
     }

@@ -6,7 +6,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-PATIENCE = 60  # seconds; only a hang takes so long
+from conftest import PATIENCE
 
 
 def chunks(text, finish="stop", usage=(7, 3), model="test-model"):

@@ -19,7 +19,23 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("CAIRN_BIN", os.path.join(TOP, "build/release/cairn"))
-PATIENCE = 60  # seconds; only a hang takes so long
+
+
+def build_of(program):
+    """What `BUILD` the program was made with; nothing when it cannot say."""
+    try:
+        told = subprocess.run([program, "--version", "-v"], capture_output=True, text=True,
+                              check=False).stdout
+    except OSError:
+        return ""
+    return "".join(re.findall(r"^build (\w+),", told, re.M))
+
+
+BUILD = build_of(BIN)
+SANITIZED = BUILD in ("asan", "tsan")
+SLOWER = {"asan": 4, "tsan": 8}.get(BUILD, 1)  # every limit of time that a test sets grows by it
+PATIENCE = 60 * SLOWER  # seconds; only a hang takes so long
+
 
 ID = re.compile(r"exec_[0-9a-v]{20}")
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import TOP
+from conftest import PATIENCE, TOP
 from chat_server import ChatServer, chunks, refuse, say, stream, whole
 
 FLOW = """
@@ -173,7 +173,7 @@ def test_a_slow_stream_ends_with_the_timeout(cairn, serve):
 def test_a_stream_that_is_over_but_never_closed_is_an_answer(cairn, serve):
     def answer(h):
         say("all of it")(h)
-        server.gate.wait(60)
+        server.gate.wait(PATIENCE)
     server = serve(answer)
     assert run(cairn, server, ask="timeout: 30s")["status"] == "completed"
     assert len(server.requests) == 1

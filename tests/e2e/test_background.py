@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BIN, ID, PATIENCE, steady
+from conftest import BIN, ID, PATIENCE, SLOWER, steady
 from terminal import Terminal
 from test_control import HOLD, holding, release
 
@@ -165,7 +165,7 @@ def test_the_one_that_was_started_dies_before_the_id(cairn):
     child = child_of(run.child.pid)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: not lives(child), within=4)  # before it would give up waiting for the store
+    until(lambda: not lives(child), within=4 * SLOWER)  # before it would give up waiting for the store
     db.execute("ROLLBACK")
     assert rows(cairn, "SELECT count(*) FROM executions") == [(1,)]
 
@@ -321,7 +321,7 @@ def test_a_timeout_is_there_in_time_for_everybody(cairn, background):
     took = time.monotonic() - begun
     assert by_shell in (None, wanted) and by_python == wanted
     busy = os.getloadavg()[0] > 2 * os.cpu_count()
-    assert took < (10 if busy else 2.5)
+    assert took < (10 if busy else 2.5) * SLOWER
     error = cairn("results", one.id, "--json").json["error"]
     assert (error["type"], error["message"]) == wanted[0][2:]
     assert one.ended()
@@ -454,7 +454,7 @@ def test_a_killed_owner_is_seen_at_once(cairn, background):
     assert not owner_gone(cairn, one.id)
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), within=2)  # before any cairn opens the store
+    until(lambda: owner_gone(cairn, one.id), within=2 * SLOWER)  # before any cairn opens the store
     assert not lives(int((cairn.folder / "pid").read_text()))
     assert cairn("results", one.id, "--json").json["effectiveStatus"] == "interrupted"
 
@@ -464,14 +464,14 @@ def test_a_killed_owner_that_only_waited_is_seen_at_once(cairn, background):
     one = background("run", "flow.yaml")
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), within=2)
+    until(lambda: owner_gone(cairn, one.id), within=2 * SLOWER)
 
 
 def test_a_killed_run_in_front_is_seen_at_once(cairn):
     run, _ = holding(cairn)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: owner_gone(cairn, run.id), within=2)
+    until(lambda: owner_gone(cairn, run.id), within=2 * SLOWER)
 
 
 def test_hosts_that_ended_well_leave_no_row_behind_to_be_found(cairn, background):

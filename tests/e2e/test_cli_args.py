@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BIN, TOP
+from conftest import BIN, PATIENCE, TOP
 
 FLOW = '  a: {type: end, value: "\'fine\'"}\n'
 with open(os.path.join(TOP, "src/cli/commands.def"), encoding="utf-8") as rows:
@@ -250,7 +250,7 @@ def test_a_reader_that_leaves_early_is_no_error(cairn):
 
     done = subprocess.run(
         [BIN, "schema"], cwd=cairn.folder, env=cairn.env, stdout=write, stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=PATIENCE,
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -272,7 +272,7 @@ def test_a_full_disk_is_an_error(cairn, arguments):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [BIN, *arguments], cwd=cairn.folder, env=cairn.env, stdout=full,
-            stderr=subprocess.PIPE, timeout=60,
+            stderr=subprocess.PIPE, timeout=PATIENCE,
         )
     assert done.returncode == 4
     assert done.stderr == b"error: cannot write the output: No space left on device\n"
@@ -285,12 +285,12 @@ def test_a_closed_output_is_an_error_and_no_file_takes_its_place(cairn, argument
     quoted = " ".join(f"'{word}'" for word in [BIN, *arguments])
     done = subprocess.run(
         ["sh", "-c", f"{quoted} <&- >&-"], cwd=cairn.folder, env=cairn.env, capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 4
     assert done.stderr == b"error: cannot write the output: Bad file descriptor\n"
     subprocess.run(["sh", "-c", f"{quoted} <&- >&- 2>&-"], cwd=cairn.folder, env=cairn.env,
-                   timeout=60)
+                   timeout=PATIENCE)
     assert cairn("db", "check").status == 0
     assert re.fullmatch(r"\d+\s*", (cairn.folder / "state/cairn.db-lock").read_text())
 
@@ -301,7 +301,7 @@ def test_head_of_a_list(cairn):
         cairn("run", "-q", "flow.yaml")
     done = subprocess.run(
         ["bash", "-c", f"'{BIN}' list | head -1; echo ${{PIPESTATUS[0]}}"], cwd=cairn.folder,
-        env=cairn.env, capture_output=True, text=True, timeout=60,
+        env=cairn.env, capture_output=True, text=True, timeout=PATIENCE,
     )
     assert done.stdout.splitlines()[0].startswith("ID ")
     assert (done.stdout.splitlines()[1], done.stderr) == ("0", "")

@@ -9,12 +9,11 @@ import time
 
 import pytest
 
-from conftest import BIN
+from conftest import SANITIZED
 
 LIBRARY = next((p for p in ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
                             "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1")
                 if os.path.exists(p)), None)
-SANITIZED = any(word in BIN for word in ("/asan/", "/tsan/"))
 pytestmark = [
     pytest.mark.skipif(LIBRARY is None, reason="no libfaketime: the clock cannot be set"),
     pytest.mark.skipif(SANITIZED, reason="a sanitizer and libfaketime do not go together"),

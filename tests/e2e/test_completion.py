@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BIN, TOP
+from conftest import BIN, PATIENCE, TOP
 
 with open(os.path.join(TOP, "src/cli/commands.def"), encoding="utf-8") as rows:
     COMMANDS = re.findall(r"^COMMAND\((\w+)\)", rows.read(), re.M)
@@ -40,7 +40,7 @@ def bash(cairn):
         quoted = " ".join(f"'{word}'" for word in words)
         done = subprocess.run(
             ["bash", "--norc", "-c", HERE.format(words=quoted)], input=script, cwd=cairn.folder,
-            env=with_path(cairn), capture_output=True, text=True, timeout=60,
+            env=with_path(cairn), capture_output=True, text=True, timeout=PATIENCE,
         )
         assert done.stderr == ""
         return sorted(line for line in done.stdout.split("\n") if line)
@@ -102,7 +102,7 @@ def test_fish_completes(cairn):
     def complete(line):
         done = subprocess.run(
             ["fish", "--no-config", "-c", f"source cairn.fish; complete -C '{line}'"],
-            cwd=cairn.folder, env=with_path(cairn), capture_output=True, text=True, timeout=60,
+            cwd=cairn.folder, env=with_path(cairn), capture_output=True, text=True, timeout=PATIENCE,
         )
         assert done.stderr == ""
         return sorted(row.split("\t")[0] for row in done.stdout.splitlines())
@@ -143,7 +143,7 @@ def test_zsh_completes(cairn):
     """
     done = subprocess.run(
         ["zsh", "-f", "-c", driver], cwd=cairn.folder, env={**with_path(cairn), "TERM": "dumb"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
     )
     assert [line.strip() for line in done.stdout.splitlines()] == [
         "cairn validate", "cairn graph --format=", "cairn graph --format=mermaid",
@@ -221,7 +221,7 @@ def test_the_examples_of_help_run(cairn, command):
         line = re.sub(r"\bexec_[0-9a-v]+", "@last", line)
         done = subprocess.run(
             ["bash", "-c", line], cwd=cairn.folder, env=with_path(cairn),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
         )
         for mistake in ["unknown option", "unknown command", "does not know what to do",
                         f"`cairn {command}` needs"]:

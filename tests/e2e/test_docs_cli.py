@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from conftest import BIN, TOP, steady
+from conftest import BIN, PATIENCE, TOP, steady
 
 PAGE = os.path.join(TOP, "docs/cli.md")
 
@@ -49,7 +49,7 @@ def test_the_page(cairn):
         for command, expected in commands(text):
             done = subprocess.run(
                 ["sh", "-c", command], cwd=cairn.folder, env=env, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
             )
             assert squeeze(done.stdout.decode()) == squeeze(expected), command
             ran += 1

@@ -19,6 +19,8 @@ import urllib.parse
 import pytest
 import yaml
 
+from conftest import PATIENCE
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CAIRN = os.path.abspath(os.environ.get("CAIRN_BIN") or TOP / "build/release/cairn")
 
@@ -32,7 +34,7 @@ def place(tmp_path):
 def cairn(place, *args, cwd=None):
     env = dict(os.environ, CAIRN_STORE=str(place.parent / "store" / "cairn.db"))
     return subprocess.run(
-        [CAIRN, *args], cwd=cwd or place, env=env, capture_output=True, text=True, timeout=120
+        [CAIRN, *args], cwd=cwd or place, env=env, capture_output=True, text=True, timeout=2 * PATIENCE
     )
 
 
@@ -229,7 +231,7 @@ def test_triage_with_somebody_who_answers(place):
         if "step approve waits" in line:
             break
     assert cairn(place, "answer", "@last", "send").returncode == 0
-    execution = json.loads(running.communicate(timeout=60)[0])
+    execution = json.loads(running.communicate(timeout=PATIENCE)[0])
     assert execution["finalResult"]["escalated"] is True
     assert "was not sent" not in (place / "report.md").read_text(encoding="utf-8")
 

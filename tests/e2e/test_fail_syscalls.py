@@ -16,7 +16,7 @@ import subprocess
 
 import pytest
 
-from conftest import BIN
+from conftest import BIN, SANITIZED
 
 SHIM = os.path.join(os.path.dirname(os.path.abspath(BIN)), "tests", "fail-shim.so")
 LONG = bool(os.environ.get("CAIRN_LONG"))
@@ -81,14 +81,8 @@ OF_THE_STEP = re.compile(r"cannot start|launcher process|Too many open files|out
                          r"Interrupted system call|cannot lock")
 
 
-def is_sanitized():
-    with open(BIN, "rb") as binary:
-        content = binary.read()
-    return b"__asan_init" in content or b"__tsan_init" in content
-
-
 pytestmark = pytest.mark.skipif(
-    not os.path.exists(SHIM) or is_sanitized(),
+    not os.path.exists(SHIM) or SANITIZED,
     reason="no tests/fail-shim.so beside the binary, or a sanitizer that wants to be loaded first",
 )
 

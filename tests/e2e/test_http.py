@@ -16,7 +16,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import BIN, TOP
+from conftest import BIN, PATIENCE, TOP
 
 
 @dataclass
@@ -210,14 +210,14 @@ def test_pages_go_on_after_a_crash(cairn, server):
         n = int(asked.query.removeprefix("page="))
         if n == 2 and not arrived.is_set():
             arrived.set()
-            release.wait(60)
+            release.wait(PATIENCE)
         return 200, {}, {"items": [n], **({"next": f"?page={n + 1}"} if n < 3 else {})}
 
     server.routes["/list"] = page
     cairn.flow("nodes:\n  call:\n    type: http\n" + "".join(
         f"    {line}\n" for line in PAGED.format(url=server.url).strip().splitlines()))
     started = cairn.start("run", "flow.yaml")
-    assert arrived.wait(60)
+    assert arrived.wait(PATIENCE)
     started.wait_for("call 2 begun")
     started.send(9)
     started.child.wait()
@@ -303,7 +303,7 @@ def test_certificates_are_checked(cairn, server):
 
 def test_a_timeout_stops_the_request(cairn, server):
     release = threading.Event()
-    server.routes["/"] = lambda _: (release.wait(60), (200, {}, 1))[1]
+    server.routes["/"] = lambda _: (release.wait(PATIENCE), (200, {}, 1))[1]
     error = failure(cairn, f'url: "{server.url}/"\ntimeout: 100ms')
     release.set()
     assert error["type"] == "timeout"

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BIN
+from conftest import BIN, PATIENCE
 
 
 def shell(cairn, command):
@@ -16,7 +16,7 @@ def shell(cairn, command):
     env = {**cairn.env, "PATH": f"{link.parent}:{cairn.env['PATH']}"}
     return subprocess.run(
         ["sh", "-c", command], cwd=cairn.folder, env=env, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=PATIENCE,
     )
 
 

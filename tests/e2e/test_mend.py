@@ -5,6 +5,8 @@ import signal
 import sqlite3
 import time
 
+from conftest import PATIENCE
+
 STEP = "echo $CAIRN_IDEMPOTENCY_KEY >>effects; "
 
 
@@ -235,7 +237,7 @@ def test_killed_right_after_the_retry(cairn):
     cairn.flow(mended + "  e: {type: end, needs: [b], value: a}\n")
     going = cairn.start("retry", id, "--workflow", "flow.yaml")
     going.wait_for("step b~1 started")
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while not (cairn.folder / "pid").exists() and time.monotonic() < end:
         time.sleep(0.01)
     going.child.send_signal(signal.SIGKILL)

@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from conftest import ID, steady
+from conftest import ID, PATIENCE, steady
 
 TWO = """
   one: {type: transform, value: 1 + 1}
@@ -567,7 +567,7 @@ def test_a_result_nobody_reads_is_recorded_all_the_same(cairn):
     os.close(read)
     done = subprocess.run(
         [BIN, "run", "flow.yaml"], cwd=cairn.folder, env=cairn.env, stdout=write,
-        stderr=write, timeout=60,
+        stderr=write, timeout=PATIENCE,
     )
     os.close(write)
     assert done.returncode == 0

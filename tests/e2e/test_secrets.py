@@ -17,7 +17,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import BIN, TOP
+from conftest import BIN, PATIENCE, TOP
 from terminal import Terminal
 from test_docs_cli import commands, squeeze
 
@@ -497,7 +497,7 @@ def test_the_page(cairn):
             cairn.write(name, text)
             continue
         for command, expected in commands(text):
-            done = subprocess.run(["sh", "-c", command], cwd=cairn.folder, env=env, timeout=60,
+            done = subprocess.run(["sh", "-c", command], cwd=cairn.folder, env=env, timeout=PATIENCE,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT)
             assert squeeze(done.stdout.decode()) == squeeze(expected), command

@@ -37,6 +37,7 @@ class Project:
         done = subprocess.run(
             [self.path("tools/run-tests"), "--out", self.path("out"), *arguments],
             capture_output=True, text=True,
+            env={k: v for k, v in os.environ.items() if not k.endswith("SAN_OPTIONS")},
         )
         assert done.stderr == ""
         lines = done.stdout.splitlines()
@@ -128,6 +129,42 @@ def test_pytest_failures_and_broken_files_count(project):
     status, lines, last = project.run()
     assert (status, last) == (1, "2 passed, 2 failed, 0 skipped")
     assert any("assert 1 == 2" in line for line in lines)
+
+
+REPORTING = """
+for options in "$ASAN_OPTIONS" "$TSAN_OPTIONS" "$UBSAN_OPTIONS"; do
+    echo "$options" | tr : '\\n' | sed -n 's/^log_path=//p'
+done > paths
+echo 'ok 1 - fine'
+"""
+
+
+def test_what_a_sanitizer_reports_fails_though_nobody_waits_for_the_process(project):
+    project.program("out/tests/unit-well", REPORTING)
+    project.program("out/tests/unit-racy", REPORTING + "echo 'WARNING: a race' > $(sed -n 2p paths).77")
+    status, lines, last = project.run("--jobs", "1")
+    assert (status, last) == (1, "3 passed, 1 failed, 0 skipped")
+    assert "tsan.77:" in lines and "WARNING: a race" in lines
+    assert any("unit-racy" in line and "1 FAILED" in line and "[reports of a sanitizer: 1]" in line
+               for line in lines)
+    with open(project.path("paths"), encoding="utf-8") as handle:
+        assert [os.path.basename(path.strip()) for path in handle] == ["asan", "tsan", "ubsan"]
+
+
+def test_what_is_reported_after_the_end_fails_too(project):
+    project.program("out/tests/unit-gone", REPORTING + """
+path=$(sed -n 2p paths).88
+setsid sh -c 'while test -e running; do sleep 0.01; done; echo late >'$path &
+""")
+    project.program("out/tests/unit-running", """
+echo 'ok 1 - fine'
+rm running
+while ! test -s $(sed -n 2p paths).88; do sleep 0.01; done
+""")
+    project.write("running", "")
+    status, lines, last = project.run("--jobs", "1")
+    assert (status, last) == (1, "3 passed, 1 failed, 0 skipped")
+    assert "late" in lines
 
 
 def test_a_broken_layer_fails(project):

@@ -59,7 +59,7 @@ static void failure_mode_05_a_slot_is_not_kept_over_a_restart(void **state) {
         assert_int_equal(rig_open_count(), 1);
     }
     for (int i = 0; i < 3; i++) {
-        char step[8], body[4];
+        char step[16], body[16];
         snprintf(step, sizeof step, "a[%d]", i);
         snprintf(body, sizeof body, "%d", i);
         assert_int_equal(rig_open_count(), 1);
