@@ -197,6 +197,19 @@ const struct str *check_preload(const struct node_check *c, uint32_t *out_count)
 
 bool check_is_foreach(const struct node_check *c) { return c->d->common[COMMON_FOREACH] != NULL; }
 
+/* From this node on, so that all nodes together look at each other node but a few times. */
+bool check_repeats(const struct node_check *c, const char *field) {
+    struct value mine = check_literal(c, field);
+    uint32_t count = c->u->plan->node_count, at = c->d->node->index;
+    bool found = check_is_foreach(c);
+    for (uint32_t i = 1; !found && i < count; i++) {
+        struct node_check other = {.u = c->u, .d = &c->u->drafts[(at + i) % count]};
+        found = !other.d->broken && other.d->node->kind == c->d->node->kind &&
+                value_identical(check_literal(&other, field), mine);
+    }
+    return found;
+}
+
 static bool handles_close(struct unit *u, struct draft *d) {
     static const char *const out[] = {"out", NULL};
     struct plan_node *n = d->node;

@@ -37,6 +37,9 @@ void check_timeout_node(struct node_check *c, const char *field);
 /* The node has a timeout of its own; it runs once per item. */
 bool check_has_timeout(const struct node_check *c);
 bool check_is_foreach(const struct node_check *c);
+/* It may run more than once: it has a foreach, or another node is of its kind and has the same text
+ * in this field. */
+bool check_repeats(const struct node_check *c, const char *field);
 /* Modules that the workflow names under `preload`; each text ends with NUL. */
 const struct str *check_preload(const struct node_check *c, uint32_t *out_count);
 /* This node is an effect although its kind is pure (condition by an agent, save_to). */

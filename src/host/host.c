@@ -38,10 +38,12 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
     map_init(&h->keys, &h->keys_memory);
     h->timer = io_timer_open(o->loop, woken, h);
     h->log_timer = io_timer_open(o->loop, logs_due, h);
+    h->process_timer = io_timer_open(o->loop, processes_due, h);
     h->launcher = io_launcher_open(o->loop);
     char name[256] = "";
     (void)!gethostname(name, sizeof name - 1);
-    enum err err = h->timer && h->log_timer && h->launcher ? OK : error_nomem(e);
+    enum err err =
+        h->timer && h->log_timer && h->process_timer && h->launcher ? OK : error_nomem(e);
     err = err ? err : inbox_open(h, e);
     err = err ? err
               : store_host_register(o->store, (int64_t)getpid(), str_from(name), &h->host_id, e);
@@ -83,6 +85,7 @@ void host_close(struct host *h) {
     }
     io_timer_close(h->timer);
     io_timer_close(h->log_timer);
+    io_timer_close(h->process_timer);
     inbox_close(h);
     arena_fini(&h->keys_memory);
     breakers_free(h);

@@ -35,9 +35,10 @@ enum port_state {
     PORT_CANCELLING, /* told to stop; what it says is ignored */
 };
 
-#define HOST_LOG_PIECE_BYTES 16384u /* a recorded piece of a step's log is at most so long */
-#define HOST_LOG_BYTES (1u << 20)   /* of one attempt; more is shown live and not kept */
-#define HOST_LOG_DELAY_NS 100000000 /* what is printed is recorded together for so long */
+#define HOST_LOG_PIECE_BYTES 16384u    /* a recorded piece of a step's log is at most so long */
+#define HOST_LOG_BYTES (1u << 20)      /* of one attempt; more is shown live and not kept */
+#define HOST_LOG_DELAY_NS 100000000    /* what is printed is recorded together for so long */
+#define HOST_PROCESS_DELAY_NS 10000000 /* a process of an attempt that lasts so long is recorded */
 
 /* What an attempt printed and is not recorded yet. */
 struct port_log {
@@ -74,6 +75,8 @@ struct port {
     struct happened *held; /* it waits until others need less; NULL: it does not */
     struct port *held_next, *held_previous;
     struct port_log log;
+    int64_t pid; /* a process that is not recorded yet, or 0 */
+    uint64_t process_start;
     struct run *child;
     bool child_failed; /* could not be begun; told after start */
     struct error child_error;
@@ -159,11 +162,12 @@ struct host {
     const struct io_clock *clock;
     struct io_launcher *launcher;
     struct io_timer *timer;
-    struct io_timer *log_timer; /* armed while some port has a log to record */
+    struct io_timer *log_timer;     /* armed while some port has a log to record */
+    struct io_timer *process_timer; /* armed while some port may have a process to record */
     struct io_timer *inbox_timer;
     struct lease *lease;
     struct io_watch *inbox_watch; /* NULL: only the timer is left */
-    bool logs_pending;
+    bool logs_pending, processes_pending;
     bool inbox_due;    /* there may be something */
     bool inbox_polled; /* the timer was due: worth asking whether there is news */
     bool inbox_left;   /* the last look found rows, or failed */
@@ -377,6 +381,11 @@ void port_log(struct step_port *sp, const char *stream, struct str text);
 void port_log_end(struct port *p);
 void port_log_free(struct port *p);
 void logs_due(void *host);
+
+/* ---- process.c ---- */
+
+void port_process(struct step_port *sp, int64_t pid, uint64_t start_time);
+void processes_due(void *host);
 
 /* ---- inbox.c ---- */
 /* The request as an input, whose texts and value are the request's. below: a parent waits for

@@ -310,16 +310,6 @@ static void port_call_done(struct step_port *sp, uint32_t call, struct value res
     tell_call(port_of(sp), INPUT_CALL_DONE, call, result);
 }
 
-static void port_process(struct step_port *sp, int64_t pid, uint64_t start_time) {
-    struct port *p = port_of(sp);
-    struct happened *x = p->state == PORT_CANCELLING ? NULL : answer(p, INPUT_PROCESS);
-    if (x) {
-        x->in.pid = pid;
-        x->in.process_start = start_time;
-        run_happens(p->run, x);
-    }
-}
-
 static enum err port_secret(struct step_port *sp, struct str name, struct str *out,
                             struct error *e) {
     return secrets_get(port_of(sp), name, out, e);

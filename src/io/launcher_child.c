@@ -120,7 +120,6 @@ static void spawn(struct child *c, struct request *r, const char *inline_text) {
 /* Gives each received descriptor its role; those that do not come are -1. */
 static void sort_fds(struct request *r, const int *got, size_t count) {
     static const uint32_t flags[WIRE_FDS] = {[WIRE_FD_IN] = WIRE_HAS_IN,
-                                             [WIRE_FD_GO] = WIRE_HAS_GO,
                                              [WIRE_FD_RESULT] = WIRE_HAS_RESULT,
                                              [WIRE_FD_STATUS] = WIRE_HAS_STATUS,
                                              [WIRE_FD_TEXT] = WIRE_HAS_TEXT};
@@ -229,6 +228,7 @@ static void reap(struct child *c) {
             note_end(p, status, &use);
         }
         tree_helper_drop(&c->tree, pid);
+        zygote_reaped(c, pid);
         main_ended = main_ended || p != NULL;
         stray_ended = stray_ended || p == NULL;
     }
@@ -364,7 +364,7 @@ _Noreturn void launcher_child_run(int sock, int host_pidfd, uint64_t nonce) {
     ok = ok && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && open_signals(&c);
     tree_init(&c.tree, nonce);
     proc_vec_init(&c.texts, sizeof(char *));
-    proc_vec_init(&c.awaited, sizeof(struct awaited));
+    zygote_init(&c);
     death_init(&c.death);
     while (ok && serve(&c)) {
         continue;

@@ -14,18 +14,24 @@
 /* Descriptors 0 to 4 are /dev/null in the launcher: a new process gets its own put there. */
 enum { FIRST_FREE_FD = 5 };
 
-/* A process that forks when it is asked to; the fork is a child of the launcher. */
+/* A fork that waits to become a step. */
+struct spare {
+    pid_t pid;
+    uint64_t start_time;
+    int sock;
+};
+#define ZYGOTE_SPARES 4
+
+/* A process that forks when it is asked to; the forks are children of the launcher. */
 struct zygote {
     uint32_t id; /* 0: none */
     pid_t pid;
     int sock;
-};
-
-/* A spawn that a zygote was asked for and has not answered yet. */
-struct awaited {
-    uint32_t id;
-    uint32_t zygote;
-    int64_t until_ns;
+    struct spare spares[ZYGOTE_SPARES];
+    size_t spare_count;
+    uint64_t used;  /* spares that became steps */
+    bool ordered;   /* it was asked for more and has not said yet that these were all */
+    bool order_met; /* some came of that order */
 };
 
 struct child {
@@ -38,7 +44,7 @@ struct child {
     struct death death;
     bool over; /* the host is gone: nothing is started any more */
     struct zygote zygotes[IO_MAX_ZYGOTES];
-    struct proc_vec awaited; /* struct awaited */
+    struct proc_vec awaited; /* struct awaited, of launcher_zygote.c */
 };
 
 /* One spawn, taken apart. */
@@ -64,6 +70,7 @@ pid_t launcher_fork(const struct child *c, const struct request *r);
 
 /* ---- launcher_zygote.c ---- */
 
+void zygote_init(struct child *c);
 /* r says how the zygote is started; it gets descriptor 3, on which it is asked to fork. */
 void zygote_start(struct child *c, struct request *r);
 /* Asks for a fork. When there is none to be had, the host is told (STAGE_ZYGOTE). */
@@ -73,6 +80,8 @@ void zygote_kill(struct child *c, uint32_t id);
 /* Adds what is to be polled; returns how many. Then what poll said. */
 size_t zygote_poll(const struct child *c, struct pollfd *out);
 void zygote_polled(struct child *c, const struct pollfd *fds, size_t count);
+/* This child was waited for. */
+void zygote_reaped(struct child *c, pid_t pid);
 /* When the first zygote has not answered for too long, 0 for never; ends those that are due. */
 int64_t zygote_due_ns(const struct child *c);
 void zygote_expire(struct child *c);

@@ -84,7 +84,6 @@ struct io_process {
     int kill_grace_ms;
     /* the process */
     struct output_pipe pipes[PROCESS_PIPES];
-    int go_fd;
     int input_fd; /* kept open for stdin_path_env, else -1 */
     int64_t pid;
     uint64_t start_time;

@@ -4,7 +4,7 @@
  * per packet, descriptors by SCM_RIGHTS. To the launcher: spawn, kill, on_death (at most once,
  * first of all), zygote (start one), bye (the last: the end of the socket is then no death). To the
  * host, for each process: started (sent by the process itself just before it executes its
- * program; by the launcher for the fork of a zygote, which then waits on its `go` eventfd), failed
+ * program; by the launcher when a fork of a zygote becomes it), failed
  * (it could not be executed), gone (it has ended and so has all that it left behind). `gone` is the
  * last message about an id, and ids are not used again within a launcher; only a spawn that failed
  * at STAGE_ZYGOTE has no `gone` and may be sent again. Zygotes have ids of their own; zygote_gone
@@ -29,23 +29,9 @@ enum wire_type {
 };
 
 /* The descriptors of a spawn, in this order; those without a flag are always there. */
-enum wire_fd {
-    WIRE_FD_OUT,
-    WIRE_FD_ERR,
-    WIRE_FD_GO,
-    WIRE_FD_IN,
-    WIRE_FD_RESULT,
-    WIRE_FD_STATUS,
-    WIRE_FD_TEXT
-};
-#define WIRE_FDS 7
-enum wire_flag {
-    WIRE_HAS_IN = 1,
-    WIRE_HAS_RESULT = 2,
-    WIRE_HAS_TEXT = 4,
-    WIRE_HAS_STATUS = 8,
-    WIRE_HAS_GO = 16 /* of the fork of a zygote, which waits for it */
-};
+enum wire_fd { WIRE_FD_OUT, WIRE_FD_ERR, WIRE_FD_IN, WIRE_FD_RESULT, WIRE_FD_STATUS, WIRE_FD_TEXT };
+#define WIRE_FDS 6
+enum wire_flag { WIRE_HAS_IN = 1, WIRE_HAS_RESULT = 2, WIRE_HAS_TEXT = 4, WIRE_HAS_STATUS = 8 };
 
 struct wire_head {
     uint32_t type;

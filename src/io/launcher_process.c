@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +41,6 @@ static void free_process(struct io_process *p) {
         close_pipe(&p->pipes[i]);
     }
     process_drop_request(p);
-    io_fd_close(&p->go_fd);
     io_fd_close(&p->input_fd);
     io_timer_close(p->drain);
     free(p->program);
@@ -197,10 +195,6 @@ void process_started(struct io_process *p, const struct wire_started *m) {
     if (p->started != NULL) {
         p->started(p->ctx, m->pid, m->start_time);
     }
-    if (p->go_fd >= 0) {
-        (void)!eventfd_write(p->go_fd, 1);
-        io_fd_close(&p->go_fd);
-    }
 }
 
 /* A kill that was sent meanwhile has met nothing. */
@@ -287,14 +281,6 @@ static bool make_output(struct io_process *p, int number, enum wire_fd role) {
     return pipe->poll != NULL;
 }
 
-/* An eventfd, not a pipe: writing to it cannot raise SIGPIPE when the process has died. */
-static bool make_go(struct io_process *p) {
-    p->request.flags |= WIRE_HAS_GO;
-    p->go_fd = eventfd(0, EFD_CLOEXEC);
-    p->fds[WIRE_FD_GO] = p->go_fd < 0 ? -1 : fcntl(p->go_fd, F_DUPFD_CLOEXEC, 0);
-    return p->fds[WIRE_FD_GO] >= 0;
-}
-
 /* The descriptor that is kept is this process's own: others reach it by /proc/<pid>/fd. */
 static bool make_input(struct io_process *p, const struct io_process_spec *spec) {
     if (spec->stdin_text.len == 0 && spec->stdin_path_env == NULL) {
@@ -323,8 +309,7 @@ static bool make_fds(struct io_process *p, const struct io_process_spec *spec) {
             return false;
         }
     }
-    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR) &&
-           (spec->zygote == NULL || make_go(p));
+    return make_output(p, 1, WIRE_FD_OUT) && make_output(p, 2, WIRE_FD_ERR);
 }
 
 static void add_text(struct buf *text, const char *s) {
@@ -412,7 +397,7 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
     p->max_output_bytes = spec->max_output_bytes;
     p->keep_running = spec->keep_running;
     p->request.limits = whole_limits(&spec->limits);
-    p->go_fd = p->input_fd = -1;
+    p->input_fd = -1;
     for (int i = 0; i < WIRE_FDS; i++) {
         p->fds[i] = -1;
     }

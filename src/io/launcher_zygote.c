@@ -1,14 +1,16 @@
-/* Zygotes in the launcher process: kept, asked to fork, given up.
+/* Zygotes in the launcher process: kept, asked for forks, given up.
  *
- * A zygote is a program that forks twice when it is asked to, so that the second fork becomes a
- * child of the launcher (a subreaper) like any other process it started, with a session of its own
- * and waiting for its `go`. Between the launcher and it goes one SOCK_SEQPACKET pair: the question
- * is {id, number of variables}, the variables and the folder, each NUL-terminated, with the
- * descriptors of the process in the order of enum wire_fd; the answer is {id, pid}, pid 0 when it
- * could not. Nothing waits for a zygote: what it does not answer is given back to the host, which
- * starts a fresh program instead. It may be killed by anyone at any time.
+ * A zygote is a program that makes forks of itself when it is told how many and how many of them are
+ * waited for (an order, two bytes): each is a spare, forked twice so that it becomes a child of the
+ * launcher (a subreaper) like any other process it started. A spare waits on a socket of its own, whose other end comes with its pid
+ * over the zygote's SOCK_SEQPACKET pair; pid 0 there ends an order. One packet makes it a step:
+ * {id, number of variables}, the variables and the folder, each NUL-terminated, with the descriptors
+ * of the process in the order of enum wire_fd. So a step waits for no fork as long as there is a
+ * spare. Nothing waits for a zygote: what it has no spare for in time is given back to the host,
+ * which starts a fresh program instead. Zygote and spares may be killed by anyone at any time.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -16,17 +18,25 @@
 
 #include "io/launcher_child_priv.h"
 
-#define ANSWER_MOST_NS INT64_C(60000000000) /* the first has to wait for its modules */
+#define SPARE_MOST_NS INT64_C(60000000000) /* the first has to wait for the zygote's modules */
 
 struct question {
     uint32_t id;
     uint32_t envc;
 };
 
-struct answer {
+/* A spawn for which there was no spare yet: its question and descriptors. */
+struct awaited {
     uint32_t id;
-    int32_t pid;
+    uint32_t zygote;
+    int64_t until_ns;
+    int fds[WIRE_FDS];
+    uint32_t envc;
+    size_t text_bytes;
+    char text[WIRE_INLINE_BYTES];
 };
+
+void zygote_init(struct child *c) { proc_vec_init(&c->awaited, sizeof(struct awaited)); }
 
 static struct zygote *zygote_find(struct child *c, uint32_t id) {
     for (size_t i = 0; id != 0 && i < IO_MAX_ZYGOTES; i++) {
@@ -37,18 +47,35 @@ static struct zygote *zygote_find(struct child *c, uint32_t id) {
     return NULL;
 }
 
-static struct awaited *awaited_find(const struct child *c, uint32_t id) {
-    struct awaited *items = c->awaited.ptr;
+/* The one that waits for longest, of this zygote or with this id; 0 for any. */
+static struct awaited *awaited_find(const struct child *c, uint32_t zygote, uint32_t id) {
+    struct awaited *items = c->awaited.ptr, *found = NULL;
     for (size_t i = 0; i < c->awaited.count; i++) {
-        if (items[i].id == id) {
-            return &items[i];
-        }
+        bool fits = (zygote == 0 || items[i].zygote == zygote) && (id == 0 || items[i].id == id);
+        found = fits && (found == NULL || items[i].id < found->id) ? &items[i] : found;
     }
-    return NULL;
+    return found;
 }
 
-static void awaited_drop(struct child *c, const struct awaited *w) {
+static void awaited_drop(struct child *c, struct awaited *w) {
+    for (int i = 0; i < WIRE_FDS; i++) {
+        if (w->fds[i] >= 0) {
+            close(w->fds[i]);
+        }
+    }
     proc_vec_drop(&c->awaited, (size_t)(w - (struct awaited *)c->awaited.ptr));
+}
+
+static void give_back(struct child *c, struct awaited *w, int no) {
+    launcher_say_failed(c->sock, w->id, no, STAGE_ZYGOTE);
+    awaited_drop(c, w);
+}
+
+static void give_back_all(struct child *c, uint32_t zygote, int no) {
+    struct awaited *w;
+    while ((w = awaited_find(c, zygote, 0)) != NULL) {
+        give_back(c, w, no);
+    }
 }
 
 static void say_gone(const struct child *c, uint32_t id, int status) {
@@ -58,18 +85,21 @@ static void say_gone(const struct child *c, uint32_t id, int status) {
 
 /* ---- its life ---- */
 
+/* The fork is waited for later, so its pid is no one else's number. */
+static void end_spare(const struct spare *s) {
+    close(s->sock);
+    kill(s->pid, SIGKILL);
+}
+
 static void end_zygote(struct child *c, struct zygote *z) {
     uint32_t id = z->id;
     close(z->sock);
-    kill(z->pid, SIGKILL); /* it is waited for later, so this is no one else's number */
-    *z = (struct zygote){.sock = -1};
-    struct awaited *items = c->awaited.ptr;
-    for (size_t i = c->awaited.count; i-- > 0;) {
-        if (items[i].zygote == id) {
-            launcher_say_failed(c->sock, items[i].id, EPIPE, STAGE_ZYGOTE);
-            proc_vec_drop(&c->awaited, i);
-        }
+    kill(z->pid, SIGKILL);
+    for (size_t i = 0; i < z->spare_count; i++) {
+        end_spare(&z->spares[i]);
     }
+    *z = (struct zygote){.sock = -1};
+    give_back_all(c, id, EPIPE);
     struct wire_head m = {WIRE_ZYGOTE_GONE, id};
     launcher_say(c->sock, &m, sizeof m);
 }
@@ -107,9 +137,23 @@ void zygote_start(struct child *c, struct request *r) {
     launcher_say(c->sock, &m, sizeof m);
 }
 
-/* ---- forks ---- */
+/* ---- spares ---- */
 
-static bool send_question(const struct zygote *z, const struct request *r) {
+/* Orders grow with what was used, so that few are made for nobody. */
+static void order(const struct child *c, struct zygote *z) {
+    size_t most = z->used < ZYGOTE_SPARES ? (size_t)z->used : ZYGOTE_SPARES;
+    bool wanted = z->spare_count <= most / 4 || awaited_find(c, z->id, 0) != NULL;
+    if (z->ordered || !wanted) {
+        return;
+    }
+    size_t waited = c->awaited.count < ZYGOTE_SPARES ? c->awaited.count : ZYGOTE_SPARES;
+    uint8_t what[2] = {(uint8_t)(most > z->spare_count ? most - z->spare_count : 1),
+                       (uint8_t)waited};
+    z->ordered = send(z->sock, what, sizeof what, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof what;
+    z->order_met = false;
+}
+
+static bool send_question(int sock, const struct awaited *w, const char *text) {
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int) * WIRE_FDS)];
@@ -117,14 +161,12 @@ static bool send_question(const struct zygote *z, const struct request *r) {
     int fds[WIRE_FDS];
     size_t count = 0;
     for (int i = 0; i < WIRE_FDS; i++) {
-        if (r->fds[i] >= 0) {
-            fds[count++] = r->fds[i];
+        if (w->fds[i] >= 0) {
+            fds[count++] = w->fds[i];
         }
     }
-    struct question q = {.id = r->head->head.id, .envc = r->head->envc};
-    const char *texts = r->head->envc > 0 ? r->env[0] : r->folder;
-    size_t text_bytes = (size_t)(r->folder + strlen(r->folder) + 1 - texts);
-    struct iovec parts[2] = {{&q, sizeof q}, {(void *)(uintptr_t)texts, text_bytes}};
+    struct question q = {.id = w->id, .envc = w->envc};
+    struct iovec parts[2] = {{&q, sizeof q}, {(void *)(uintptr_t)text, w->text_bytes}};
     struct msghdr m = {.msg_iov = parts,
                        .msg_iovlen = 2,
                        .msg_control = &control,
@@ -134,51 +176,120 @@ static bool send_question(const struct zygote *z, const struct request *r) {
     control.head.cmsg_type = SCM_RIGHTS;
     control.head.cmsg_len = CMSG_LEN(sizeof(int) * count);
     memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * count);
-    return sendmsg(z->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    return sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
-void zygote_ask(struct child *c, const struct request *r) {
-    uint32_t id = r->head->head.id;
-    struct zygote *z = zygote_find(c, r->head->zygote);
-    struct awaited *w = z != NULL ? proc_vec_add(&c->awaited) : NULL;
-    if (w != NULL) {
-        *w =
-            (struct awaited){.id = id, .zygote = z->id, .until_ns = tree_now_ns() + ANSWER_MOST_NS};
-        if (send_question(z, r)) {
-            return;
+/* From here on the spare is the step. False when it is dead already. */
+static bool become(struct child *c, const struct spare *s, const struct awaited *w,
+                   const char *text) {
+    struct launched *p = tree_add(&c->tree, w->id, s->pid);
+    bool there = p != NULL && send_question(s->sock, w, text);
+    if (there) {
+        struct wire_started m = {
+            .head = {WIRE_STARTED, w->id}, .pid = s->pid, .start_time = s->start_time};
+        tree_helper_drop(&c->tree, s->pid);
+        launcher_say(c->sock, &m, sizeof m);
+        close(s->sock);
+    } else {
+        if (p != NULL) {
+            tree_forget(&c->tree, p);
         }
+        end_spare(s);
+    }
+    return there;
+}
+
+static bool take_spare(struct child *c, struct zygote *z, const struct awaited *w,
+                       const char *text) {
+    bool taken = false;
+    while (!taken && z->spare_count > 0) {
+        struct spare s = z->spares[--z->spare_count];
+        taken = become(c, &s, w, text);
+    }
+    z->used += taken;
+    return taken;
+}
+
+static bool wait_for_spare(struct child *c, const struct awaited *w, const char *text) {
+    struct awaited *kept = proc_vec_add(&c->awaited);
+    if (kept == NULL) {
+        return false;
+    }
+    bool ok = w->text_bytes <= sizeof kept->text;
+    kept->id = w->id;
+    kept->zygote = w->zygote;
+    kept->until_ns = tree_now_ns() + SPARE_MOST_NS;
+    kept->envc = w->envc;
+    for (int i = 0; i < WIRE_FDS; i++) {
+        kept->fds[i] = ok && w->fds[i] >= 0 ? fcntl(w->fds[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD) : -1;
+        ok = ok && (w->fds[i] < 0) == (kept->fds[i] < 0);
+    }
+    if (!ok) {
+        awaited_drop(c, kept);
+        return false;
+    }
+    kept->text_bytes = w->text_bytes;
+    memcpy(kept->text, text, w->text_bytes);
+    return true;
+}
+
+/* What the fork could not say of its folder a fresh program will. */
+void zygote_ask(struct child *c, const struct request *r) {
+    struct zygote *z = zygote_find(c, r->head->zygote);
+    const char *text = r->head->envc > 0 ? r->env[0] : r->folder;
+    struct awaited w = {.id = r->head->head.id, .zygote = r->head->zygote, .envc = r->head->envc};
+    w.text_bytes = (size_t)(r->folder + strlen(r->folder) + 1 - text);
+    memcpy(w.fds, r->fds, sizeof w.fds);
+    bool asked = z != NULL && access(r->folder, X_OK) == 0 &&
+                 (take_spare(c, z, &w, text) || wait_for_spare(c, &w, text));
+    if (!asked) {
+        launcher_say_failed(c->sock, w.id, EAGAIN, STAGE_ZYGOTE);
+    } else {
+        order(c, z);
+    }
+}
+
+/* A new spare; or the end of an order, which was in vain when no process was to be had. */
+static void take_fork(struct child *c, struct zygote *z, pid_t pid, int sock) {
+    struct proc_row row;
+    if (pid == 0) {
+        z->ordered = false;
+        if (!z->order_met) {
+            give_back_all(c, z->id, EAGAIN);
+        }
+        order(c, z);
+        return;
+    }
+    struct spare s = {.pid = pid, .sock = sock};
+    bool room = z->spare_count < ZYGOTE_SPARES && proc_read(pid, &row);
+    if (!room || !tree_helper_add(&c->tree, z->id, pid)) {
+        end_spare(&s);
+        return;
+    }
+    s.start_time = row.start_time;
+    z->order_met = true;
+    z->spares[z->spare_count++] = s;
+    struct awaited *w = awaited_find(c, z->id, 0);
+    if (w != NULL && take_spare(c, z, w, w->text)) {
         awaited_drop(c, w);
     }
-    launcher_say_failed(c->sock, id, EAGAIN, STAGE_ZYGOTE);
 }
 
-/* A fork that nobody waits for any more waits for its `go`, which will not come. */
-static void take_fork(struct child *c, const struct answer *a) {
-    struct awaited *w = awaited_find(c, a->id);
-    struct proc_row row;
-    bool there = a->pid > 0 && proc_read(a->pid, &row);
-    if (w == NULL) {
-        if (there) {
-            kill(a->pid, SIGKILL);
+void zygote_reaped(struct child *c, pid_t pid) {
+    for (size_t i = 0; i < IO_MAX_ZYGOTES; i++) {
+        struct zygote *z = &c->zygotes[i];
+        for (size_t k = z->spare_count; k-- > 0;) {
+            if (z->spares[k].pid == pid) {
+                close(z->spares[k].sock);
+                z->spares[k] = z->spares[--z->spare_count];
+            }
         }
-        return;
     }
-    awaited_drop(c, w);
-    if (!there || tree_add(&c->tree, a->id, a->pid) == NULL) {
-        if (there) {
-            kill(a->pid, SIGKILL);
-        }
-        launcher_say_failed(c->sock, a->id, EAGAIN, STAGE_ZYGOTE);
-        return;
-    }
-    struct wire_started m = {
-        .head = {WIRE_STARTED, a->id}, .pid = a->pid, .start_time = row.start_time};
-    launcher_say(c->sock, &m, sizeof m);
 }
 
 void zygote_kill(struct child *c, uint32_t id) {
     struct zygote *z = zygote_find(c, id);
-    struct awaited *w = awaited_find(c, id);
+    struct awaited *w = awaited_find(c, 0, id);
     if (z != NULL) {
         end_zygote(c, z);
     } else if (w != NULL) {
@@ -199,18 +310,42 @@ size_t zygote_poll(const struct child *c, struct pollfd *out) {
     return count;
 }
 
+/* One packet, with the descriptor that came along or -1; its size, 0 at the end. */
+static ssize_t receive(int sock, int32_t *pid, int *fd) {
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {pid, sizeof *pid};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    *fd = -1;
+    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+        memcpy(fd, CMSG_DATA(head), sizeof *fd);
+    }
+    return got;
+}
+
 /* All that it says; false when it has ended or makes no sense. */
-static bool take_answers(struct child *c, const struct zygote *z) {
+static bool take_answers(struct child *c, struct zygote *z) {
     for (;;) {
-        struct answer a;
-        ssize_t got = recv(z->sock, &a, sizeof a, MSG_DONTWAIT);
+        int32_t pid;
+        int fd;
+        ssize_t got = receive(z->sock, &pid, &fd);
         if (got < 0) {
             return errno == EAGAIN || errno == EINTR;
         }
-        if (got != (ssize_t)sizeof a) {
+        if (got != (ssize_t)sizeof pid || (pid > 0) != (fd >= 0) || pid < 0) {
+            if (fd >= 0) {
+                close(fd);
+            }
             return false;
         }
-        take_fork(c, &a);
+        take_fork(c, z, pid, fd);
     }
 }
 

@@ -192,6 +192,7 @@ static void code_check(struct node_check *c) {
     check_expect_exit(c, d);
     check_folder(c, d);
     d->preload = check_preload(c, &d->preload_count);
+    d->repeats = check_repeats(c, "language");
     check_set_data(c, d);
 }
 

@@ -57,6 +57,7 @@ struct code_data {
     bool exit_ok[256];
     const struct str *preload; /* modules that the zygote imports; each ends with NUL */
     uint32_t preload_count;
+    bool repeats; /* more than one step in this language is to be expected */
 };
 
 /* One run: what the node says, evaluated. All must stay as it is until the port is answered. */

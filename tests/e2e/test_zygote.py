@@ -64,13 +64,27 @@ def below(pid):
     return {p: every[p][1] for p in tree - {pid} if p in every}
 
 
+def forks_of(host):
+    """The pythons below the host's launcher that are no step: the zygote and its spares."""
+    found = []
+    for pid, line in below(host).items():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                found += [pid] if b"fork_twice" in line and b"CAIRN_STEP=" not in f.read() else []
+        except OSError:
+            pass  # it has ended
+    assert found
+    return found
+
+
 def zygote_of(host):
-    """The python below the host's launcher that is no step: it leads its session and is asleep on
-    its socket, so its environment still has the room for that of a fork, or its own token alone."""
-    found = [pid for pid, line in below(host).items()
-             if b"fork_twice" in line and b"CAIRN_STEP=" not in open(f"/proc/{pid}/environ", "rb").read()]
-    assert len(found) == 1, found
-    return found[0]
+    """It is older than all its spares."""
+    return min(forks_of(host), key=lambda pid: int(stat_of(pid)[19]))
+
+
+def stat_of(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()
 
 
 def gone(pids):
@@ -152,8 +166,8 @@ def test_after_a_killed_zygote_there_is_a_new_one(cairn):
 
 
 def test_a_zygote_that_does_not_answer_is_killed_with_what_it_was_asked_for(cairn):
-    """It is stopped when a step wants a fork. The step's timeout ends that attempt; a zygote that
-    dies meanwhile gives the step back, which then runs without."""
+    """It is stopped when a step wants a fork and there is no spare. The step's timeout ends that
+    attempt; a zygote that dies meanwhile gives the step back, which then runs without."""
     cairn.flow("""
   first: {type: code, language: python, code: "return 0"}
   a: {type: code, needs: [first], language: python, code: "import os; print('up'); open('go').read()"}
@@ -166,6 +180,10 @@ def test_a_zygote_that_does_not_answer_is_killed_with_what_it_was_asked_for(cair
     running.wait_for("up")
     zygote = zygote_of(running.child.pid)
     os.kill(zygote, signal.SIGSTOP)
+    spares = [pid for pid in forks_of(running.child.pid) if pid != zygote]
+    for pid in spares:
+        os.kill(pid, signal.SIGKILL)
+    gone(spares)
     let_go(cairn)
     running.wait_for("b failed")
     running.wait_for("c started")
@@ -174,6 +192,34 @@ def test_a_zygote_that_does_not_answer_is_killed_with_what_it_was_asked_for(cair
     assert done["finalResult"] == 2
     b = next(s for s in done["subSteps"] if s["id"] == "b")
     assert b["error"]["type"] == "timeout"
+
+
+def test_a_killed_spare_harms_no_step(cairn):
+    """What waits to become a step is killed; those that follow get others."""
+    cairn.flow("""
+  first: {type: code, language: python, code: "return 0"}
+  a: {type: code, needs: [first], language: python, code: "import os; print('up'); open('go').read()"}
+  b:
+    type: code
+    needs: [a]
+    foreach: {items: "[1, 2, 3, 4, 5]", as: n, concurrency: 5}
+    language: python
+    code: "return n"
+  end: {type: end, needs: [b], value: b}
+""")
+    os.mkfifo(cairn.folder / "go")
+    running = cairn.start("run", "flow.yaml", "--json")
+    running.wait_for("up")
+    zygote = zygote_of(running.child.pid)
+    until(lambda: len(forks_of(running.child.pid)) > 1, "no spare")
+    spares = [pid for pid in forks_of(running.child.pid) if pid != zygote]
+    for pid in spares:
+        os.kill(pid, signal.SIGKILL)
+    gone(spares)
+    let_go(cairn)
+    done = running.finish().json
+    assert done["finalResult"] == [1, 2, 3, 4, 5]
+    assert max(s["attempt"] for s in done["subSteps"]) == 1
 
 
 def test_twenty_at_a_time(cairn):
@@ -200,16 +246,17 @@ def test_an_idle_zygote_costs_nothing(cairn):
     zygote = zygote_of(running.child.pid)
 
     def used():
-        with open(f"/proc/{zygote}/stat") as f:
-            fields = f.read().rpartition(")")[2].split()
-        with open(f"/proc/{zygote}/status") as f:
-            switches = [line for line in f if "ctxt_switches" in line]
-        return fields[11:15], switches
+        every = forks_of(running.child.pid)
+        for pid in every:
+            with open(f"/proc/{pid}/status") as f:
+                switches = [line for line in f if "ctxt_switches" in line]
+            yield pid, stat_of(pid)[11:15], switches
 
-    before = used()
+    until(lambda: all(stat_of(pid)[0] == "S" for pid in forks_of(running.child.pid)), "it works")
+    before = list(used())
     for _ in range(20):
         assert cairn("list").status == 0  # something that takes a while
-    assert used() == before
+    assert list(used()) == before
     let_go(cairn)
     assert running.finish().status == 0
     gone([zygote])

@@ -3,6 +3,7 @@
  */
 #include "rig.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "io/loop.h"
@@ -86,15 +87,33 @@ static void talk_in_start(struct rig *g, struct step_port *port) {
     (void)port->ops->call_begin(port, value_null(), &(struct value){0});
 }
 
+/* Those of the loop, which go by the real clock. */
+static void wait_for_timers(void) {
+    poll(NULL, 0, 30);
+    rig_turns();
+}
+
 static void a_kind_talks_while_it_starts(void **state) {
     (void)state;
     rig.on_start = talk_in_start;
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
-    assert_int_equal(rig_count(run_id(r), "step_process a"), 1);
     assert_int_equal(rig_count(run_id(r), "call_begun a"), 1);
+    wait_for_timers();
+    assert_int_equal(rig_count(run_id(r), "step_process a"), 1);
     rig_done("a", NULL);
     assert_string_equal(rig_status(r), "completed");
     assert_int_equal(str_find(buf_str(&rig.log), STR("a note hello"), 0), 0);
+}
+
+/* What has ended leaves nothing to be killed. */
+static void a_process_of_a_short_attempt_is_not_recorded(void **state) {
+    (void)state;
+    rig.on_start = talk_in_start;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    rig_done("a", NULL);
+    wait_for_timers();
+    assert_string_equal(rig_status(r), "completed");
+    assert_int_equal(rig_count(run_id(r), "step_process a"), 0);
 }
 
 /* After it was told to stop, nothing that a kind says is recorded or shown. */
@@ -254,6 +273,7 @@ int run_hostile_tests(void) {
         T(a_watcher_cancels),
         T(cancelled_while_a_port_starts),
         T(a_kind_talks_while_it_starts),
+        T(a_process_of_a_short_attempt_is_not_recorded),
         T(talk_after_cancel),
         T(messages_that_are_no_text),
         T(a_result_beyond_all_memory),
