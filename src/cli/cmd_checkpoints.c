@@ -85,12 +85,7 @@ static void put_json(struct cli *c, const struct moment *m, uint32_t count) {
         }
         value_list_add(&list, value_map_done(&b));
     }
-    struct buf b;
-    buf_init(&b, 0);
-    value_print_json(value_list_done(&list), 2, &b);
-    buf_append_char(&b, '\n');
-    sink_flush(&c->out, &b);
-    buf_fini(&b);
+    cli_print_json(c, value_list_done(&list));
 }
 
 static void put_text(struct cli *c, const struct moment *m, uint32_t count) {

@@ -43,10 +43,10 @@ static void put_step(struct buf *b, struct value step) {
     }
     buf_append_char(b, '\n');
     if (error.len) {
-        text_block(b, error, "      ");
+        text_message_block(b, error, "      ", TEXT_IN_RESULTS);
     }
     if (request && details_text(*request, "prompt").len) {
-        text_block(b, details_text(*request, "prompt"), "      ");
+        text_message_block(b, details_text(*request, "prompt"), "      ", TEXT_IN_RESULTS);
     }
     if (remedy.len) {
         buf_printf(b, "      %.*s\n", STR_ARG(remedy));
@@ -85,12 +85,14 @@ static void put_error(struct buf *b, struct value error) {
     buf_append_cstr(b, "  ");
     text_clean(b, details_text(error, "type"));
     buf_append_cstr(b, ": ");
-    text_clean(b, details_text(error, "message"));
+    text_message(b, details_text(error, "message"), TEXT_IN_RESULTS);
     buf_append_char(b, '\n');
     if (node.len) {
         buf_append_cstr(b, "  at node ");
         text_clean(b, node);
-        buf_printf(b, " (%.*s)\n", STR_ARG(place));
+        buf_append_cstr(b, " (");
+        text_clean(b, place);
+        buf_append_cstr(b, ")\n");
     }
 }
 
@@ -198,7 +200,7 @@ static void print(struct cli *c, struct value v) {
     buf_append_char(&b, '\n');
     if (value_get(v, STR("pausedWhy"))) {
         buf_append_cstr(&b, "  ");
-        text_clean(&b, details_text(v, "pausedWhy"));
+        text_message(&b, details_text(v, "pausedWhy"), TEXT_IN_RESULTS);
         buf_append_char(&b, '\n');
     }
     if (error) {

@@ -102,7 +102,8 @@ static int run(struct cli *c) { return session_run(c, logs); }
 
 static const struct cli_option options[] = {
     {"follow", 'f', NULL, "goes on until the execution has ended"},
-    {"raw", 0, NULL, "the text alone, without times and steps"},
+    {"raw", 0, NULL,
+     "the bytes as they were printed, without times and steps; for a file or a pipe"},
 };
 
 static const struct cli_example examples[] = {

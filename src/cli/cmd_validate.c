@@ -8,7 +8,8 @@ static void print_ok(struct cli *c, const struct workflow *w) {
     const struct plan *p = w->plan;
     struct buf b;
     buf_init(&b, 0);
-    buf_printf(&b, "%s: ok: %u node%s, %u edge%s, %u loop%s, %u input%s", w->shown, p->node_count,
+    text_clean(&b, str_from(w->shown));
+    buf_printf(&b, ": ok: %u node%s, %u edge%s, %u loop%s, %u input%s", p->node_count,
                p->node_count == 1 ? "" : "s", p->edge_count, p->edge_count == 1 ? "" : "s",
                p->loop_count, p->loop_count == 1 ? "" : "s", p->input_count,
                p->input_count == 1 ? "" : "s");

@@ -19,8 +19,8 @@ void losses_print(struct buf *b, struct value list);
 /* The steps that were under way when the execution was stopped, by its timeout, a failure or
  * somebody: [{step, since, durationMs, attempt}]. */
 struct value losses_stopped(const struct details *d, struct arena *a);
-/* "    under way when its time was up: fetch for 2.1s, parse for 12ms": that list; the error and the
- * status of the execution say why. */
+/* "    under way when its time was up: fetch for 2.1s, parse for 12ms": that list; the error and
+ * the status of the execution say why. */
 void losses_print_stopped(struct buf *b, struct value list, struct value error, struct str status);
 
 #endif

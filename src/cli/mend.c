@@ -107,8 +107,9 @@ static void put_kept(struct buf *b, const struct mend_node *n) {
 static void tell(const struct mending *m, const struct mend *x) {
     struct buf b;
     buf_init(&b, 0);
-    buf_printf(&b, "execution %.*s goes on with %s\n", STR_ARG(m->id),
-               m->q->plan ? m->x->w.shown : "other inputs");
+    buf_printf(&b, "execution %.*s goes on with ", STR_ARG(m->id));
+    text_clean(&b, str_from(m->q->plan ? m->x->w.shown : "other inputs"));
+    buf_append_char(&b, '\n');
     put_names(&b, "kept: ", x, MEND_KEPT);
     put_names(&b, "completed items kept: ", x, MEND_ITEMS);
     put_names(&b, "runs anew: ", x, MEND_ANEW);

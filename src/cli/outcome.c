@@ -26,6 +26,20 @@ int outcome_exit_status(enum exec_status status) {
     return EXIT_WAITING;
 }
 
+void outcome_show_result(struct buf *b, const struct sink *s, struct value v) {
+    struct buf text;
+    if (!s->tty) {
+        outcome_print_result(b, v);
+        return;
+    }
+    buf_init(&text, 0);
+    outcome_print_result(&text, v);
+    if (text.len) {
+        text_block(b, buf_str(&text), "");
+    }
+    buf_fini(&text);
+}
+
 void outcome_print_result(struct buf *b, struct value v) {
     size_t before = b->len;
     if (v.type == VALUE_TEXT) {
@@ -41,7 +55,7 @@ void outcome_print_result(struct buf *b, struct value v) {
 void outcome_print_error_text(struct buf *b, struct value error) {
     text_clean(b, details_text(error, "type"));
     buf_append_cstr(b, ": ");
-    text_clean(b, details_text(error, "message"));
+    text_message(b, details_text(error, "message"), TEXT_IN_RESULTS);
 }
 
 /* "    at node parse (flow.yaml:12:3), attempt 2" */
@@ -58,7 +72,9 @@ static void print_place(struct buf *b, const struct details *d, struct value err
     if (at >= 0) {
         struct mark mark = d->plan->nodes[at].mark;
         const char *file = shown_file ? shown_file : mark.file ? mark.file : "";
-        buf_printf(b, " (%s:%u:%u)", file, mark.line, mark.column);
+        buf_append_cstr(b, " (");
+        text_clean(b, str_from(file));
+        buf_printf(b, ":%u:%u)", mark.line, mark.column);
     }
     if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {
         buf_printf(b, ", attempt %lld", (long long)attempt->num);

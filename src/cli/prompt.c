@@ -84,7 +84,7 @@ static bool is_command(const struct prompt *p) { return !p->poll; }
 static void print_command(struct prompt *p, const struct prompt_step *x) {
     struct buf b;
     buf_init(&b, 0);
-    text_block(&b, text_of(x->request, "prompt"), "    ");
+    text_message_block(&b, text_of(x->request, "prompt"), "    ", TEXT_IN_RESULTS);
     buf_printf(&b, "    answer it: cairn answer %.*s ", STR_ARG(run_id(x->run)));
     text_shell(&b, x->step);
     buf_append_char(&b, ' ');
@@ -161,7 +161,7 @@ static void show(struct prompt *p, const struct prompt_step *x) {
     buf_init(&b, 0);
     text_colour(&b, &p->s->cli->err, COLOUR_BLUE, x->step);
     buf_append_cstr(&b, " asks:\n");
-    text_block(&b, text_of(x->request, "prompt"), "  ");
+    text_message_block(&b, text_of(x->request, "prompt"), "  ", TEXT_IN_RESULTS);
     for (size_t i = 0; i < value_count(choices); i++) {
         buf_printf(&b, "  %zu) ", i + 1);
         text_clean(&b, value_str(choices.items[i]));
@@ -210,11 +210,19 @@ static void send(struct prompt *p, struct value v) {
     p->sent = host_ask(p->s->host, p->shown->run, &q, &e) == OK;
 }
 
+static void tell_why(struct prompt *p, struct str why) {
+    struct buf b;
+    buf_init(&b, 0);
+    text_block(&b, why, "  ");
+    sink_flush(&p->s->cli->err, &b);
+    buf_fini(&b);
+}
+
 static void take_field(struct prompt *p, const struct value_pair *field, struct str line) {
     struct value v;
     struct error e = {0};
     if (line.len && form_read_field(field->val, line, &p->s->cli->arena, &v, &e)) {
-        sink_printf(&p->s->cli->err, "  %s\n", e.message);
+        tell_why(p, str_from(e.message));
         print_field(p);
         return;
     }
@@ -278,7 +286,7 @@ void prompt_verdict(struct prompt *p, struct run *r, int64_t ticket, struct str 
     }
     p->sent = false;
     if (str_starts(text, STR("refused: "))) {
-        sink_printf(&p->s->cli->err, "  %.*s\n", STR_ARG(str_sub(text, 9, text.len)));
+        tell_why(p, str_sub(text, 9, text.len));
         begin_form(p);
         print_field(p);
     }

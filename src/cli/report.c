@@ -7,7 +7,7 @@
 
 static void print_help_line(struct buf *b, const char *help) {
     if (help && help[0]) {
-        buf_printf(b, "    %s\n", help);
+        text_block(b, str_from(help), "    ");
     }
 }
 
@@ -24,7 +24,8 @@ int cli_fail_error(struct cli *c, const struct error *e, const char *help) {
     struct buf b;
     buf_init(&b, 0);
     if (e->mark.file) {
-        buf_printf(&b, "%s:", e->file);
+        text_clean(&b, str_from(e->file));
+        buf_append_char(&b, ':');
         if (e->mark.line) {
             buf_printf(&b, "%u:%u:", e->mark.line, e->mark.column);
         }
@@ -87,7 +88,6 @@ void cli_print_json(struct cli *c, struct value v) {
     struct buf b;
     buf_init(&b, 0);
     value_print_json(v, 2, &b);
-    buf_append_char(&b, '\n');
-    sink_flush(&c->out, &b);
+    sink_flush_json(&c->out, &b);
     buf_fini(&b);
 }

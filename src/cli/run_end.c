@@ -53,7 +53,7 @@ int run_tell_lost(struct running *x) {
 static void print_result(struct running *x) {
     struct buf b;
     buf_init(&b, 0);
-    outcome_print_result(&b, details_value(&x->c->arena, run_result_json(x->run)));
+    outcome_show_result(&b, &x->c->out, details_value(&x->c->arena, run_result_json(x->run)));
     sink_flush(&x->c->out, &b);
     buf_fini(&b);
 }

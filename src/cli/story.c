@@ -1,6 +1,7 @@
 /* The story of an execution as `cairn results` tells it: head, steps, conversation or the last word
- * of each agent, result, error. Nothing is cut but the key messages of the short form; names, texts
- * and outputs are cleaned of control characters, the result is printed as it is.
+ * of each agent, result, error. Cut are the key messages of the short form, and errors that are very
+ * long; names, texts and outputs have their control characters escaped, the result where it goes to
+ * a terminal.
  */
 #include "cli/budget.h"
 #include "cli/outcome.h"
@@ -48,11 +49,15 @@ static void put_counts(const struct details *d, struct buf *b) {
 
 static void put_map(struct buf *b, const char *label, struct value map) {
     for (size_t i = 0; i < value_count(map); i++) {
+        struct buf json;
         put_label(b, i ? "" : label);
         text_clean(b, value_str(map.pairs[i].key));
         buf_append_cstr(b, " = ");
-        value_print_json(map.pairs[i].val, 0, b);
+        buf_init(&json, 0);
+        value_print_json(map.pairs[i].val, 0, &json);
+        text_clean(b, buf_str(&json));
         buf_append_char(b, '\n');
+        buf_fini(&json);
     }
 }
 
@@ -253,7 +258,7 @@ void outcome_print_story(struct cli *c, const struct details *d, bool verbose) {
     struct value result = details_value(&c->arena, d->stored.row.result);
     if (result.type != VALUE_NULL) {
         buf_append_cstr(&b, "\nresult\n");
-        outcome_print_result(&b, result);
+        outcome_show_result(&b, &c->out, result);
     }
     size_t before = b.len;
     buf_append_char(&b, '\n');

@@ -32,7 +32,8 @@ static bool is_utf8(void) {
 void sink_init(struct sink *s, int fd) {
     const char *term = getenv("TERM");
     *s = (struct sink){.fd = fd};
-    s->terminal = isatty(fd) && term && term[0] && strcmp(term, "dumb") != 0;
+    s->tty = isatty(fd) == 1;
+    s->terminal = s->tty && term && term[0] && strcmp(term, "dumb") != 0;
     s->colour = s->terminal && !set("NO_COLOR");
     s->utf8 = is_utf8();
 }
@@ -137,24 +138,39 @@ static uint32_t columns_of(uint32_t c) {
     return in_ranges(c, none, ARRAY_LEN(none)) ? 0 : in_ranges(c, two, ARRAY_LEN(two)) ? 2 : 1;
 }
 
-/* C0, DEL, C1, and the marks that turn the direction of writing. */
+/* C0, DEL, C1, line separators, and the marks that turn the direction of writing. */
 static bool is_control(uint32_t c) {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* What stands for a character that a terminal would act on: \x1b, \u202e; a space for what only
+ * ends a line or a column. */
+static const char *escaped(uint32_t c, char out[8]) {
+    bool blank = c == '\n' || c == '\t';
+    snprintf(out, 8, c < 0x80 ? "\\x%02x" : "\\u%04x", (unsigned)(c & 0xffff));
+    return blank ? " " : out;
+}
+
+/* As it is shown. */
+static uint32_t shown_columns(uint32_t c) {
+    char text[8];
+    return is_control(c) ? (uint32_t)strlen(escaped(c, text)) : columns_of(c);
 }
 
 uint32_t text_width(struct str s) {
     uint32_t width = 0;
     for (size_t at = 0; at < s.len;) {
         uint32_t c = str_utf8_next(s, &at);
-        width += is_control(c) ? 1 : columns_of(c);
+        width += shown_columns(c);
     }
     return width;
 }
 
 static void append_code(struct buf *b, struct str s, size_t from, size_t to, uint32_t c) {
+    char text[8];
     if (is_control(c)) {
-        buf_append_char(b, ' ');
+        buf_append_cstr(b, escaped(c, text));
     } else if (c == 0xfffd) {
         buf_append_cstr(b, "\xef\xbf\xbd"); /* also for bytes that are no UTF-8 */
     } else {
@@ -167,7 +183,7 @@ static void append_columns(struct buf *b, struct str s, uint32_t max) {
     for (size_t at = 0; at < s.len;) {
         size_t from = at;
         uint32_t c = str_utf8_next(s, &at);
-        width += is_control(c) ? 1 : columns_of(c);
+        width += shown_columns(c);
         if (width > max) {
             return;
         }
@@ -188,13 +204,17 @@ void text_clip(struct buf *b, struct str s, uint32_t max_columns) {
 
 void text_clean(struct buf *b, struct str s) { append_columns(b, s, UINT32_MAX); }
 
+/* Without the CR of a line that ends in CR LF. */
 static void append_line(struct buf *b, struct str line) {
+    if (str_ends(line, STR("\r"))) {
+        line.len--;
+    }
     for (size_t at = 0; at < line.len;) {
         size_t from = at;
         uint32_t c = str_utf8_next(line, &at);
         if (c == '\t') {
             buf_append_char(b, '\t');
-        } else if (c != '\r') {
+        } else {
             append_code(b, line, from, at, c);
         }
     }
@@ -213,21 +233,100 @@ void text_block(struct buf *b, struct str s, const char *indent) {
     } while (rest.len);
 }
 
+/* Where a text of too many bytes is cut: never within a character. */
+static struct str beginning(struct str s, size_t most) {
+    size_t at = 0;
+    while (at < s.len) {
+        size_t before = at;
+        (void)str_utf8_next(s, &at);
+        if (at > most) {
+            return str_sub(s, 0, before);
+        }
+    }
+    return s;
+}
+
+static void put_rest(struct buf *b, struct str s, const char *where) {
+    buf_printf(b, "... [%zu bytes in all: %s has them]", s.len, where);
+}
+
+void text_message(struct buf *b, struct str s, const char *where) {
+    struct str head = beginning(s, TEXT_MESSAGE_MOST);
+    text_clean(b, head);
+    if (head.len < s.len) {
+        put_rest(b, s, where);
+    }
+}
+
+void text_message_block(struct buf *b, struct str s, const char *indent, const char *where) {
+    struct str head = beginning(s, TEXT_BLOCK_MOST);
+    text_block(b, head, indent);
+    if (head.len < s.len) {
+        buf_append_cstr(b, indent);
+        put_rest(b, s, where);
+        buf_append_char(b, '\n');
+    }
+}
+
+void sink_flush_json(struct sink *s, struct buf *b) {
+    struct str json = buf_ok(b) ? buf_str(b) : STR("");
+    size_t done = 0;
+    for (size_t at = 0; at < json.len;) {
+        size_t from = at;
+        uint32_t c = str_utf8_next(json, &at);
+        if (c < 0x7f || !is_control(c)) {
+            continue;
+        }
+        sink_write(s, str_sub(json, done, from));
+        sink_printf(s, "\\u%04x", (unsigned)c);
+        done = at;
+    }
+    if (buf_ok(b)) {
+        buf_append_char(b, '\n');
+        sink_write(s, str_sub(buf_str(b), done, b->len));
+        buf_reset(b);
+    } else {
+        sink_flush(s, b);
+    }
+}
+
 void text_pad(struct buf *b, uint32_t columns) {
     for (uint32_t i = 0; i < columns; i++) {
         buf_append_char(b, ' ');
     }
 }
 
+/* $'...' of bash, ksh and zsh, and of POSIX since 2024: what a terminal would act on is escaped. */
+static void quote_controls(struct buf *b, struct str s) {
+    buf_append_cstr(b, "$'");
+    for (size_t at = 0; at < s.len;) {
+        size_t from = at;
+        uint32_t c = str_utf8_next(s, &at);
+        if (is_control(c)) {
+            for (size_t i = from; i < at; i++) {
+                buf_printf(b, "\\x%02x", (unsigned)(unsigned char)s.ptr[i]);
+            }
+        } else if (c == '\'' || c == '\\') {
+            buf_printf(b, "\\%c", (int)c);
+        } else {
+            buf_append(b, str_sub(s, from, at));
+        }
+    }
+    buf_append_char(b, '\'');
+}
+
 void text_shell(struct buf *b, struct str s) {
-    bool plain = s.len > 0;
+    bool plain = s.len > 0, controls = false;
     for (size_t i = 0; i < s.len && plain; i++) {
         char c = s.ptr[i];
         plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                 (c && strchr("_@%+=:,./-", c));
     }
-    if (plain) {
-        buf_append(b, s);
+    for (size_t at = 0; at < s.len;) {
+        controls |= is_control(str_utf8_next(s, &at));
+    }
+    if (plain || controls) {
+        (plain ? buf_append : quote_controls)(b, s);
         return;
     }
     buf_append_char(b, '\'');

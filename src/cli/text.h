@@ -1,8 +1,8 @@
 /* Text for people: where it goes, how wide it is, how times and values read.
  *
- * What comes from a workflow, a model or a program is cleaned of control characters before it
- * stands in a line of ours, so that it can neither move the cursor nor forge a line. Widths are
- * columns of a terminal, not bytes.
+ * What comes from a workflow, a model or a program is shown with its control characters escaped
+ * (\x1b, \u202e; a line end or tab within a line is a space), so that it can neither move the
+ * cursor nor forge a line. Widths are columns of a terminal, not bytes.
  */
 #ifndef CAIRN_CLI_TEXT_H
 #define CAIRN_CLI_TEXT_H
@@ -12,7 +12,8 @@
 /* A standard stream. After a failed write the rest is dropped; main tells. */
 struct sink {
     int fd;
-    int failed;    /* errno of the first failed write, 0 for none */
+    int failed; /* errno of the first failed write, 0 for none */
+    bool tty;
     bool terminal; /* a terminal that understands ANSI sequences */
     bool colour;
     bool utf8;
@@ -22,6 +23,8 @@ void sink_init(struct sink *s, int fd);
 void sink_write(struct sink *s, struct str text);
 /* Writes and empties b. */
 void sink_flush(struct sink *s, struct buf *b);
+/* The same of printed JSON, and ends the line; what a terminal would act on is escaped in it. */
+void sink_flush_json(struct sink *s, struct buf *b);
 void sink_printf(struct sink *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Columns and lines of its terminal now; 80 x 24 when there is none. */
 void sink_size(const struct sink *s, uint32_t *out_columns, uint32_t *out_lines);
@@ -34,13 +37,20 @@ enum colour text_status_colour(struct str status);
 
 /* Columns of a text of one line. */
 uint32_t text_width(struct str s);
-/* At most max columns, "..." at the end when cut; control characters become spaces. */
+/* At most max columns, "..." at the end when cut; one line. */
 void text_clip(struct buf *b, struct str s, uint32_t max_columns);
-/* One line: control characters become spaces. */
+/* One line, whole. */
 void text_clean(struct buf *b, struct str s);
-/* Several lines, each behind the indent; control characters but tabs become spaces. */
+/* Several lines, each behind the indent, whole; tabs stay. */
 void text_block(struct buf *b, struct str s, const char *indent);
-/* As one word of a POSIX shell: quoted when it has to be. */
+/* The same of a text that may be very long: the beginning, how long it is, and which command has
+ * it whole ("`results --json`"). */
+enum { TEXT_MESSAGE_MOST = 2000, TEXT_BLOCK_MOST = 16000 }; /* bytes */
+void text_message(struct buf *b, struct str s, const char *where);
+void text_message_block(struct buf *b, struct str s, const char *indent, const char *where);
+#define TEXT_IN_RESULTS "`results --json`"
+#define TEXT_IN_LOGS "`logs`"
+/* As one word of a shell: quoted when it has to be. */
 void text_shell(struct buf *b, struct str s);
 /* Words in lines of at most so many columns; the first begins at column indent. Ends the line. */
 void text_wrap(struct buf *b, struct str s, uint32_t indent, uint32_t columns);

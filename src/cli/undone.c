@@ -196,7 +196,7 @@ static void put_why(struct buf *b, struct value step, bool is_over) {
     text_clean(b, by);
     if (str_is(state, "failed")) {
         buf_append_cstr(b, " failed: ");
-        text_clean(b, details_text(step, "error"));
+        text_message(b, details_text(step, "error"), TEXT_IN_RESULTS);
     } else {
         buf_append_cstr(b, str_is(state, "stopped")
                                ? " was stopped, so whether it is undone is not known"

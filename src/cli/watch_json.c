@@ -92,8 +92,7 @@ static void print(struct watch *w, struct value_builder *b) {
     struct value v = value_map_done(b);
     if (b->ok) {
         value_print_json(v, 0, &line);
-        buf_append_char(&line, '\n');
-        sink_flush(&w->cli->out, &line);
+        sink_flush_json(&w->cli->out, &line);
     }
     buf_fini(&line);
 }

@@ -32,7 +32,7 @@ static void put_error(const struct event *ev, struct buf *b) {
     buf_append_cstr(b, ": ");
     text_clean(b, ev->error_type);
     buf_append_cstr(b, ": ");
-    text_clean(b, ev->message);
+    text_message(b, ev->message, TEXT_IN_RESULTS);
 }
 
 static void put_retry(const struct watch_event *x, struct buf *b) {
@@ -53,7 +53,9 @@ static void put_failed(const struct watch_event *x, struct buf *b) {
 static void put_completed(struct watch *w, const struct watch_event *x, struct buf *b) {
     buf_append_cstr(b, "completed");
     if (x->ev->handle.len) {
-        buf_printf(b, " (%.*s)", STR_ARG(x->ev->handle));
+        buf_append_cstr(b, " (");
+        text_clean(b, x->ev->handle);
+        buf_append_char(b, ')');
     }
     put_took(w, x, b);
     const struct value *cached = value_get(x->ev->meta, STR("cached"));
@@ -243,7 +245,7 @@ void watch_log_lines(struct watch *w, const struct watch_source *of, struct str 
         struct str line = str_split(rest, '\n', &rest);
         put_head(out, watch_log_time(w), of);
         buf_printf(out, "step %.*s %s: ", STR_ARG(step), stream);
-        text_clean(out, line);
+        text_message(out, line, TEXT_IN_LOGS);
         buf_append_char(out, '\n');
     }
 }

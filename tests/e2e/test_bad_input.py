@@ -138,7 +138,7 @@ def run(cairn, row, seconds):
 
 def plain(text, folder):
     text = ID.sub("ID", text).replace(str(folder), "FOLDER")
-    text = re.sub(r"^    (completed|look further|try again|after mending it): .*\n", "", text, flags=re.M)
+    text = re.sub(r"^    (completed|under way when [a-z ]+|look further|try again|after mending it): .*\n", "", text, flags=re.M)
     text = re.sub(r"127\.0\.0\.1:\d+", "SERVER", text)
     text = re.sub(r"(known here|kinds): \w+(, \w+){5,}.*", r"\1: LIST", text)
     return re.sub(r"\bID(, ID)+", "IDS", text)

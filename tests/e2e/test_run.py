@@ -454,7 +454,7 @@ def test_what_fails_inside_a_sub_workflow_is_told(cairn):
 def test_control_characters_of_logs_are_not_printed(cairn):
     cairn.flow("  a: {type: code, language: sh, code: \"printf '\\\\033[31mred\\\\n' >&2\"}\n")
     done = cairn("run", "flow.yaml")
-    assert "stderr:  [31mred" in done.err
+    assert "stderr: \\x1b[31mred" in done.err
     assert "\x1b" not in done.err
 
 
