@@ -413,7 +413,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
     if (x->rolled_back && ev->step.iteration > x->armed[ev->step.node] &&
-        x->plan != x->first_plan && !x->plan->nodes[ev->step.node].role) {
+        x->plan != x->first_plan && !x->plan->nodes[ev->step.node].role &&
+        ev->kind != EVENT_LATE_RESULT) {
         x->armed[ev->step.node] = ev->step.iteration; /* it came back, beyond what was undone */
     }
     if ((runs_on || ev->kind == EVENT_STEP_COMPLETED) &&
