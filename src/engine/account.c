@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 static int64_t whole(struct value map, const char *key) {
@@ -49,6 +50,9 @@ static enum err call_begun(struct engine *g, const struct event *ev, struct erro
                             .tokens = whole(ev->reserved, "tokens"),
                             .nano_usd = whole(ev->reserved, "usd")};
     g->account.used[BUDGET_LLM_CALLS]++;
+    if (MUTANT(reserve_nothing)) {
+        c->tokens = 0;
+    }
     g->account.reserved[BUDGET_TOKENS] += c->tokens;
     g->account.reserved[BUDGET_USD] += c->nano_usd;
     return OK;
@@ -70,13 +74,13 @@ bool account_call_open(const struct engine *g, struct step_id step, uint32_t cal
 static struct open_call close_call(struct engine *g, uint32_t at) {
     struct open_call c = g->open_calls[at];
     g->open_calls[at] = g->open_calls[--g->open_count];
-    g->account.reserved[BUDGET_TOKENS] -= c.tokens;
+    g->account.reserved[BUDGET_TOKENS] -= c.tokens * (1 + MUTANT(settle_twice));
     g->account.reserved[BUDGET_USD] -= c.nano_usd;
     return c;
 }
 
 static void charge_most(struct engine *g, const struct open_call *c) {
-    g->account.used[BUDGET_TOKENS] += c->tokens;
+    g->account.used[BUDGET_TOKENS] += MUTANT(forgive_the_dead) ? 0 : c->tokens;
     g->account.used[BUDGET_USD] += c->nano_usd;
 }
 

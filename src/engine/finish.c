@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 static enum err refuse(struct engine *g, struct step_id step, uint32_t attempt, const char *type,
@@ -76,7 +77,8 @@ static enum err complete_and_keep(struct engine *g, struct event *ev, const stru
     const struct item_state *item = engine_item_of(g, ev->step);
     struct flight *f = item ? item->flight : g->nodes[ev->step.node].flight;
     uint8_t status = item ? item->status : g->nodes[ev->step.node].status;
-    if (!f || r->cached || status != STEP_RUNNING || !flight_cache_key(f).len) {
+    bool own = !r->cached || MUTANT(keep_again);
+    if (!f || !own || status != STEP_RUNNING || !flight_cache_key(f).len) {
         return engine_emit_end(g, ev, e);
     }
     struct engine_effect fx = {.type = OUT_KEEP,

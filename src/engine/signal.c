@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 enum { KEPT_MOST = 10000 };
@@ -126,7 +127,7 @@ void signal_note_taken(struct engine *g, const struct event *completed) {
     for (uint32_t i = 0; number && i < g->signal_count; i++) {
         struct kept_signal *s = &g->signals[i];
         if (number->type == VALUE_INT && s->seq == (uint64_t)number->num) {
-            s->taken = true;
+            s->taken = !MUTANT(take_signal_twice);
             held_clear(&s->payload);
             s->payload.v = value_null();
         }

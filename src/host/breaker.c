@@ -149,13 +149,13 @@ static bool is_chosen(const struct breaker *b, const struct run *r, struct step_
 /* When to ask again, as of now; 0: it may call. */
 static int64_t held_until(const struct breaker *b, const struct run *r, struct step_id step,
                           int64_t now_us) {
-    if (!b->open) {
+    if (!b->open || MUTANT(call_while_open)) {
         return 0;
     }
     if (now_us < b->until_us) {
         return b->until_us;
     }
-    if (b->probe) {
+    if (b->probe && !MUTANT(let_all_probe)) {
         return now_us + b->open_us;
     }
     bool other = b->chosen && !is_chosen(b, r, step) && now_us < b->chosen_until_us;

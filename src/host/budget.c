@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/mutant.h"
 #include "host/host_priv.h"
 
 struct stored_child {
@@ -116,7 +117,7 @@ enum err budget_load(struct run *r, struct error *e) {
     struct arena a;
     uint32_t count = 0;
     budget_note(r);
-    if (!had_children(r->engine)) {
+    if (!had_children(r->engine) || MUTANT(forget_the_children)) {
         return OK;
     }
     arena_init(&a, 0);
@@ -382,11 +383,15 @@ static enum err tell_tree(struct run *r, struct run *top, struct str by, struct 
 }
 
 static enum err pass_on(struct run *r, const struct event *ev, struct error *e) {
-    struct run *top = r;
+    struct run *top = r, *last = r;
     while (top && ev->of.len && !str_is(ev->of, top->id)) {
+        last = top;
         top = top->above;
     }
-    if (!top || !top->engine) {
+    if (!top) { /* its execution has ended, and this one was left: nobody keeps it any more */
+        return tell_tree(r, last, ev->reason, e);
+    }
+    if (!top->engine) {
         return OK;
     }
     top->host->budget_moved = true;

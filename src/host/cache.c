@@ -4,6 +4,7 @@
  * Invariant: whatever goes wrong with a lookup, the effect is performed: a cache saves work and
  * decides nothing. Two executions that look at once may both find nothing and both do it.
  */
+#include "base/mutant.h"
 #include "host/host_priv.h"
 
 /* What it cost was paid by the step that it comes from. */
@@ -40,8 +41,10 @@ static bool find(const struct port *p, struct happened *x) {
     struct store_cached found;
     struct error ignored;
     wall_us now = host_now(r->host);
-    if (store_cache_get(s, flight_cache_key(p->flight), now, &x->arena, &found, &ignored) ||
-        found.at.us + n->cache.ttl_us <= now.us ||
+    bool ever = MUTANT(use_what_is_over);
+    if (store_cache_get(s, flight_cache_key(p->flight), ever ? (wall_us){0} : now, &x->arena,
+                        &found, &ignored) ||
+        (found.at.us + n->cache.ttl_us <= now.us && !ever) ||
         event_decode(found.event, &fetch, &x->arena, &ev, &ignored)) {
         return false;
     }

@@ -324,36 +324,66 @@ static void free_again(struct host *h) {
     }
 }
 
-/* Puts together what is to be recorded of each run and records it. A run whose part cannot be made
- * (a blob too many for the disk, no memory) leaves the batch alone. */
+static const struct run *top_of(const struct run *r) {
+    while (r->above) {
+        r = r->above;
+    }
+    return r;
+}
+
+/* All of the tree: one's rollback must not be recorded without what it cancels. */
+static void leave_batch(struct run **batch, const struct run *top, const struct error *why) {
+    while (*batch) {
+        struct run *r = *batch;
+        if (top_of(r) == top) {
+            *batch = r->batch_next;
+            run_failed(r, why);
+        } else {
+            batch = &r->batch_next;
+        }
+    }
+}
+
+/* What is to be recorded of the run, if anything is. */
+static enum err add_part(struct host *h, struct run *r, uint32_t *room, struct store_batch *b,
+                         struct error *e) {
+    r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
+    enum err err = r->change ? put_blobs(r, e) : OK;
+    err = err || !r->change ? err : change_of(r, room, r->change, &h->scratch, e);
+    if (!err && h->scratch.starved) { /* some text of a row may be missing */
+        err = error_nomem(e);
+    }
+    b->count += !err && r->change;
+    return err;
+}
+
+/* Puts together what is to be recorded of each run and records it. A tree of which a part cannot be
+ * made (a blob too many for the disk, no memory) leaves the batch, which is put together anew. */
 static enum err record(struct host *h, struct run **batch, struct store_batch *b, struct error *e) {
     uint32_t room = HOST_STEP_ROWS;
     struct store_verdict *verdicts = verdict_room(*batch, &h->scratch);
-    struct run **at = batch;
+    struct run *r = *batch;
     if (!verdicts) {
         return error_nomem(e);
     }
-    while (*at) {
-        struct run *r = *at;
+    while (r) {
         struct error why;
-        r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
-        enum err err = r->change ? put_blobs(r, &why) : OK;
-        err = err || !r->change ? err : change_of(r, &room, r->change, &h->scratch, &why);
+        enum err err = add_part(h, r, &room, b, &why);
         if (commit_is_waited_out(h, err)) {
             *e = why;
             return err;
         }
-        if (!err && h->scratch.starved) { /* some text of a row may be missing */
-            err = error_nomem(&why);
-        }
-        if (err) {
-            *at = r->batch_next;
-            run_failed(r, &why);
+        if (!err) {
+            r = r->batch_next;
             continue;
         }
-        b->count += r->change != NULL;
+        leave_batch(batch, top_of(r), &why);
+        b->count = 0;
+        room = HOST_STEP_ROWS;
+        r = *batch;
+    }
+    for (r = *batch; r; r = r->batch_next) {
         add_verdicts(r, verdicts, b);
-        at = &r->batch_next;
     }
     b->verdicts = verdicts;
     return b->count + b->verdict_count == 0 ? OK : store_commit(h->options.store, b, e);

@@ -54,6 +54,7 @@ static void undoes(struct world *w, struct seen_execution *x, struct seen_step *
         world_fail(w, "%.*s is undone while %.*s is", STR_ARG(subject->id),
                    STR_ARG(x->undo_step->subject->id));
     }
+    world_tally(w, TALLY_UNDO, true);
     x->undo_at = subject->completed_at;
     x->undo_step = called(w, x, run, ev->aux);
     x->undo_step->subject = subject;

@@ -88,6 +88,7 @@ static void made(struct step_port *port, uint32_t call) {
     o->tokens = rng_below(&w->rng, (uint32_t)o->most + 1);
     world_say(w, "  call %u of %.*s is made, %d of %d tokens", call, STR_ARG(o->step->id),
               (int)o->tokens, (int)o->most);
+    world_tally(w, TALLY_CALL, true);
     if (o->execution) {
         o->execution->made[BUDGET_LLM_CALLS]++;
         o->execution->made[BUDGET_TOKENS] += o->tokens;
@@ -141,10 +142,13 @@ void budgets_settle(struct world *w, struct open_port *o, bool ends, bool fails)
 
 void budgets_event(struct world *w, struct seen_execution *x, const struct event *ev) {
     struct budget more;
+    world_tally(w, TALLY_BUDGET_EXCEEDED, ev->kind == EVENT_BUDGET_EXCEEDED);
     if (ev->kind != EVENT_BUDGET_RAISED) {
         return;
     }
-    w->answers_taken += str_starts(ev->key, str_from(x->id));
+    bool answered = str_starts(ev->key, str_from(x->id)); /* here, and perhaps handed on */
+    w->answers_taken += answered;
+    world_tally(w, TALLY_RAISE, answered);
     budget_from_value(ev->budget, &more);
     for (int i = 0; i < BUDGET_KINDS && !ev->of.len; i++) {
         x->more[i] += more.has[i] ? more.limit[i] : 0;

@@ -33,6 +33,7 @@ struct generator {
     uint32_t aux_permille;  /* nodes that name a fallback or the like */
     uint32_t undo_permille; /* effects that can be undone */
     bool certain;           /* what is generated never fails: nobody mends what undoes */
+    bool hears, given;      /* some steps wait for signals; there is an input, x */
     uint64_t budgets;       /* 0: there are none */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
     uint32_t mended_from;   /* from this node on it is another one, 0: never */
@@ -100,6 +101,9 @@ static void number(struct generator *g, const struct needs *needs, bool may_read
     }
     if (chance(g, 300)) {
         buf_append_cstr(&g->out, " + iteration");
+    }
+    if (g->given && chance(g, 200)) {
+        buf_append_cstr(&g->out, " + inputs.x");
     }
 }
 
@@ -256,12 +260,18 @@ static bool undoable(struct generator *g) {
     return g->undo_permille && !g->depth && chance(g, g->undo_permille);
 }
 
+/* What it waits for; with random numbers of its own whether that is a signal. */
+static const char *waiter(struct generator *g) {
+    struct rng own = {g->r.state ^ 0x0ea7};
+    return chance(g, 500) ? "nap" : g->hears && rng_chance(&own, 600) ? "hear" : "person";
+}
+
 static struct needs plain(struct generator *g, const struct needs *needs, const char *back,
                           const char *more, bool error_edge) {
     struct needs out = {0};
     char name[NAME_BYTES];
     bool effect = chance(g, 650), waits = chance(g, g->wait_permille);
-    const char *kind = waits ? (chance(g, 500) ? "nap" : "person") : effect ? "work" : "calc";
+    const char *kind = waits ? waiter(g) : effect ? "work" : "calc";
     node_begin(g, kind, needs, back, name);
     bool may_read = join(g, needs);
     bool noted = waits || effect;
@@ -596,6 +606,8 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
                            .flaky_permille = rng_below(&g.r, 2) * 200,
                            .keeps_going = failure >= 2};
     g.budgets = seed % 7 == 5 ? seed * 1000 : 0;
+    g.hears = seed % 12 == 3 || seed % 12 == 11;
+    g.given = out->given = seed % 10 == 7 || seed % 13 == 2;
     g.risky = chance(&g, 250);
     g.timeouts = chance(&g, 400);
     g.once = chance(&g, 60);
@@ -607,6 +619,9 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
                limited ? "\"timeout\":\"20s\"," : "");
+    if (g.given) {
+        buf_append_cstr(&g.out, "\"inputs\":{\"x\":{\"type\":\"integer\",\"default\":3}},");
+    }
     bool undoes = g.undo_permille && chance(&g, 800);
     if (undoes) {
         buf_append_cstr(&g.out, "\"recover\":\"compensate\",");

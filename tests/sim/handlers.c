@@ -70,6 +70,10 @@ static void check_start(struct process *p, const struct step_in *in, const struc
                    STR_ARG(s->id));
     }
     s->inputs_hash = hash;
+    const struct value *given = value_get(in->inputs, STR("x"));
+    if (given ? given->type != VALUE_INT || given->num != x->given : x->given != 0) {
+        world_fail(w, "%.*s got other inputs than its execution has", STR_ARG(s->id));
+    }
     check_room(p, x, s);
 }
 
@@ -121,6 +125,9 @@ void world_started(struct world *w, struct step_port *port) {
                           .started_us = process_time(p),
                           .hangs =
                               fate_of(w->recipe, in->node, in->step, in->attempt) == FATE_HANG};
+    if (!p->dead) {
+        breakers_started(p, &o);
+    }
     add_port(p, &o);
 }
 
@@ -181,6 +188,7 @@ static void end_port(struct process *p, uint32_t i) {
     world_say(w, "%u: end %.*s attempt %u%s", p->number, STR_ARG(o.step->id), o.attempt,
               o.cancelled ? ", cancelled" : "");
     bool fails = fate == FATE_FAIL || fate == FATE_BREAK || fate == FATE_HANG;
+    breakers_ended(w, &o, fate);
     budgets_settle(w, &o, true, fails);
     if (fails) {
         fail_port(&o, fate == FATE_BREAK ? FAILURE_PERMANENT : FAILURE_TRANSIENT);
@@ -225,7 +233,7 @@ bool handlers_end_one(struct process *p, bool cancelled) {
     if (i < 0) {
         return false;
     }
-    if (!cancelled && !w->weather.calm && rng_chance(&w->rng, 100)) {
+    if (!cancelled && !w->weather.calm && rng_chance(&w->rng, w->weather.talks ? 400 : 100)) {
         talk(w, &p->ports[i]);
         return true;
     }

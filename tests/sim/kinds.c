@@ -99,6 +99,31 @@ static enum err person_woken(const struct step_in *in, const struct step_wake *w
     return OK;
 }
 
+static enum err hear_wait(const struct step_in *in, wall_us now, struct step_wait *out,
+                          struct error *e) {
+    struct value_builder b;
+    (void)now;
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("for"), value_text(STR("signal")));
+    value_map_add(&b, STR("signal"), value_text(signal_of(in->node)));
+    out->request = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
+/* Whatever the signal says, the body is the same. */
+static enum err hear_woken(const struct step_in *in, const struct step_wake *w,
+                           struct step_result *out, struct error *e) {
+    struct value_builder b;
+    if (!w->signal) {
+        return error_set(e, ERR_INVALID, "it waits for a signal");
+    }
+    out->body = body_of(world_now()->recipe, in->node, in->step, out->arena);
+    value_builder_init(&b, out->arena);
+    value_map_add(&b, STR("signal"), value_int(w->signal));
+    out->meta = value_map_done(&b);
+    return b.ok ? OK : error_nomem(e);
+}
+
 static const char *const both[] = {"true", "false", NULL};
 static const char *const work_aliases[] = {"foreach_work", NULL};
 static const char *const calc_aliases[] = {"foreach_calc", NULL};
@@ -185,8 +210,17 @@ static const struct node_kind person = {.name = "person",
                                         .wait = person_wait,
                                         .woken = person_woken};
 
-static const struct node_kind *const rows[] = {&work, &decide, &calc, &pure_choice,
-                                               &end,  &kid,    &nap,  &person};
+static const struct node_kind hear = {.name = "hear",
+                                      .doc = "waits for a signal",
+                                      .body_doc = "a map",
+                                      .fields = note,
+                                      .field_count = 1,
+                                      .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT,
+                                      .wait = hear_wait,
+                                      .woken = hear_woken};
+
+static const struct node_kind *const rows[] = {&work, &decide, &calc,   &pure_choice, &end,
+                                               &kid,  &nap,    &person, &hear};
 const struct kind_table sim_kinds = {rows, ARRAY_LEN(rows)};
 
 /* What a rollback makes run anew ends as it did; after a retry something else may come of it. */

@@ -6,6 +6,7 @@
  *   sim --seed S [--trace]   exactly one, telling everything that happens
  *   sim --fixed              only the fixed workflows and the examples
  *   sim --show S             the workflow of a seed
+ *   sim --counts             how often what happened, too
  *
  * For each seed: one run undisturbed, one with faults and another order of events. Both must keep
  * what mirror.c says and come to the same. Last line: passed P failed F.
@@ -13,6 +14,8 @@
 #include <stdio.h>
 
 #include "sim.h"
+
+enum { LEAST = 10 }; /* times that everything of tally.def happens in 5,000 seeds, each way */
 
 static const uint64_t failed_once[] = {
 #define SEED(number, what) number,
@@ -49,9 +52,39 @@ static void run_fixed(bool trace, struct seed_count *c) {
     arena_fini(&a);
 }
 
+static const struct {
+    const char *name, *doc;
+} tallies[] = {
+#define TALLY(name, doc) {#name, doc},
+#include "tally.def"
+#undef TALLY
+};
+
+/* A simulator in which something never happens shows nothing about it. */
+static void check_tallies(struct seed_count *c) {
+    for (size_t i = 0; i < ARRAY_LEN(tallies); i++) {
+        uint64_t alone = c->tally[0][i], among = c->tally[1][i];
+        bool dull = alone < LEAST || among < LEAST;
+        if (dull) {
+            printf("FAILED %s (%s): %llu in worlds of one process, %llu of several, at least %d\n",
+                   tallies[i].name, tallies[i].doc, (unsigned long long)alone,
+                   (unsigned long long)among, LEAST);
+        }
+        *(dull ? &c->failed : &c->passed) += 1;
+    }
+}
+
+static void print_tallies(const struct seed_count *c) {
+    printf("%10s %10s\n%10s %10s\n", "one", "several", "process", "processes");
+    for (size_t i = 0; i < ARRAY_LEN(tallies); i++) {
+        printf("%10llu %10llu  %s\n", (unsigned long long)c->tally[0][i],
+               (unsigned long long)c->tally[1][i], tallies[i].doc);
+    }
+}
+
 static int usage(void) {
-    fprintf(stderr,
-            "usage: sim [--seeds N] [--from S] | --seed S [--trace] | --fixed | --show S\n");
+    fprintf(stderr, "usage: sim [--seeds N] [--from S] [--counts] | --seed S [--trace] | --fixed | "
+                    "--show S\n");
     return 2;
 }
 
@@ -61,7 +94,7 @@ static bool number_after(int argc, char **argv, int *i, uint64_t *out) {
 
 int main(int argc, char **argv) {
     uint64_t seeds = 5000, from = 1, only = 0, shown = 0;
-    bool trace = false, fixed_only = false, one = false;
+    bool trace = false, fixed_only = false, one = false, counts = false;
     struct seed_count c = {0};
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
@@ -81,6 +114,8 @@ int main(int argc, char **argv) {
             }
         } else if (str_is(option, "--trace")) {
             trace = true;
+        } else if (str_is(option, "--counts")) {
+            counts = true;
         } else if (str_is(option, "--fixed")) {
             fixed_only = true;
         } else {
@@ -98,6 +133,12 @@ int main(int argc, char **argv) {
     }
     for (uint64_t s = from; !one && !fixed_only && s < from + seeds; s++) {
         seeds_run(s, false, &c);
+    }
+    if (counts) {
+        print_tallies(&c);
+    }
+    if (!one && !fixed_only && seeds >= 5000) {
+        check_tallies(&c);
     }
     if (!one) {
         run_fixed(trace, &c);

@@ -13,7 +13,8 @@
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
  *   a step has the iteration that its node is in, and what a loop leads to begins after the loop;
  *   a result that is used again is one that another step of the same node came to, and is not over;
- *   an answer that came early is taken by its own step, as soon as that waits, or dropped.
+ *   an answer that came early is taken by its own step, as soon as that waits, or dropped;
+ *   what an execution is given is what it was submitted or retried with.
  */
 #include "sim.h"
 
@@ -125,6 +126,7 @@ static void claimed(struct world *w, struct seen_execution *x, const struct even
         world_fail(w, "%s is claimed as epoch %llu after %llu", x->id,
                    (unsigned long long)ev->epoch, (unsigned long long)x->epoch);
     }
+    world_tally(w, TALLY_TAKEOVER, x->owner != w->acting->serial && !x->final);
     x->owner = w->acting->serial;
     x->epoch = ev->epoch;
     x->claims = (uint32_t)ev->count + 1;
@@ -204,6 +206,9 @@ static void repeated(struct world *w, struct seen_execution *x, const struct eve
 /* ---- another workflow ---- */
 
 static const struct plan *mended_plan(const struct world *w, const struct event *ev) {
+    if (str_is(ev->hash, w->plan->hash)) {
+        return w->plan; /* with other inputs */
+    }
     for (uint32_t i = 0; i < w->mended_count; i++) {
         if (str_is(ev->hash, w->mended[i]->hash)) {
             return w->mended[i];
@@ -226,8 +231,22 @@ static uint32_t armed_before(const struct seen_execution *x, const struct plan *
     return armed > was ? armed : was;
 }
 
+static void take_inputs(struct world *w, struct seen_execution *x, const struct event *ev) {
+    const struct value *v = value_get(ev->inputs, STR("x"));
+    bool again = ev->kind == EVENT_WORKFLOW_CHANGED;
+    if (again && !(v && v->type == VALUE_INT && w->given >> (v->num & 63) & 1)) {
+        world_fail(w, "%s goes on with inputs that nobody gave", x->id);
+    }
+    x->given = v && v->type == VALUE_INT ? v->num : 0;
+    world_tally(w, TALLY_RETRY_INPUTS, again);
+}
+
 static void changed(struct world *w, struct seen_execution *x, const struct event *ev) {
     const struct plan *to = mended_plan(w, ev);
+    world_tally(w, TALLY_RETRY_WORKFLOW, to != x->plan);
+    if (!value_is_null(ev->inputs)) {
+        take_inputs(w, x, ev);
+    }
     uint32_t *armed = to ? ARENA_ARRAY(&w->arena, to->node_count, uint32_t) : NULL;
     bool *called = to ? ARENA_ARRAY(&w->arena, to->node_count, bool) : NULL;
     if (!armed || !called || !x->final) {
@@ -323,7 +342,7 @@ static void scheduled(struct world *w, struct seen_execution *x, struct seen_ste
 
 static void waiting(struct seen_step *s, const struct event *ev) {
     s->running = false;
-    s->asks = ev->due_us == 0;
+    s->asks = ev->due_us == 0 && !value_get(ev->body, STR("signal"));
     s->wake_us = ev->due_us;
     s->attempt = (uint32_t)ev->attempt;
 }
@@ -338,6 +357,8 @@ static void suspended(struct world *w, struct seen_step *s, const struct event *
     const struct value *what = value_get(ev->body, STR("for"));
     bool person = what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
     bool more = for_budget(ev);
+    world_tally(w, TALLY_BREAKER_HELD,
+                what && what->type == VALUE_TEXT && str_is(value_str(*what), "service"));
     if (person ? !more && !ev->error_type.len : !ev->due_us) {
         world_fail(w, "%.*s waits for nobody and no time", STR_ARG(s->id));
     }
@@ -353,6 +374,7 @@ static void released(struct world *w, struct seen_step *s, const struct event *e
         world_fail(w, "%.*s goes on, asked by \"%.*s\"", STR_ARG(s->id), STR_ARG(ev->reason));
     }
     w->answers_taken += s->recovers;
+    world_tally(w, TALLY_DECISION, s->recovers);
     s->recovers = s->asks = s->wants_more = false;
     s->due_us = ev->due_us;
 }
@@ -367,12 +389,27 @@ static struct str text_in(struct world *w, struct value map, const char *name) {
     return v && v->type == VALUE_TEXT ? arena_str(&w->arena, value_str(*v)) : STR("");
 }
 
+static uint64_t hash_result(const struct event *ev) {
+    struct buf b;
+    buf_init(&b, 0);
+    value_print_canonical(ev->body, &b);
+    buf_append(&b, ev->handle);
+    uint64_t hash = hash_bytes(buf_str(&b), 0);
+    buf_fini(&b);
+    return hash;
+}
+
 static void completed(struct world *w, struct seen_step *s, const struct event *ev) {
     const struct value *cached = value_get(ev->meta, STR("cached"));
     int64_t seconds;
     int32_t ns;
     s->completed = true;
+    s->did = !cached && !ev->error_type.len && !value_get(ev->meta, STR("recoveredBy"));
     people_note_answer(w, s, ev->meta);
+    if (s->node->cache.present) {
+        s->result = hash_result(ev);
+        world_tally(w, cached ? TALLY_CACHE_HIT : TALLY_CACHE_KEPT, true);
+    }
     if (!cached) {
         return;
     }
@@ -393,7 +430,7 @@ static void check_cached(struct world *w, const struct seen_execution *x) {
         const struct seen_step *s = x->steps.entries[i].ptr;
         struct seen_execution *of = s->cached_of.len ? mirror_find(w, s->cached_of) : NULL;
         const struct seen_step *from = of ? mirror_step(w, of, s->cached_step) : NULL;
-        if (s->cached_of.len && (!from || !from->completed || from->cached_of.len ||
+        if (s->cached_of.len && (!from || !from->did || from->result != s->result ||
                                  !str_eq(from->node->name, s->node->name))) {
             world_fail(w, "%.*s took the result of %.*s of %.*s, which is none", STR_ARG(s->id),
                        STR_ARG(s->cached_step), STR_ARG(s->cached_of));
@@ -413,7 +450,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         world_fail(w, "%s of %.*s, which has ended", event_name(ev->kind), STR_ARG(id));
     }
     if (x->rolled_back && ev->step.iteration > x->armed[ev->step.node] &&
-        x->plan != x->first_plan && !x->plan->nodes[ev->step.node].role) {
+        x->plan != x->first_plan && !x->plan->nodes[ev->step.node].role &&
+        ev->kind != EVENT_LATE_RESULT) {
         x->armed[ev->step.node] = ev->step.iteration; /* it came back, beyond what was undone */
     }
     if ((runs_on || ev->kind == EVENT_STEP_COMPLETED) &&
@@ -441,7 +479,9 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         if (ev->kind == EVENT_STEP_COMPLETED && !w->jumped && ev->at.us < s->wake_us) {
             world_fail(w, "%.*s is woken before its time", STR_ARG(id));
         }
-        w->answers_taken += s->recovers && ev->kind == EVENT_STEP_FAILED;
+        bool decided = s->recovers && ev->kind == EVENT_STEP_FAILED;
+        w->answers_taken += decided;
+        world_tally(w, TALLY_DECISION, decided);
         s->running = s->asks = s->recovers = s->wants_more = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {
@@ -469,6 +509,7 @@ static void answer_event(struct world *w, struct seen_step *s, const struct even
     }
     s->kept = keeps ? ev->seq : 0;
     w->answers_kept += keeps;
+    world_tally(w, keeps ? TALLY_ANSWER_EARLY : TALLY_ANSWER_DROPPED, true);
 }
 
 /* After whole decisions: nobody waits for what is there. */
@@ -512,8 +553,14 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     if (ev->kind == EVENT_WORKFLOW_CHANGED) {
         changed(w, x, ev);
     }
+    world_tally(w, TALLY_CHECKPOINT, ev->kind == EVENT_CHECKPOINT_MADE);
+    if (ev->kind == EVENT_EXECUTION_CREATED) {
+        take_inputs(w, x, ev);
+    }
     if (ev->kind == EVENT_EXECUTION_RETRIED) {
         note_anew(w, x, ev);
+        world_tally(w, TALLY_RETRY, true);
+        world_tally(w, TALLY_RETRY_COMPLETED, x->completed);
         x->final = x->cancelled = x->completed = x->paused = false;
         x->retried = w->retried = true;
         rollback_forget(x);
@@ -527,6 +574,7 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     x->final = x->final || ev->kind == EVENT_EXECUTION_COMPLETED ||
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
     budgets_event(w, x, ev);
+    signals_event(w, x, row->step, ev);
     if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
         rollback_note(w, x, ev);
     } else if (ev->kind == EVENT_LOOP_REPEATED) {
@@ -580,6 +628,7 @@ static void sync_one(struct world *w, const struct store_execution *stored) {
         }
     }
     check_kept(w, x);
+    signals_check(w, x);
     if (stored->epoch != x->epoch || stored->epoch == 0) {
         world_fail(w, "%s has epoch %llu, its journal says %llu", x->id,
                    (unsigned long long)stored->epoch, (unsigned long long)x->epoch);
@@ -732,6 +781,15 @@ static void check_steps(struct world *w, const struct seen_execution *x, const s
     }
 }
 
+static struct str print_json(struct value v, struct arena *a) {
+    struct buf b;
+    buf_init(&b, 0);
+    value_print_json(v, 0, &b);
+    struct str text = arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return text;
+}
+
 static void check_execution(struct world *w, const struct seen_execution *x, struct arena *a) {
     struct store_execution stored;
     struct engine *g;
@@ -746,6 +804,11 @@ static void check_execution(struct world *w, const struct seen_execution *x, str
     }
     if (!str_is(stored.fixed.workflow_hash, x->plan->hash)) {
         world_fail(w, "the row of %s is of another workflow than its journal", x->id);
+    }
+    const struct value *given = value_get(engine_inputs(g), STR("x"));
+    if (!str_eq(stored.fixed.inputs, print_json(engine_inputs(g), a)) ||
+        (given ? given->num != x->given : x->given != 0)) {
+        world_fail(w, "the inputs of %s are not those of its row", x->id);
     }
     if (!str_is(stored.row.status, exec_status_name(engine_status(g)))) {
         world_fail(w, "the row of %s says %.*s, its journal %s", x->id, STR_ARG(stored.row.status),

@@ -139,6 +139,10 @@ bool people_act(struct world *w) {
     if (!x) {
         return false;
     }
+    if (w->heard && rng_chance(&w->rng, 250)) {
+        bool early = rng_chance(&w->rng, 500);
+        return signals_send(w, early) && (rng_chance(&w->rng, 700) || signals_send(w, early));
+    }
     switch (rng_below(&w->rng, 12)) {
     case 0: put_row(w, root, "pause", STR(""), "null"); return true;
     case 1:
@@ -174,7 +178,7 @@ bool people_help(struct world *w) {
         put_row(w, str_from(x->id), "resume", STR(""), "null");
         return true;
     }
-    return answer(w, YES);
+    return answer(w, YES) || signals_send(w, false);
 }
 
 void people_note_answer(struct world *w, struct seen_step *s, struct value meta) {
@@ -188,6 +192,8 @@ void people_note_answer(struct world *w, struct seen_step *s, struct value meta)
     bool another = value_get(meta, STR("escalatedTo")) != NULL; /* it was asked instead */
     w->answers_taken += !by && value_get(meta, STR("answeredBy")) && !another;
     w->answers_taken += recovered;
+    world_tally(w, TALLY_DECISION, recovered);
+    world_tally(w, TALLY_ANSWER_EARLY_TAKEN, by);
     s->kept = 0;
 }
 
@@ -206,8 +212,39 @@ static void check_order(struct world *w, const struct store_inbox *row, struct m
     }
 }
 
+static bool says(const struct store_inbox *row, const char *what) {
+    return str_find(row->verdict, str_from(what), 0) != SIZE_MAX;
+}
+
+static void tally_row(struct world *w, const struct store_inbox *row) {
+    static const struct {
+        const char *kind;
+        enum tally tally;
+    } accepted[] = {{"pause", TALLY_PAUSE},
+                    {"resume", TALLY_RESUME},
+                    {"cancel", TALLY_CANCEL},
+                    {"answer", TALLY_ANSWER},
+                    {"signal", TALLY_SIGNAL}};
+    static const struct {
+        const char *kind, *why;
+        enum tally tally;
+    } refused[] = {{"answer", "already", TALLY_ANSWER_TWICE},
+                   {"answer", "has no step", TALLY_ANSWER_WRONG_STEP},
+                   {"answer", "only yes", TALLY_ANSWER_UNFIT},
+                   {"rollback", "", TALLY_ROLLBACK_REFUSED}};
+    for (size_t i = 0; i < ARRAY_LEN(accepted); i++) {
+        bool same = str_is(row->kind, accepted[i].kind);
+        world_tally(w, accepted[i].tally, same && str_starts(row->verdict, STR("accepted")));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        bool same = str_is(row->kind, refused[i].kind);
+        world_tally(w, refused[i].tally,
+                    same && str_starts(row->verdict, STR("refused")) && says(row, refused[i].why));
+    }
+}
+
 void people_check(struct world *w) {
-    uint32_t accepted = 0;
+    uint32_t accepted = 0, signals = 0;
     struct map last_open;
     map_init(&last_open, &w->arena);
     for (int64_t id = 1;; id++) {
@@ -217,7 +254,10 @@ void people_check(struct world *w) {
         arena_init(&a, 0);
         enum err err = store_inbox_get(w->disk, id, &a, &row, &e);
         if (!err) {
-            accepted += str_is(row.kind, "answer") && str_starts(row.verdict, STR("accepted"));
+            bool fine = str_starts(row.verdict, STR("accepted"));
+            accepted += fine && str_is(row.kind, "answer");
+            signals += fine && str_is(row.kind, "signal");
+            tally_row(w, &row);
             check_order(w, &row, &last_open);
         }
         arena_fini(&a);
@@ -228,5 +268,8 @@ void people_check(struct world *w) {
     if (accepted != w->answers_taken + w->answers_kept) {
         world_fail(w, "%u answers were accepted, %u steps were answered, %u answers kept", accepted,
                    w->answers_taken, w->answers_kept);
+    }
+    if (signals != w->signals) {
+        world_fail(w, "%u signals were accepted, %u were recorded", signals, w->signals);
     }
 }

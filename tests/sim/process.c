@@ -191,6 +191,7 @@ static void be_born(struct process *p) {
     struct world *w = p->world;
     struct error e;
     p->dead = false;
+    memset(p->breakers, 0, sizeof p->breakers);
     p->ahead_us = w->now.us - w->mono_us;
     p->failures = 0;
     p->serial = ++w->serials;
@@ -217,6 +218,23 @@ void process_die(struct process *p) {
     p->failures_in_a_row = p->storm_left = 0;
     p->stopped_us = 0;
     (void)world_pass(p->world, rng_below(&p->world->rng, 2000000));
+}
+
+void process_leave(struct process *p) {
+    struct process *before = p->world->acting;
+    struct error e;
+    if (!host_at_rest(p->host)) {
+        return;
+    }
+    p->world->acting = p;
+    p->performing = false;
+    p->entered = true;
+    enum err err = host_release(p->host, &e);
+    world_say(p->world, "%u: leaves%s%s", p->number, err ? ", but for " : "", err ? e.message : "");
+    world_tally(p->world, TALLY_LEAVE, !err && p->run_count);
+    p->entered = false;
+    mirror_sync(p->world);
+    p->world->acting = before;
 }
 
 void process_open(struct world *w, uint32_t number) {
@@ -334,6 +352,15 @@ void process_seek(struct process *p) {
     p->entered = false;
 }
 
+static struct value other_inputs(struct world *w) {
+    struct value_builder b;
+    uint32_t x = 1 + rng_below(&w->rng, 60);
+    w->given |= 1ull << x;
+    value_builder_init(&b, &w->arena);
+    value_map_add(&b, STR("x"), value_int(x));
+    return value_map_done(&b);
+}
+
 bool process_retry(struct process *p) {
     struct host_retry how = {.by = STR("somebody")};
     struct world *w = p->world;
@@ -347,6 +374,9 @@ bool process_retry(struct process *p) {
         return false;
     }
     how.plan = rng_chance(&w->rng, w->weather.mends ? 800 : 300) ? world_mend(w) : NULL;
+    if (w->recipe->given && rng_chance(&w->rng, 400)) {
+        how.inputs = other_inputs(w);
+    }
     const struct plan *plan = how.plan ? how.plan : x->plan;
     if (x->completed) {
         uint32_t from = rng_below(&w->rng, plan->node_count);
@@ -362,6 +392,7 @@ bool process_retry(struct process *p) {
     p->submitting = p->entered = true;
     if (host_retry(p->host, str_from(x->id), &how, &r, &e)) {
         check_refusal(p, "retried", &e);
+        world_tally(w, TALLY_RETRY_REFUSED, e.code == ERR_CONFLICT || e.code == ERR_FENCED);
     }
     p->submitting = p->entered = false;
     mirror_sync(w);
@@ -383,6 +414,7 @@ void process_rollback(struct process *p, const struct seen_execution *x, struct 
     enum err err = host_rollback(p->host, str_from(x->id), &how, &r, &e);
     if (err == ERR_INVALID || err == ERR_NOT_FOUND) {
         world_say(w, "%u: %s", p->number, e.message);
+        world_tally(w, TALLY_ROLLBACK_REFUSED, true);
     } else if (err) {
         check_refusal(p, "rolled back", &e);
     }

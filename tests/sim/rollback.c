@@ -99,6 +99,8 @@ void rollback_forget(struct seen_execution *x) {
 void rollback_note(struct world *w, struct seen_execution *x, const struct event *ev) {
     struct engine *g;
     struct error e;
+    world_tally(w, ev->node.len ? TALLY_ROLLBACK_POLICY : TALLY_ROLLBACK, true);
+    world_tally(w, TALLY_ROLLBACK_ENDED, x->final && !ev->node.len);
     w->retried = w->retried || w->may_retry; /* what runs anew may come to something else then */
     if (ev->node.len) {
         check_times(w, x, ev);

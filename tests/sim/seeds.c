@@ -50,6 +50,8 @@ static struct weather weather_of(uint64_t seed) {
     w.storm_permille = rng_below(&r, 5) == 0 ? 15 : 0;
     w.rollbacks = rng_below(&r, 3) == 0 ? 1 + rng_below(&r, 5) : 0;
     w.retries = w.rollbacks && rng_below(&r, 2) ? 0 : w.retries; /* then it is comparable */
+    w.crowd = rng_below(&r, 4) == 0;
+    w.talks = rng_below(&r, 3) == 0;
     return w;
 }
 
@@ -83,6 +85,9 @@ bool seeds_run(uint64_t seed, bool trace, struct seed_count *c) {
     }
     if (!fine) {
         printf("  repeat it: sim --seed %llu --trace\n", (unsigned long long)seed);
+    }
+    for (int i = 0; i < TALLY_COUNT; i++) {
+        c->tally[rough.processes > 1][i] += second.tally[i];
     }
     c->commits += first.commits + second.commits;
     c->lives += second.lives;

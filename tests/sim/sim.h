@@ -11,6 +11,7 @@
  *   mirror.c    the journal as the store has it, and what must hold of it at all times
  *   auxiliary.c what of that is about nodes that others name
  *   budgets.c   calls that reserve, and what budgets must keep
+ *   breakers.c  services that are left alone      signals.c  who sends them, who takes them
  *   people.c    who answers, pauses and goes on, through the inbox
  *   rollback.c  who goes back to what was, and what must hold then
  *   outcome.c   what an execution came to, for comparing with the undisturbed run
@@ -38,6 +39,14 @@ static inline bool rng_chance(struct rng *r, uint32_t permille) {
     return rng_below(r, 1000) < permille;
 }
 
+/* ---- what happens, to be counted ---- */
+enum tally {
+#define TALLY(name, doc) TALLY_##name,
+#include "tally.def"
+#undef TALLY
+    TALLY_COUNT
+};
+
 /* ---- what is run ---- */
 struct recipe {
     uint64_t seed;
@@ -47,6 +56,7 @@ struct recipe {
     uint32_t slots;           /* of the host, 0: its own number */
     bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
     bool differs;             /* crashes may change the outcome: at_most_once, a time limit */
+    bool given;               /* it has an input, x, which a retry may change */
     struct str example;       /* a workflow of examples/, or empty */
     struct str entry;         /* its file */
     struct kind_table kinds;  /* its kinds; none: sim_kinds */
@@ -124,6 +134,8 @@ struct weather {
     bool mends;               /* mostly on another workflow, and of what has completed, too */
     uint32_t rollbacks;       /* to anywhere, of anything */
     uint32_t storm_permille;  /* the store fails for a while, more often than a host tries */
+    bool talks;               /* steps make many calls */
+    bool crowd;               /* people ask while others write; processes let go of all and leave */
 };
 
 /* ---- mirror.c: the journal of one execution, as recorded ---- */
@@ -139,6 +151,9 @@ struct seen_step {
     bool recovers;   /* likewise, who decides about its failure */
     bool wants_more; /* asks, for more of a budget */
     bool completed;
+    bool did;         /* completed by itself: nothing else, and nobody, gave its result */
+    uint64_t result;  /* hash of it, of what may be kept */
+    struct str hears; /* the signal that it waits for, or empty */
     int64_t scheduled_us;
     struct str cached_of, cached_step; /* whose result it took; empty: its own */
     uint64_t kept; /* the event of an answer that came before it waited, 0: none */
@@ -167,27 +182,31 @@ struct seen_execution {
     uint64_t epoch;
     uint32_t claims; /* at the end of the journal */
     bool final, completed, cancelled, quarantined, paused;
-    bool ended_above;              /* with an execution above it that was quarantined */
-    bool retried;                  /* at any time, or rolled back */
-    bool rolled_back, rolled;      /* at any time; with the last sync */
-    int64_t tokens;                /* used, as last seen */
-    const struct plan *first_plan; /* plan is the one it has now */
-    struct map gone;               /* nodes that it had once -> how often they were armed again */
-    struct value anew;             /* names: what the last retry runs anew */
-    int64_t made[BUDGET_KINDS];    /* really used, in all lives, without sub-workflows */
-    int64_t more[BUDGET_KINDS];    /* its budget was raised by */
-    uint32_t *armed;               /* of each node: how often it was armed again */
-    bool *called;                  /* of each node that others name: it ran */
-    uint32_t finals;               /* nodes of finally that were begun for this end ... */
-    struct seen_step *final_step;  /* ... and the last of them */
-    bool undo_stopped;             /* a cancel came while it was undoing */
-    bool undoing;                  /* what completed is undone */
-    uint64_t undo_after;           /* ... after this event, to go back there; 0 all */
-    uint64_t undo_at;              /* the last that was called completed with this event */
-    struct seen_step *undo_step;   /* its run */
-    bool final_stopped;            /* a cancel came meanwhile */
-    struct seen_step *owed;        /* its auxiliary node has ended */
-    uint32_t *recovered;           /* of each node: how often it was gone back for */
+    bool ended_above;                /* with an execution above it that was quarantined */
+    bool retried;                    /* at any time, or rolled back */
+    bool rolled_back, rolled;        /* at any time; with the last sync */
+    int64_t tokens;                  /* used, as last seen */
+    const struct plan *first_plan;   /* plan is the one it has now */
+    struct map gone;                 /* nodes that it had once -> how often they were armed again */
+    struct value anew;               /* names: what the last retry runs anew */
+    int64_t made[BUDGET_KINDS];      /* really used, in all lives, without sub-workflows */
+    int64_t more[BUDGET_KINDS];      /* its budget was raised by */
+    uint32_t *armed;                 /* of each node: how often it was armed again */
+    bool *called;                    /* of each node that others name: it ran */
+    uint32_t finals;                 /* nodes of finally that were begun for this end ... */
+    struct seen_step *final_step;    /* ... and the last of them */
+    bool undo_stopped;               /* a cancel came while it was undoing */
+    bool undoing;                    /* what completed is undone */
+    uint64_t undo_after;             /* ... after this event, to go back there; 0 all */
+    uint64_t undo_at;                /* the last that was called completed with this event */
+    struct seen_step *undo_step;     /* its run */
+    bool final_stopped;              /* a cancel came meanwhile */
+    struct seen_step *owed;          /* its auxiliary node has ended */
+    uint32_t *recovered;             /* of each node: how often it was gone back for */
+    int64_t given;                   /* its input x, 0: it has none */
+    struct seen_signal *signals;     /* oldest first */
+    struct seen_take *takes;         /* newest first, likewise ... */
+    struct seen_rollback *rollbacks; /* ... these */
     struct map steps;
 };
 
@@ -202,6 +221,16 @@ struct open_port {
     bool asking;   /* for a call, which may use most tokens */
     uint32_t call; /* that was made and is not over, 0: none */
     int64_t most, tokens;
+    struct seen_breaker *breaker; /* of the service that it calls, or NULL */
+    const struct plan_breaker *rule;
+    bool probes;
+};
+
+/* A service as a life of a process must see it (breakers.c). */
+struct seen_breaker {
+    bool open, probed;
+    uint32_t failures;
+    int64_t until_us, open_us;
 };
 
 struct world;
@@ -228,6 +257,7 @@ struct process {
     int64_t stopped_us; /* not turned before this (of mono_us) */
     int64_t ahead_us;   /* of mono_us: the wall clock when it was born */
     uint32_t failures_in_a_row, storm_left;
+    struct seen_breaker breakers[2];
 };
 
 #define MOST_PROCESSES 3u
@@ -263,6 +293,10 @@ struct world {
     bool may_return;         /* what has ended may go on: by a retry or a rollback */
     uint32_t answers_taken;  /* completed steps that say by whom, of answers that came then */
     uint32_t answers_kept;   /* that came before */
+    uint32_t signals;        /* that were recorded */
+    bool heard;              /* steps wait for signals */
+    uint64_t given;          /* a bit for each x that a retry asked for */
+    uint32_t tally[TALLY_COUNT];
     bool failed;
     char why[600];
 };
@@ -270,6 +304,9 @@ struct world {
 /* Notes the first violation. */
 void world_fail(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void world_say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static inline void world_tally(struct world *w, enum tally t, bool happened) {
+    w->tally[t] += happened;
+}
 /* Of the world that runs now: handlers get no context of their own. */
 struct world *world_now(void);
 /* Time goes on, for all clocks. False when that would cut off a handler that does not hang. */
@@ -283,6 +320,8 @@ void process_close(struct process *p);
 /* Comes to life if it has not, else goes on: a turn of its host. */
 void process_step(struct process *p);
 void process_die(struct process *p);
+/* Lets go of all that is at rest, so that anybody may take it over. */
+void process_leave(struct process *p);
 /* Submits what is not yet, and takes over what has no living owner. */
 void process_seek(struct process *p);
 /* A root that has not completed goes on anew. False: there is none. */
@@ -331,6 +370,7 @@ struct verdict {
     bool quarantined;   /* something ended as the one thing that crashes may change */
     bool retried;
     uint32_t commits, lives;
+    uint32_t tally[TALLY_COUNT];
 };
 void world_run(const struct recipe *r, const struct weather *weather, bool trace, struct arena *a,
                struct verdict *out);
@@ -339,6 +379,7 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
 struct seed_count {
     uint32_t passed, failed;
     uint64_t commits, lives;
+    uint64_t tally[2][TALLY_COUNT]; /* disturbed, of one process alone and of several */
 };
 /* False when it failed, which is told. */
 bool seeds_run(uint64_t seed, bool trace, struct seed_count *c);
@@ -353,6 +394,21 @@ void budgets_ask(struct world *w, struct open_port *o, struct value said);
 /* Before its handler ends, or makes another call. */
 void budgets_settle(struct world *w, struct open_port *o, bool ends, bool fails);
 void budgets_event(struct world *w, struct seen_execution *x, const struct event *ev);
+
+/* ---- breakers.c ---- */
+void breakers_started(struct process *p, struct open_port *o);
+void breakers_ended(struct world *w, const struct open_port *o, enum fate fate);
+
+/* ---- signals.c ---- */
+/* The one that the node waits for. */
+struct str signal_of(const struct plan_node *n);
+bool signals_are_heard(const struct plan *p);
+void signals_event(struct world *w, struct seen_execution *x, struct str id,
+                   const struct event *ev);
+/* After whole decisions. */
+void signals_check(struct world *w, const struct seen_execution *x);
+/* Of a name that a step waits for, or, if early, may wait for. False: there is none. */
+bool signals_send(struct world *w, bool early);
 
 /* ---- people.c ---- */
 /* Somebody does something, sensible or not. False when there was nothing to do. */

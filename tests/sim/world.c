@@ -148,12 +148,17 @@ void world_others_act(struct process *p) {
             return;
         }
         world_say(w, "%u: meanwhile", other->number);
-        if (other->host && rng_chance(&w->rng, 500)) {
-            struct process *before = w->acting;
-            w->acting = other;
-            process_seek(other);
-            w->acting = before;
+        if (w->weather.crowd && rng_chance(&w->rng, 300)) {
+            (void)people_act(w);
         }
+        struct process *before = w->acting;
+        w->acting = other;
+        if (other->host && w->weather.crowd && w->weather.retries && rng_chance(&w->rng, 300)) {
+            w->weather.retries -= process_retry(other);
+        } else if (other->host && rng_chance(&w->rng, 500)) {
+            process_seek(other);
+        }
+        w->acting = before;
         process_step(other);
     }
 }
@@ -225,6 +230,9 @@ static void stop_one(struct world *w) {
 
 static void kill_one(struct world *w) {
     struct process *p = &w->processes[rng_below(&w->rng, w->process_count)];
+    if (p->host && w->weather.crowd && !process_stopped(p) && rng_chance(&w->rng, 500)) {
+        process_leave(p);
+    }
     if (p->host) {
         process_die(p);
     }
@@ -422,6 +430,7 @@ const struct plan *world_mend(struct world *w) {
         return NULL;
     }
     w->mended_document = STR("");
+    w->heard = w->heard || signals_are_heard(w->mended[w->mended_count]);
     return w->mended[w->mended_count++];
 }
 
@@ -440,6 +449,7 @@ static void open_world(struct world *w) {
         process_open(w, i);
     }
     compile(w);
+    w->heard = !w->failed && signals_are_heard(w->plan);
 }
 
 static void close_world(struct world *w) {
@@ -516,6 +526,7 @@ void world_run(const struct recipe *r, const struct weather *weather, bool trace
                             .commits = w.commits,
                             .lives = w.lives};
     memcpy(out->why, w.why, sizeof out->why);
+    memcpy(out->tally, w.tally, sizeof out->tally);
     buf_fini(&text);
     close_world(&w);
     current = NULL;

@@ -217,19 +217,6 @@ static void a_sub_workflow_of_before_still_counts(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
-static void a_sub_workflow_keeps_its_own_budget_too(void **state) {
-    (void)state;
-    struct run *r = rig_run("{cairn: 1, budget: {llm_calls: 40}, nodes: {k: {type: kid, on_error: "
-                            "continue, workflow: {budget: {llm_calls: 1, on_exceed: fail}, nodes: "
-                            "{a: {type: work}, b: {type: work, needs: [a]}}}}, c: {type: work, "
-                            "needs: [k]}, d: {type: work}}}");
-    assert_int_equal(made_count, 2); /* a, d */
-    end_call(0, 5);
-    end_call(1, 5);
-    assert_int_equal(made_count, 2);
-    assert_string_equal(rig_status(r), "partial");
-}
-
 static struct run *child_with(const char *event) {
     for (struct run *r = rig.host->runs; r; r = r->next) {
         if (r->is_child && !r->ended && !r->lost && rig_count(run_id(r), event)) {
@@ -245,6 +232,39 @@ static void say(struct run *r, const char *text) {
     struct host_request q = {.type = REQUEST_ANSWER, .value = rig_json(text), .by = STR("me")};
     assert_int_equal(host_ask(rig.host, r, &q, &e), OK);
     rig_turns();
+}
+
+/* One that goes on alone keeps no budget of an execution above it that has ended. */
+static void an_answer_reaches_who_was_left(void **state) {
+    (void)state;
+    struct error e;
+    struct run *r = rig_run("{cairn: 1, budget: {tokens: 30}, nodes: {k: {type: kid, workflow: "
+                            "{finally: [f], nodes: {w: {type: work}, f: {type: work}}}}}}");
+    assert_int_equal(made_count, 1);
+    assert_int_equal(host_cancel(rig.host, r, STR("me"), &e), OK);
+    rig_turns();
+    assert_string_equal(rig_status(r), "cancelled");
+    r = rig_restart(child_with("budget_exceeded"), 0);
+    rig_turns();
+    assert_int_equal(made_count, 1);
+    assert_string_equal(rig_status(r), "waiting");
+    say(r, "7");
+    assert_int_equal(made_count, 2);
+    end_call(1, 5);
+    assert_string_equal(rig_status(r), "cancelled");
+}
+
+static void a_sub_workflow_keeps_its_own_budget_too(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, budget: {llm_calls: 40}, nodes: {k: {type: kid, on_error: "
+                            "continue, workflow: {budget: {llm_calls: 1, on_exceed: fail}, nodes: "
+                            "{a: {type: work}, b: {type: work, needs: [a]}}}}, c: {type: work, "
+                            "needs: [k]}, d: {type: work}}}");
+    assert_int_equal(made_count, 2); /* a, d */
+    end_call(0, 5);
+    end_call(1, 5);
+    assert_int_equal(made_count, 2);
+    assert_string_equal(rig_status(r), "partial");
 }
 
 /* Each of two sub-workflows may ask for its parent's budget; who answers one lets both go on. */
@@ -327,6 +347,7 @@ int run_budget_tests(void) {
         T(a_cancelled_step_that_waits_lets_go),
         T(a_tree_has_one_budget_that_a_take_over_finds_again),
         T(a_sub_workflow_of_before_still_counts),
+        T(an_answer_reaches_who_was_left),
         T(a_sub_workflow_keeps_its_own_budget_too),
         cmocka_unit_test(more_reaches_the_whole_tree),
         T(steps_are_counted_before_they_begin),

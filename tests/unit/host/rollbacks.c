@@ -144,6 +144,31 @@ static void a_sub_workflow_ends_with_it(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+/* A large value of the sub-workflow that cannot be written keeps both from being recorded. */
+static void nor_is_it_recorded_without(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}, k: {type: kid, needs: [a], "
+                            "workflow: {nodes: {w: {type: work}, v: {type: work}}}}}}");
+    struct error e;
+    struct host_request q = {.type = REQUEST_ROLLBACK, .step = STR("k"), .by = STR("test")};
+    char large[40003];
+    memset(large, 'x', sizeof large);
+    large[0] = large[40001] = '"';
+    large[40002] = '\0';
+    rig_done("a", "1");
+    struct str kid = arena_str(&rig.arena, str_from(rig_find("w")->execution));
+    rig_tell_done(rig_find("w"), large, NULL);
+    assert_int_equal(host_ask(rig.host, r, &q, &e), OK);
+    rig.blobs = "b";
+    rig_turn();
+    assert_int_equal(rig_count(run_id(r), "execution_rolled_back"), 0);
+    assert_int_equal(rig_count(kid, "cancel_requested"), 0);
+    rig_turns();
+    assert_int_equal(rig_count(run_id(r), "execution_rolled_back"), 1);
+    assert_true(str_is(rig_stored(kid).row.status, "cancelled"));
+    rig_check_fold(r);
+}
+
 /* Decided on in one batch with what it goes back behind. */
 static void back_behind_what_is_not_recorded_yet(void **state) {
     (void)state;
@@ -196,6 +221,7 @@ int run_rollback_tests(void) {
         TEST(over_failed_commits_and_crashes),
         TEST(a_crash_right_after_it),
         TEST(a_sub_workflow_ends_with_it),
+        TEST(nor_is_it_recorded_without),
         TEST(back_behind_what_is_not_recorded_yet),
         TEST(who_is_refused_claims_nothing),
     };
