@@ -87,6 +87,7 @@ STORE_SRC := $(sort $(wildcard tests/store/*.c))
 SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
 FAIL_SRC  := $(sort $(wildcard tests/fail/*.c))
 CASES_SRC := $(sort $(wildcard tests/engine-cases/*.c))
+LOAD_SRC  := $(sort $(wildcard tests/load/*.c))
 # Sources with planted bugs (base/mutant.h), and what shows that the simulator finds them.
 MUT_SRC   := $(shell grep -ls 'include "base/mutant.h"' $(SRC)) $(sort $(wildcard tests/mutants/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
@@ -107,10 +108,11 @@ MUT_BIN   := $(if $(SIM_SRC),$(OUT)/tests/sim-mutants)
 FAIL_BIN  := $(if $(FAIL_SRC),$(OUT)/tests/fail)
 SHIM      := $(if $(FAIL_SRC),$(OUT)/tests/fail-shim.so)
 CASES_BIN := $(if $(CASES_SRC),$(OUT)/cairn-engine-cases)
+LOAD_BIN  := $(if $(LOAD_SRC),$(OUT)/tests/load)
 BENCH_BIN := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
 FUZZ_BIN  := $(FUZZ_SRC:fuzz/%.c=$(OUT)/fuzz/%)
 CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
-TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN)
+TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN) $(LOAD_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
 .PHONY: bench-compare bench-peers fresh-check clean help libs-present force
@@ -193,12 +195,13 @@ $(SHIM): tests/fail/shim/shim.c
 	$(call say,LD,$@)$(CC) -std=gnu17 -O1 -g -fPIC -shared -Wall -Wextra -o $@ $< -ldl
 $(if $(FAIL_BIN),$(eval $(call program,$(FAIL_BIN),$(FAIL_SRC),$(LIB),$(WRAPPED:%=-Wl$(,)--wrap=%))))
 $(if $(CASES_BIN),$(eval $(call program,$(CASES_BIN),$(CASES_SRC),$(SUP) $(LIB),$$(TEST_LIBS))))
+$(if $(LOAD_BIN),$(eval $(call program,$(LOAD_BIN),$(LOAD_SRC),$(LIB),)))
 $(foreach b,$(BENCH_SRC),$(eval $(call program,$(OUT)/bench/$(b:bench/%.c=%),$(b) $(BENCHSUP),$(LIB),)))
 $(foreach f,$(FUZZ_SRC),$(eval $(call program,$(OUT)/fuzz/$(f:fuzz/%.c=%),$(f) $(FUZZSUP),$(LIB),\
     -fsanitize=fuzzer,address,undefined)))
 
 -include $(patsubst %.o,%.d,$(call objs,$(SRC) $(SUP_SRC) $(STORE_SRC) $(SIM_SRC) $(FAIL_SRC) $(CASES_SRC) \
-    $(BENCH_SRC) $(BENCHSUP) $(FUZZ_SRC) $(FUZZSUP) $(wildcard tests/unit/*/*.c)) \
+    $(LOAD_SRC) $(BENCH_SRC) $(BENCHSUP) $(FUZZ_SRC) $(FUZZSUP) $(wildcard tests/unit/*/*.c)) \
     $(MUT_SRC:%.c=$(OUT)/mutants/%.o))
 
 # --- what people call -----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 /* W2: 1000 executions of 10 no-op effects, submitted at once, each durable before the next of its
  * execution; also 1000 x 100, and 1,000,000 steps with the log's checkpoints inside. Goal: at least
- * 40 % of the rate of bare rows of the same shape, written in the same run.
+ * 40 % of the rate of bare rows of the same shape, written in the same run. What was told of the
+ * smaller ones is looked for in the store afterwards, from another process.
  */
 #include <stdio.h>
 
@@ -9,10 +10,12 @@
 
 #define GOAL 0.40
 #define MOST_ROUNDS 5
+#define MOST_PROVEN 100000 /* steps: all that is told of them is kept in memory meanwhile */
 
 static int compare(int executions, int steps, int rounds) {
     double ratios[MOST_ROUNDS], rates[MOST_ROUNDS], raws[MOST_ROUNDS];
     struct work_report report = {0};
+    bool proven = false;
     double total = (double)executions * steps;
     for (int i = 0; i < rounds; i++) {
         char folder[600];
@@ -21,17 +24,22 @@ static int compare(int executions, int steps, int rounds) {
         report = work_run(folder, "noop", WORK_CHAIN, executions, steps);
         rates[i] = total / report.seconds;
         ratios[i] = rates[i] / raws[i];
+        if (i == 0) {
+            proven =
+                total > MOST_PROVEN || work_prove(folder, "proof", WORK_CHAIN, executions, steps);
+        }
         bench_remove(folder);
     }
     double ratio = bench_median(ratios, rounds);
     printf(
         "W2 %d x %d: %.0f steps/s, bare rows %.0f steps/s, ratio %.2f (median of %d; goal %.2f); "
-        "%llu commits\n",
+        "commits %llu, fdatasync %llu\n",
         executions, steps, bench_median(rates, rounds), bench_median(raws, rounds), ratio, rounds,
-        GOAL, (unsigned long long)report.commits);
+        GOAL, (unsigned long long)report.commits, (unsigned long long)report.syncs);
     char figure[60];
     snprintf(figure, sizeof figure, "W2 %d x %d, of bare rows", executions, steps);
-    return bench_note(figure, ratio, "ratio", GOAL, false) ? 0 : 1;
+    bool met = bench_note(figure, ratio, "ratio", GOAL, false);
+    return met && proven ? 0 : 1;
 }
 
 int main(void) {

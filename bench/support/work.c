@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "raw.h"
+#include "told.h"
 
 enum { NODE_BYTES = 80, WORDS_MOST = 30 };
 
@@ -47,40 +48,72 @@ static char *workflow_text(enum work_shape shape, int steps) {
     return text;
 }
 
-struct work_report work_run(const char *folder, const char *name, enum work_shape shape,
-                            int executions, int steps) {
+struct work {
+    const char *store;
+    enum work_shape shape;
+    int executions, steps;
+    struct told *told; /* NULL: nobody listens */
+};
+
+static struct work_report run(const struct work *k) {
     struct cairn *c;
     struct cairn_workflow *w;
     struct cairn_kind kind = {.name = "noop", .doc = "does nothing", .start = noop};
-    struct cairn_execution **all = calloc((size_t)executions, sizeof(*all));
+    struct cairn_execution **all = calloc((size_t)k->executions, sizeof(*all));
     struct cairn_stats stats;
-    char why[CAIRN_ERROR_BYTES], store[700];
-    char *text = workflow_text(shape, steps);
+    char why[CAIRN_ERROR_BYTES];
+    char *text = workflow_text(k->shape, k->steps);
     must(!all, "executions", "out of memory");
-    snprintf(store, sizeof store, "%s/%s.db", folder, name);
-    must(cairn_open(store, &c, why), "open", why);
+    must(cairn_open(k->store, &c, why), "open", why);
     must(cairn_register(c, &kind, why), "register", why);
     cairn_set_slots(c, 100000);
+    if (k->told) {
+        cairn_subscribe(c, told_note, k->told);
+    }
     must(cairn_load_text(c, text, "noop.yaml", &w, why), "load", why);
     performed = 0;
+    uint64_t syncs = told_syncs();
     double from = bench_now();
-    for (int i = 0; i < executions; i++) {
+    for (int i = 0; i < k->executions; i++) {
         must(cairn_submit(c, w, NULL, &all[i], why), "submit", why);
     }
     must(cairn_run(c, why), "run", why);
     struct work_report report = {.seconds = bench_now() - from};
-    for (int i = 0; i < executions; i++) {
+    for (int i = 0; i < k->executions; i++) {
         const char *status = cairn_status(all[i]);
         must(strcmp(status, "completed") != 0, cairn_id(all[i]), status);
     }
-    uint64_t wanted = (uint64_t)executions * ((uint64_t)steps + (shape == WORK_FAN));
+    uint64_t wanted = (uint64_t)k->executions * ((uint64_t)k->steps + (k->shape == WORK_FAN));
     must(performed != wanted, "steps", "not all were performed");
     cairn_stats(c, &stats);
     report.commits = stats.commits;
+    report.syncs = told_syncs() - syncs;
     cairn_close(c);
     free(text);
     free(all);
     return report;
+}
+
+struct work_report work_run(const char *folder, const char *name, enum work_shape shape,
+                            int executions, int steps) {
+    char store[700];
+    snprintf(store, sizeof store, "%s/%s.db", folder, name);
+    struct work k = {store, shape, executions, steps, NULL};
+    return run(&k);
+}
+
+bool work_prove(const char *folder, const char *name, enum work_shape shape, int executions,
+                int steps) {
+    char store[700];
+    struct told told = {0};
+    snprintf(store, sizeof store, "%s/%s.db", folder, name);
+    struct work k = {store, shape, executions, steps, &told};
+    struct work_report report = run(&k);
+    size_t count = told.count, found = told_found(&told, store);
+    printf("   commits %llu, fdatasync %llu; of %zu events that were told another process finds "
+           "%zu in the store\n",
+           (unsigned long long)report.commits, (unsigned long long)report.syncs, count, found);
+    return report.syncs >= report.commits && found == count && count >= performed;
 }
 
 void work_write_chain(const char *folder, const char *name, int nodes) {

@@ -4,6 +4,7 @@
 #ifndef CAIRN_BENCH_WORK_H
 #define CAIRN_BENCH_WORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,12 +16,17 @@ enum work_shape {
 struct work_report {
     double seconds; /* from the first submission to the end of the last execution */
     uint64_t commits;
+    uint64_t syncs; /* calls of fdatasync; each commit has one of its own at least */
 };
 
 /* Runs `executions` of `steps` no-op effects each, submitted at once, on the store file
  * folder/name.db, which is made when it is missing. Each step is durable before the next begins. */
 struct work_report work_run(const char *folder, const char *name, enum work_shape shape,
                             int executions, int steps);
+/* The same once more, not timed: whether all that the program was told is in the store, as another
+ * process sees it afterwards, and every commit was synced. Prints both. */
+bool work_prove(const char *folder, const char *name, enum work_shape shape, int executions,
+                int steps);
 /* Writes a workflow of `nodes` transforms, each on the one before, to folder/name.yaml. */
 void work_write_chain(const char *folder, const char *name, int nodes);
 
