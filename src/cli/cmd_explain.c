@@ -2,6 +2,7 @@
  *
  * Works for every status and whoever runs it; only looks.
  */
+#include "cli/approves.h"
 #include "cli/budget.h"
 #include "cli/explain.h"
 #include "cli/losses.h"
@@ -47,6 +48,7 @@ static void put_step(struct buf *b, struct value step) {
     }
     if (request && details_text(*request, "prompt").len) {
         text_message_block(b, details_text(*request, "prompt"), "      ", TEXT_IN_RESULTS);
+        approves_put(b, *request, "      ");
     }
     if (remedy.len) {
         buf_printf(b, "      %.*s\n", STR_ARG(remedy));

@@ -2,6 +2,7 @@
  *
  * Only looks: Ctrl-C ends the watching and nothing else.
  */
+#include "cli/approves.h"
 #include "cli/follow.h"
 #include "cli/outcome.h"
 #include "cli/watch.h"
@@ -26,6 +27,24 @@ static void tell_log(struct watching *x, const struct store_event *row) {
     arena_fini(&a);
 }
 
+/* A question that approves something: `run` shows it with the prompt, who only watches here. */
+static void tell_approval(struct watching *x, const struct store_event *row) {
+    struct event_fetch fetch = host_fetch(x->f.s->store);
+    struct event ev = {.kind = EVENT_STEP_WAITING};
+    struct arena a;
+    struct buf b;
+    arena_init(&a, 0);
+    buf_init(&b, 0);
+    if (event_decode(row->body, &fetch, &a, &ev, NULL) == OK) {
+        approves_put(&b, ev.body, "    ");
+    }
+    if (b.len && !cli_has(x->w.cli, "json-lines")) {
+        watch_notice(&x->w, buf_str(&b));
+    }
+    buf_fini(&b);
+    arena_fini(&a);
+}
+
 static void on_event(void *ctx, const struct store_event *row) {
     struct watching *x = ctx;
     struct host_event ev = {.kind = (enum event_kind)row->kind,
@@ -38,6 +57,9 @@ static void on_event(void *ctx, const struct store_event *row) {
         tell_log(x, row);
     }
     watch_event(&x->w, &x->of, &ev);
+    if (ev.kind == EVENT_STEP_WAITING) {
+        tell_approval(x, row);
+    }
 }
 
 static int exit_status(const struct store_execution *x) {

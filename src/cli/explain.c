@@ -4,6 +4,7 @@
  */
 #include "cli/explain_priv.h"
 
+#include "cli/approves.h"
 #include "cli/form.h"
 #include "cli/load.h"
 #include "cli/undone.h"
@@ -275,7 +276,12 @@ static void suggest_retry(struct explaining *x) {
     if (engine_status(x->v.engine) == EXEC_COMPLETED || x->v.stored.fixed.parent) {
         return;
     }
-    value_list_add(&x->remedies, value_text(command(x, "retry", STR(""))));
+    const struct engine_error *why = engine_error(x->v.engine);
+    struct str from = why ? approves_from(x->v.plan, *why, arena_of(x)) : STR("");
+    value_list_add(&x->remedies, value_text(command(x, "retry", from)));
+    if (from.len) {
+        return; /* with a mended file it would not be approved either */
+    }
     if (folder.len && !str_is(entry, LOAD_STDIN_ENTRY)) {
         struct str path = arena_printf(arena_of(x), "%.*s/%.*s", STR_ARG(folder), STR_ARG(entry));
         buf_init(&b, 0);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/approves.h"
 #include "cli/form.h"
 #include "io/file.h"
 
@@ -85,6 +86,7 @@ static void print_command(struct prompt *p, const struct prompt_step *x) {
     struct buf b;
     buf_init(&b, 0);
     text_message_block(&b, text_of(x->request, "prompt"), "    ", TEXT_IN_RESULTS);
+    approves_put(&b, x->request, "    ");
     buf_printf(&b, "    answer it: cairn answer %.*s ", STR_ARG(run_id(x->run)));
     text_shell(&b, x->step);
     buf_append_char(&b, ' ');
@@ -162,6 +164,7 @@ static void show(struct prompt *p, const struct prompt_step *x) {
     text_colour(&b, &p->s->cli->err, COLOUR_BLUE, x->step);
     buf_append_cstr(&b, " asks:\n");
     text_message_block(&b, text_of(x->request, "prompt"), "  ", TEXT_IN_RESULTS);
+    approves_put(&b, x->request, "  ");
     for (size_t i = 0; i < value_count(choices); i++) {
         buf_printf(&b, "  %zu) ", i + 1);
         text_clean(&b, value_str(choices.items[i]));

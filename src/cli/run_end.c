@@ -3,6 +3,7 @@
  *
  * An execution that was left is as it was last recorded: nothing is written for it any more.
  */
+#include "cli/approves.h"
 #include "cli/running.h"
 
 int run_tell_interrupted(struct running *x) {
@@ -61,12 +62,18 @@ static void print_result(struct running *x) {
 static void print_failure(struct running *x, const struct details *d) {
     struct buf b;
     struct str store = session_store_option(&x->s);
+    struct value why = details_value(&x->c->arena, d->stored.row.error);
+    struct engine_error error = {.type = details_text(why, "type"),
+                                 .message = details_text(why, "message"),
+                                 .node = details_text(why, "node")};
+    struct str from = d->plan ? approves_from(d->plan, error, &x->c->arena) : STR("");
     buf_init(&b, 0);
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
-    buf_printf(&b, "    try again: cairn retry %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
-    if (x->w.plan && x->w.path.len && !str_is(x->w.path, "-")) {
+    buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(from),
+               STR_ARG(store));
+    if (!from.len && x->w.plan && x->w.path.len && !str_is(x->w.path, "-")) {
         buf_printf(&b, "    after mending it: cairn retry %.*s --workflow ", STR_ARG(x->id));
         text_shell(&b, x->w.path);
         buf_printf(&b, "%.*s\n", STR_ARG(store));

@@ -3,6 +3,7 @@
  * long; names, texts and outputs have their control characters escaped, the result where it goes to
  * a terminal.
  */
+#include "cli/approves.h"
 #include "cli/budget.h"
 #include "cli/outcome.h"
 #include "cli/undone.h"
@@ -218,6 +219,7 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
         text_clean(b, details_text(*cached, "step"));
         buf_printf(b, " of %.*s\n", STR_ARG(details_text(*cached, "execution")));
     }
+    approves_put(b, meta, "      ");
     put_value(c, "output", x->result, b);
     put_value(c, "usage", x->usage, b);
 }

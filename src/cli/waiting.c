@@ -4,6 +4,8 @@
  */
 #include "cli/waiting.h"
 
+#include "cli/approves.h"
+
 static void print_waiter(struct cli *c, const struct store_execution *x, const struct track *t,
                          struct buf *b) {
     char text[STEP_ID_BYTES];
@@ -21,6 +23,7 @@ static void print_waiter(struct cli *c, const struct store_execution *x, const s
     }
     text_clip(b, str_trim(details_text(t->request, "prompt")), room);
     buf_append_char(b, '\n');
+    approves_put(b, t->request, "    ");
 }
 
 static struct value waiter_value(struct arena *a, const struct store_execution *x,

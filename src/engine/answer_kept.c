@@ -74,6 +74,13 @@ enum err answer_keep(struct engine *g, const struct engine_input *in, struct ste
     struct str name = step_id_print(g->plan, step, id);
     const struct kept_slot *known = find_kept(g, step);
     uint32_t open = 0;
+    if (g->plan->nodes[step.node].approves >= 0) {
+        snprintf(text, sizeof text,
+                 "step %.*s does not wait yet; what it approves it shows when it does, and an "
+                 "answer before that approves nothing",
+                 STR_ARG(name));
+        return engine_verdict(g, in, text, e);
+    }
     for (uint32_t i = 0; i < g->kept_count; i++) {
         open += g->kept[i].k.state == KEPT_OPEN;
     }

@@ -239,6 +239,7 @@ static enum err apply_waiting(struct engine *g, const struct event *ev, struct e
         return corrupt(ev, e);
     }
     enum err err = apply_scheduled(g, ev, e);
+    err = err ? err : approval_note(g, ev, e);
     return err ? err : track_wait(g, ev, e);
 }
 

@@ -143,6 +143,7 @@ void edges_rearm_node(struct engine *g, uint32_t node) {
     n->body = (struct held){0};
     held_clear(&n->meta);
     held_clear(&n->error);
+    held_clear(&n->approval);
     foreach_free(n->each);
     n->each = NULL;
     n->iteration += !MUTANT(reuse_step_id);

@@ -95,6 +95,7 @@ void node_state_clear(struct node_state *n) {
     held_clear(&n->previous);
     held_clear(&n->meta);
     held_clear(&n->error);
+    held_clear(&n->approval);
     flight_unref(n->flight);
     foreach_free(n->each);
     subject_free(n->subject);
@@ -253,6 +254,7 @@ static void digest_node(struct buf *b, const struct node_state *n) {
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
     value_encode(n->error.v, b);
+    value_encode(n->approval.v, b);
     for (uint32_t i = 0; n->each && i < n->each->count; i++) {
         digest_item(b, &n->each->items[i]);
     }

@@ -100,6 +100,7 @@ struct node_state {
     struct held body, previous, meta, error;
     struct flight *flight;
     struct foreach_state *each;
+    struct held approval;    /* of an ask: what its newest question shows and binds */
     struct subject *subject; /* of the newest run of an auxiliary node; may be NULL */
 };
 
@@ -364,6 +365,19 @@ enum err flight_made(const struct flight *f, enum err err) MUST_USE;
 /* What the step was given: fields and `in` by name, item and index. */
 enum err flight_given(const struct flight *f, struct held *out, struct error *e) MUST_USE;
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
+
+/* ---- approval.c ---- */
+/* An ask begins to wait: the request gets what it approves, *out_bound is recorded with it. An
+ * error is one of the step. */
+enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *wait,
+                       struct value *out_bound, struct error *why) MUST_USE;
+enum err approval_note(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* Whether what was approved covers a resolved step: else *out has a type. Its texts live as long as
+ * the flight. */
+enum err approval_check(struct engine *g, struct flight *f, struct step_failure *out,
+                        struct error *e) MUST_USE;
+/* A failure that approval_check tells: another attempt would be no other. */
+bool approval_refused(struct str type);
 
 /* ---- cache_key.c ---- */
 /* Of a step whose values are resolved; own: what the node's own key came to. False: no memory, or

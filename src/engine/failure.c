@@ -43,7 +43,7 @@ static bool retry_listed(const struct retry_policy *r, const struct step_failure
 
 /* An effect that is done at most once is not done again because its result was refused. */
 static bool may_retry(const struct plan_node *p, const struct step_failure *f) {
-    if (str_is(f->type, "budget")) {
+    if (str_is(f->type, "budget") || approval_refused(f->type)) {
         return false; /* nothing would be different */
     }
     bool once = p->delivery == DELIVERY_AT_MOST_ONCE && !p->pure;

@@ -241,6 +241,7 @@ void engine_begin_generation(struct engine *g, uint32_t node) {
     held_clear(&n->body);
     held_clear(&n->meta);
     held_clear(&n->error);
+    held_clear(&n->approval);
     n->attempt = n->failures = n->track = n->calls_from = 0;
     n->why = WHY_NONE;
     n->suspended = SUSPENDED_NOT;

@@ -176,6 +176,7 @@ static void abandon(struct engine *g, uint32_t node) {
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->error);
+    held_clear(&n->approval);
     engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     engine_set_status(g, node, STEP_CANCELLED);
@@ -204,6 +205,7 @@ static enum err undo_step(struct engine *g, uint32_t node, struct error *e) {
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->error);
+    held_clear(&n->approval);
     engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     n->entry = 0;

@@ -66,6 +66,20 @@ static enum err perform(struct engine *g, struct step_id step, uint32_t attempt,
     return engine_emit_effect(g, &fx, e);
 }
 
+/* What was approved does not cover it: it fails, and nothing is performed. */
+static enum err fail_unapproved(struct engine *g, struct step_id step, uint32_t attempt,
+                                struct flight *f, bool *out_failed, struct error *e) {
+    struct step_failure failure;
+    enum err err = approval_check(g, f, &failure, e);
+    *out_failed = !err && failure.type.len;
+    if (*out_failed) {
+        struct flight *held = flight_ref(f);
+        err = engine_attempt_failed(g, step, attempt, &failure, e);
+        flight_unref(held);
+    }
+    return err;
+}
+
 /* Later attempts of a step get the inputs of the first. */
 static enum err schedule_again(struct engine *g, struct step_id step, uint32_t attempt,
                                struct error *e) {
@@ -74,9 +88,16 @@ static enum err schedule_again(struct engine *g, struct step_id step, uint32_t a
     if (plan_node_waits(&g->plan->nodes[step.node])) {
         return engine_wait(g, step, attempt, item ? item->flight : n->flight, e);
     }
+    bool failed = false;
+    enum err err = g->plan->nodes[step.node].approved
+                       ? fail_unapproved(g, step, attempt - 1, n->flight, &failed, e)
+                       : OK;
+    if (err || failed) {
+        return err;
+    }
     struct event ev = event_of_step(EVENT_STEP_SCHEDULED, step);
     ev.attempt = attempt;
-    enum err err = engine_emit(g, &ev, e);
+    err = engine_emit(g, &ev, e);
     if (err) {
         return err;
     }
@@ -121,6 +142,12 @@ static enum err schedule_first(struct engine *g, struct step_id step, struct err
     if (plan_node_waits(&g->plan->nodes[step.node])) {
         keep_flight(g, step, flight_ref(f)); /* a signal that came before may end it at once */
         err = engine_wait(g, step, 1, f, e);
+        flight_unref(f);
+        return err;
+    }
+    bool failed;
+    err = fail_unapproved(g, step, 0, f, &failed, e);
+    if (err || failed) {
         flight_unref(f);
         return err;
     }

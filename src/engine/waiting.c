@@ -33,8 +33,10 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
                      struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     struct step_wait wait = {.arena = flight_arena(f)};
+    struct value bound;
     struct error why;
     enum err err = flight_made(f, p->kind->wait(flight_in(f), g->now, &wait, &why));
+    err = err ? err : approval_show(g, step, &wait, &bound, &why);
     if (err) { /* an attempt that was never begun: there is nothing to try again */
         struct step_failure failure = failure_of(&why);
         return err == ERR_NOMEM ? error_nomem(e) : engine_attempt_failed(g, step, 0, &failure, e);
@@ -43,6 +45,7 @@ enum err engine_wait(struct engine *g, struct step_id step, uint32_t attempt, st
     ev.attempt = attempt;
     ev.due_us = wait.due.us;
     ev.body = wait.request;
+    ev.approval = bound;
     if (attempt == 1 && flight_recorded(f, &ev.inputs, &ev.scope)) {
         return error_nomem(e);
     }

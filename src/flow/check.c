@@ -188,6 +188,17 @@ void check_timeout_node(struct node_check *c, const char *field) {
     }
 }
 
+void check_approval(struct node_check *c, const char *field) {
+    const struct yaml_node *name = given(c, field);
+    if (name && check_is_foreach(c)) {
+        check_error(c, field, "bad_approval",
+                    "\"%s\" of a node with foreach names no node: one answer approves one step",
+                    field);
+    } else {
+        c->d->approves = name;
+    }
+}
+
 bool check_has_timeout(const struct node_check *c) { return c->d->common[COMMON_TIMEOUT] != NULL; }
 
 const struct str *check_preload(const struct node_check *c, uint32_t *out_count) {

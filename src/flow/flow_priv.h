@@ -95,8 +95,9 @@ struct draft {
     uint32_t max_iterations;
     bool broken; /* its kind is unknown: nothing is known of its handles */
     bool exit_on_limit;
-    bool incomplete;       /* one of its needs names no node */
-    struct mark role_mark; /* where its role is given to it */
+    bool incomplete;                  /* one of its needs names no node */
+    struct mark role_mark;            /* where its role is given to it */
+    const struct yaml_node *approves; /* of an ask: the name of the node it approves, or NULL */
 };
 
 struct node_check { /* what a kind's check function gets */
@@ -231,6 +232,9 @@ void flow_role_claim(struct unit *u, enum node_role role, uint32_t owner,
                      const struct yaml_node *name, const char *what);
 bool flow_roles_read(struct unit *u);
 bool flow_roles_check(struct unit *u);
+/* The text names no node. */
+void flow_unknown_refuse(struct unit *u, const struct yaml_node *n, const char *what);
+bool flow_approvals_check(struct unit *u); /* approve.c: after the expressions */
 bool flow_graph_build(struct unit *u);     /* graph.c: edges, and who is wrong about them */
 bool flow_graph_order(struct unit *u);     /* order.c: components, dominators, back edges, order */
 bool flow_dominators_find(struct unit *u); /* dominators.c */

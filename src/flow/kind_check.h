@@ -34,6 +34,8 @@ void check_handle(struct node_check *c, struct str name);
 void check_exit(struct node_check *c, const char *name);
 /* The literal text of the field names a node that runs when this node's time passes; reports. */
 void check_timeout_node(struct node_check *c, const char *field);
+/* Likewise a node whose arguments this one, which asks, shows and binds; checked with the graph. */
+void check_approval(struct node_check *c, const char *field);
 /* The node has a timeout of its own; it runs once per item. */
 bool check_has_timeout(const struct node_check *c);
 bool check_is_foreach(const struct node_check *c);

@@ -145,6 +145,7 @@ static bool open_node(struct unit *u, struct draft *d, uint32_t index) {
     n->agent = -1;
     n->heads = -1;
     n->owner = n->aux[ROLE_FALLBACK] = n->aux[ROLE_ON_TIMEOUT] = n->aux[ROLE_COMPENSATE] = -1;
+    n->approves = -1;
     for (uint32_t i = 0; i < body->count; i++) {
         bool later = false;
         int id = common_find(body->pairs[i].key->text, &later);

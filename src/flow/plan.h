@@ -25,16 +25,6 @@ enum { SIGNAL_MOST_BYTES = 256 }; /* of the name of a signal */
 
 enum delivery_mode { DELIVERY_AT_LEAST_ONCE, DELIVERY_AT_MOST_ONCE };
 
-struct retry_policy {
-    uint32_t attempts; /* tries in all, at least 1 */
-    int64_t backoff_us;
-    double factor;
-    int64_t max_us;
-    double jitter;        /* 0..1: share of the delay that is spread by a hash */
-    const struct str *on; /* classes and types; "transient" when not given */
-    uint32_t on_count;
-};
-
 #define HANDLE_NONE UINT16_MAX
 /* Handle numbers: 0.. are the node's normal handles in order; then error, limit. A plain need on a
  * node with KIND_ANY_EXIT has HANDLE_ANY: any normal handle. */
@@ -97,6 +87,8 @@ struct plan_node {
     enum node_role role;
     int32_t owner;             /* node that it belongs to, or -1 */
     int32_t aux[ROLE_FINALLY]; /* by role: nodes that belong to it, or -1 */
+    int32_t approves;          /* of an ask: the node whose arguments it shows and binds, or -1 */
+    bool approved;             /* some ask approves it: it never begins without */
     enum delivery_mode delivery;
     struct retry_policy retry;
     int64_t timeout_us; /* per attempt, 0 for none */

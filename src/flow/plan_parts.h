@@ -49,6 +49,17 @@ struct plan_breaker {
     int64_t max_us;    /* ... but not longer than this */
 };
 
+/* When an attempt that failed is followed by another one. */
+struct retry_policy {
+    uint32_t attempts; /* tries in all, at least 1 */
+    int64_t backoff_us;
+    double factor;
+    int64_t max_us;
+    double jitter;        /* 0..1: share of the delay that is spread by a hash */
+    const struct str *on; /* classes and types; "transient" when not given */
+    uint32_t on_count;
+};
+
 /* How long its results may be used again, and under which key. */
 struct plan_cache {
     bool present;

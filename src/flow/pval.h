@@ -45,7 +45,7 @@ struct plan_ref {
     enum ref_type type;
     uint32_t node;       /* REF_BODY, REF_NODE, REF_NODE_PART, REF_ERROR; REF_VAR: its index */
     enum node_part part; /* REF_NODE_PART */
-    struct str name;     /* REF_INPUT, REF_IN, REF_ENV, REF_VAR */
+    struct str name; /* REF_INPUT, REF_IN, REF_ENV, REF_VAR; REF_EXECUTION: "now" if it is read */
 };
 
 /* A compiled field or structure: a tree whose leaves are constants, expressions or templates. */

@@ -33,7 +33,7 @@ static struct diag_item *refuse(struct unit *u, struct mark mark, const char *co
     return item;
 }
 
-static void refuse_unknown(struct unit *u, const struct yaml_node *n, const char *what) {
+void flow_unknown_refuse(struct unit *u, const struct yaml_node *n, const char *what) {
     struct diag_item *item =
         diag_error(u->s->diag, n->mark, "unknown_node", "\"%s\": there is no node called \"%.*s\"",
                    what, STR_ARG(flow_text_clip(n->text, 60)));
@@ -65,7 +65,7 @@ static bool give_role(struct unit *u, enum node_role role, int32_t owner,
     }
     int64_t found = plan_node_find(u->plan, text);
     if (found < 0) {
-        refuse_unknown(u, name, what);
+        flow_unknown_refuse(u, name, what);
         return false;
     }
     struct plan_node *n = &u->plan->nodes[found];

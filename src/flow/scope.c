@@ -172,7 +172,9 @@ static enum err find_execution(struct scope *scope, const struct str *path, uint
         return error_set(e, ERR_NOT_FOUND, "execution has no \"%.*s\": it has %.*s%.*s",
                          STR_ARG(clip(path[1])), STR_ARG(words), STR_ARG(near));
     }
-    return slot_of(scope, (struct plan_ref){.type = REF_EXECUTION}, 1, out, e);
+    bool now = count == 1 || str_is(path[1], "now");
+    struct plan_ref ref = {.type = REF_EXECUTION, .name = now ? STR("now") : STR("")};
+    return slot_of(scope, ref, 1, out, e);
 }
 
 /* ---- nodes ---- */

@@ -128,7 +128,7 @@ bool flow_unit_compile_tree(struct unit *u, const struct yaml_node *tree) {
                 each_draft(u, flow_draft_check) && each_draft(u, flow_cache_check) &&
                 flow_roles_read(u) && flow_graph_build(u) && flow_roles_check(u) &&
                 flow_graph_order(u) && flow_loops_find(u) && compile_expressions(u) &&
-                flow_unit_lint(u);
+                flow_approvals_check(u) && flow_unit_lint(u);
     if (done) {
         hash_plan(u->plan);
     }

@@ -8,7 +8,7 @@
 #include "flow/plan.h"
 #include "node/node_priv.h"
 
-enum { PROMPT, CHOICES, SCHEMA, ASSIGNEE, ON_TIMEOUT, FIELDS };
+enum { PROMPT, CHOICES, SCHEMA, ASSIGNEE, ON_TIMEOUT, APPROVES, FIELDS };
 
 static const struct field fields[FIELDS] = {
     [PROMPT] = {.name = "prompt",
@@ -30,6 +30,11 @@ static const struct field fields[FIELDS] = {
                         "the name of a node that runs then: its answer is the answer. "
                         "When not given, the handle timeout is taken if a node needs it, else "
                         "the step fails"},
+    [APPROVES] = {.name = "approves",
+                  .type = FIELD_LITERAL,
+                  .literal = LITERAL_TEXT,
+                  .doc = "the node that an answer starts: its arguments are shown with the "
+                         "question, and it runs with exactly these or not at all"},
 };
 
 /* ---- compile time ---- */
@@ -82,6 +87,7 @@ static void check(struct node_check *c) {
     check_form(c);
     node_on_timeout_check(c, "on_timeout");
     check_choice_on_timeout(c, check_literal(c, "on_timeout"));
+    check_approval(c, "approves");
     if (timed && !check_is_foreach(c)) {
         if (!check_has(c, "choices")) {
             check_exit(c, "out");

@@ -29,6 +29,16 @@ static const struct node_kind work = {
     .start = start,
 };
 
+static const struct node_kind program = {
+    .name = "program",
+    .doc = "sees its needs by name",
+    .body_doc = "the step's id",
+    .fields = work_fields,
+    .field_count = ARRAY_LEN(work_fields),
+    .flags = KIND_SCOPE,
+    .start = start,
+};
+
 static void condition_check(struct node_check *c) {
     struct value cases = check_literal(c, "cases");
     for (size_t i = 0; i < value_count(cases) && cases.type == VALUE_LIST; i++) {
@@ -190,28 +200,48 @@ enum err flow_test_wait(const struct step_in *in, wall_us now, struct step_wait 
     out->due.us = in->timeout_us ? now.us + in->timeout_us : 0;
     return OK;
 }
+static void person_check(struct node_check *c) {
+    struct value choices = check_literal(c, "choices");
+    for (size_t i = 0; choices.type == VALUE_LIST && i < value_count(choices); i++) {
+        check_handle(c, value_str(choices.items[i]));
+    }
+    if (check_has_timeout(c)) {
+        check_exit(c, "timeout");
+    }
+    check_approval(c, "approves");
+}
 static enum err person_woken(const struct step_in *in, const struct step_wake *w,
                              struct step_result *out, struct error *e) {
     struct value_builder b;
-    (void)in;
     if (!w->answered || w->answer.type != VALUE_TEXT || str_is(value_str(w->answer), "maybe")) {
         return error_set(e, ERR_INVALID, "that is no answer");
     }
     value_builder_init(&b, out->arena);
     value_map_add(&b, STR("answeredBy"), value_text(w->by));
     out->body = w->answer;
+    out->handle = in->node->handle_count > 1 ? value_str(w->answer) : STR("");
     out->meta = value_map_done(&b);
     return OK;
 }
+static const struct field person_fields[] = {
+    {.name = "choices",
+     .type = FIELD_LITERAL,
+     .literal = LITERAL_TEXTS,
+     .doc = "its exits, and the answers"},
+    {.name = "approves", .type = FIELD_LITERAL, .literal = LITERAL_TEXT, .doc = "what it approves"},
+};
 static const struct node_kind person = {
     .name = "person",
     .doc = "waits for any text but maybe",
     .body_doc = "the answer",
-    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS,
+    .fields = person_fields,
+    .field_count = ARRAY_LEN(person_fields),
+    .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS | KIND_ANY_EXIT,
+    .check = person_check,
     .wait = flow_test_wait,
     .woken = person_woken,
 };
 
-static const struct node_kind *const rows[] = {&work,  &condition, &end,   &form,
-                                               &agent, &workflow,  &person};
+static const struct node_kind *const rows[] = {&work,  &condition, &end,    &form,
+                                               &agent, &workflow,  &person, &program};
 const struct kind_table flow_test_kinds = {rows, ARRAY_LEN(rows)};

@@ -16,6 +16,7 @@
 #include "flow/flow.h"
 
 int run_answer_tests(void);
+int run_approval_tests(void);
 int run_attempt_tests(void);
 int run_change_tests(void);
 int run_budget_tests(void);

@@ -6,6 +6,7 @@
 int main(void) {
     int failed = 0;
     failed += run_answer_tests();
+    failed += run_approval_tests();
     failed += run_attempt_tests();
     failed += run_change_tests();
     failed += run_budget_tests();

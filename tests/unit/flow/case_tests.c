@@ -5,12 +5,13 @@
 #include "groups.h"
 
 static const char *const paths[] = {
-    "tests/cases/flow/top.txt",      "tests/cases/flow/nodes.txt",
-    "tests/cases/flow/graph.txt",    "tests/cases/flow/names.txt",
-    "tests/cases/flow/children.txt", "tests/cases/flow/warnings.txt",
-    "tests/cases/flow/plans.txt",    "tests/cases/flow/vars.txt",
-    "tests/cases/flow/items.txt",    "tests/cases/flow/recover.txt",
-    "tests/cases/flow/breaker.txt",  "tests/cases/flow/roles.txt",
+    "tests/cases/flow/top.txt",       "tests/cases/flow/nodes.txt",
+    "tests/cases/flow/graph.txt",     "tests/cases/flow/names.txt",
+    "tests/cases/flow/children.txt",  "tests/cases/flow/warnings.txt",
+    "tests/cases/flow/plans.txt",     "tests/cases/flow/vars.txt",
+    "tests/cases/flow/items.txt",     "tests/cases/flow/recover.txt",
+    "tests/cases/flow/breaker.txt",   "tests/cases/flow/roles.txt",
+    "tests/cases/flow/approvals.txt",
 };
 
 struct row {

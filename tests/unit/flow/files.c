@@ -164,6 +164,9 @@ static void print_node(const struct plan *p, const struct plan_node *n, struct b
         buf_printf(out, " child %.*s", STR_ARG(n->child->entry));
     }
     print_recover(n, out);
+    if (n->approves >= 0) {
+        buf_printf(out, " approves %.*s", STR_ARG(p->nodes[n->approves].name));
+    }
     if (n->role) {
         buf_printf(out, " %s", plan_role_name(n->role));
     }
