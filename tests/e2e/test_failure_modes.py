@@ -37,6 +37,20 @@ def killed(run):
     run.finish()
 
 
+def stopped_with_requests(cairn, run, *requests):
+    """Asked while the owner stands still, which is killed then: all stand in the inbox."""
+    run.send(signal.SIGSTOP)
+    asking = []
+    for number, words in enumerate(requests):
+        asking.append(cairn.start(*words))
+        until(lambda: rows(cairn, "SELECT count(*) FROM inbox WHERE verdict IS NULL")[0][0] > number)
+    for one in asking:
+        one.send(signal.SIGKILL)  # else they would take it over
+        one.finish()
+    run.send(signal.SIGKILL)
+    run.finish()
+
+
 def journal(cairn, id):
     return rows(cairn, "SELECT k.name, e.step FROM events e JOIN event_kinds k ON k.id = e.kind JOIN "
                 f"executions x ON x.num = e.execution WHERE x.id = '{id}' ORDER BY e.seq")
@@ -216,6 +230,43 @@ def test_failure_mode_06_an_answer_in_the_moment_when_its_process_leaves(cairn):
         assert (done["status"], done["finalResult"]) == ("completed", f"a{number}")
 
 
+def test_failure_mode_06_a_signal_in_the_moment_when_its_process_leaves(cairn):
+    """Between the look for signals and the end of the process: taken by it, or by who sends it."""
+    cairn.flow("  s: {type: wait, signal: go}\n  e: {type: end, needs: [s], value: s}\n")
+    for number in range(12):
+        run = cairn.start("run", "flow.yaml", "--key", f"k{number}")
+        begun = "SELECT id FROM executions WHERE key = 'k%d'" % number
+        if number % 2:  # before it leaves, or before it even waits
+            begun += " AND status = 'waiting'"
+        until(lambda: os.path.exists(cairn.store) and rows_or_none(cairn, begun))
+        id = rows(cairn, begun)[0][0]
+        sent = cairn("signal", id, "go", str(number))
+        left = run.finish()
+        assert (left.status, sent.status) in ((3, 0), (0, 0)), left.err + sent.err
+        done = cairn("results", id, "--json").json
+        assert (done["status"], done["finalResult"]) == ("completed", number)
+        assert [e for e, _ in journal(cairn, id)].count("signal_received") == 1
+
+
+def test_failure_mode_06_each_of_many_signals_wakes_one_that_waits(cairn):
+    """Sent at once by many, before and after their steps wait, over a crash of the owner."""
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a") + "  s: {type: wait, needs: [a], signal: go, foreach: '[1, 2, 3, 4, 5, 6]'}\n"
+               "  e: {type: end, needs: [s], value: s}\n")
+    run = cairn.start("run", "flow.yaml", "--timeout", "1h")
+    run.wait_for("busy")
+    early = [cairn.start("signal", run.id, "go", str(n)) for n in (1, 2, 3)]
+    assert [one.finish().status for one in early] == [0, 0, 0]
+    killed(run)
+    resumed = cairn.start("resume", run.id, "--json", "-q")
+    begun(cairn, "a", 2)
+    release(pipe)
+    until(lambda: [e for e, _ in journal(cairn, run.id)].count("step_waiting") == 6)
+    late = [cairn.start("signal", run.id, "go", str(n)) for n in (4, 5, 6)]
+    assert [one.finish().status for one in late] == [0, 0, 0]
+    assert sorted(resumed.finish().json["finalResult"]) == [1, 2, 3, 4, 5, 6]
+
+
 def rows_or_none(cairn, statement):
     try:
         return rows(cairn, statement)
@@ -303,6 +354,54 @@ def test_failure_mode_09_a_cancel_is_final_for_the_whole_tree(cairn):
     assert scheduled or not (cairn.folder / "after").exists()  # the end of deaf may have come first
 
 
+def test_failure_mode_09_a_result_that_comes_late_moves_nothing(cairn):
+    """The program answers the order to stop with a success, which is noted at most."""
+    late = ("trap 'echo x >> late; echo 1; exit 0' TERM; echo $CAIRN_STEP >> log; echo busy >&2; "
+            "test -e go || cat gate & wait")
+    cairn.flow(f"  a: {{type: code, language: bash, code: \"{late}\"}}\n"
+               "  b: {type: code, language: sh, needs: [a], code: 'echo b >> log'}\n"
+               "  e: {type: end, needs: [b], value: a}\n")
+    cairn.pipe("gate")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    assert cairn("cancel", run.id).status == 0
+    assert run.finish().status == 1
+    done = cairn("results", run.id, "--json").json
+    steps = {s["id"]: (s["status"], s["result"]) for s in done["subSteps"]}
+    assert done["status"] == "cancelled" and steps["a"] == ("cancelled", None), steps
+    assert read(cairn, "late") == "x\n"  # so it did come
+    events = journal(cairn, run.id)
+    end = events.index(("execution_cancelled", ""))
+    assert {event for event, _ in events[end + 1:]} <= {"late_result", "step_log"}, events
+    (cairn.folder / "go").touch()
+    assert cairn("retry", run.id, "-q").status == 0
+    assert read(cairn, "log") == "a\na~1\nb\n"
+
+
+def test_failure_mode_09_a_cancel_whose_owner_dies_over_it_ends_the_tree(cairn):
+    """It is recorded and not yet decided on, or decided on while `finally` still runs."""
+    pipe = cairn.pipe("last.pipe")
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n" + noted("a"))
+    cairn.pipe("a.pipe")
+    cairn.flow("finally: last\nnodes:\n  sub: {type: workflow, workflow: child.yaml}\n" + noted("last"))
+    run = cairn.start("run", "flow.yaml")
+    begun(cairn, "a")
+    run.wait_for("busy")
+    stopped_with_requests(cairn, run, ("cancel", run.id))
+    resumed = cairn.start("resume", run.id)
+    begun(cairn, "last")
+    killed(resumed)  # now that `finally` runs
+    assert rows(cairn, "SELECT status FROM executions WHERE workflow = 'child'") == [("cancelled",)]
+    resumed = cairn.start("resume", run.id)
+    begun(cairn, "last", 2)
+    release(pipe)
+    assert resumed.finish().status == 1
+    assert set(rows(cairn, "SELECT status FROM executions")) == {("cancelled",)}
+    assert set(rows(cairn, "SELECT host FROM progress")) == {(0,)}
+    assert len(starts(cairn, "a")) == 1
+    assert not rows(cairn, "SELECT step FROM steps WHERE status IN ('running', 'waiting', 'pending')")
+
+
 # ---- 10: a join that fires too early, twice or never; results in the wrong place ----
 
 
@@ -334,6 +433,31 @@ def test_failure_mode_10_what_comes_together_is_complete_in_order_and_once(cairn
 def read(cairn, name):
     path = cairn.folder / name
     return path.read_text() if path.exists() else ""
+
+
+def test_failure_mode_10_a_join_fires_for_what_is_left_and_never_for_a_failure(cairn):
+    """A branch that is not taken does not hold it up, one that fails is no success for it, and what
+    fails in a foreach stays in its place."""
+    cairn.flow(
+        "nodes:\n"
+        "  which: {type: condition, when: \"true\"}\n"
+        "  yes: {type: code, language: sh, needs: [which.true], code: 'sleep 0.02; echo yes'}\n"
+        "  no: {type: code, language: sh, needs: [which.false], code: 'echo no >> wrong'}\n"
+        "  merged: {type: code, language: sh, needs: [yes, no], code: 'echo x >> merged'}\n"
+        "  bad: {type: code, language: sh, code: 'sleep 0.02; exit 3', on_error: continue}\n"
+        "  after: {type: code, language: sh, needs: [yes, bad], code: 'echo x >> after'}\n"
+        "  never: {type: code, language: sh, needs: [bad], code: 'echo x >> wrong'}\n"
+        "  items: {type: code, language: sh, env: {N: '{{ item }}'},\n"
+        "          foreach: {items: '[0, 1, 2, 3, 4, 5]', concurrency: 2, on_item_error: collect},\n"
+        "          code: 'test $N != 3 || exit 4; sleep 0.0$((5 - N)); echo $N'}\n"
+        "outputs: {items: items}\n")
+    done = cairn("run", "flow.yaml", "--json", "-q").json
+    steps = {s["id"]: s["status"] for s in done["subSteps"]}
+    assert done["status"] == "partial", done
+    assert (steps["no"], steps["never"]) == ("skipped", "skipped"), steps
+    assert (read(cairn, "merged"), read(cairn, "wrong")) == ("x\n", "")
+    assert read(cairn, "after") == "x\n"  # one need was taken, the other is decided
+    assert [item.get("value") for item in done["outputs"]["items"]] == [0, 1, 2, None, 4, 5]
 
 
 # ---- 11: a submission key that two who come at once both find free ----
@@ -369,6 +493,33 @@ def test_failure_mode_12_an_edited_file_changes_nothing_that_is_under_way(cairn)
     done = cairn("answer", "@last", "yes")
     assert (done.status, done.out) == (0, "as it was\n")
     assert cairn("db", "check").status == 0
+
+
+def test_failure_mode_12_all_its_files_are_those_it_began_with(cairn):
+    """Sub-workflows, scripts and templates too, of steps that begin behind a crash and the edit."""
+    child = ("cairn: 1\nname: child\nnodes:\n"
+             "  x: {{type: code, language: sh, code: 'echo {n}'}}\noutputs: {{n: x}}\n")
+    cairn.write("child.yaml", child.format(n=1))
+    cairn.write("script.sh", "echo 1")
+    cairn.write("letter.txt", "1 {{ s.n }}")
+    pipe = cairn.pipe("a.pipe")
+    cairn.flow(noted("a") +
+               "  s: {type: workflow, needs: [a], workflow: child.yaml}\n"
+               "  b: {type: code, language: sh, needs: [a], file: script.sh}\n"
+               "  t: {type: template, needs: [s], file: letter.txt}\n"
+               "  e: {type: end, needs: [b, t], value: \"[b, s.n, t]\"}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    killed(run)
+    cairn.write("child.yaml", child.format(n=2))
+    cairn.write("script.sh", "echo 2")
+    (cairn.folder / "letter.txt").unlink()
+    cairn.flow("  a: {type: wait, for: 1h}\n")
+    resumed = cairn.start("resume", run.id, "--json", "-q")
+    begun(cairn, "a", 2)
+    release(pipe)
+    assert resumed.finish().json["finalResult"] == [1, 1, "1 1"]
+    assert cairn("retry", run.id, "--from", "b", "--json", "-q").json["finalResult"] == [1, 1, "1 1"]
 
 
 def test_failure_mode_12_a_mended_file_is_taken_by_a_retry_alone(cairn):
@@ -501,3 +652,36 @@ def test_failure_mode_18_nor_does_one_from_before_a_retry(cairn):
     late = cairn("answer", id, "q", "late")
     assert late.status == 2 and "step q is over; waiting: q~1" in late.err
     assert cairn("answer", id, "q~1", "now").out == "now\n"
+
+
+def test_failure_mode_18_a_recorded_answer_is_not_taken_by_two_questions(cairn):
+    """Two answers to one question wait in the inbox when its owner dies: the second does not go to
+    the next question, and the first is not taken once more by who comes after the next owner."""
+    cairn.flow(AGAIN)
+    run = cairn.start("run", "flow.yaml", "--timeout", "1h")
+    run.wait_for("step q waits")
+    id = run.id
+    stopped_with_requests(cairn, run, ("answer", id, "q", "more"), ("answer", id, "q", "more"))
+    for _ in range(2):
+        again = cairn.start("resume", id)
+        until(lambda: ("step_waiting", "q#1") in journal(cairn, id))
+        until(lambda: not rows(cairn, "SELECT 1 FROM inbox WHERE verdict IS NULL"))
+        killed(again)
+    verdicts = [row[0] for row in rows(cairn, "SELECT verdict FROM inbox ORDER BY id")]
+    assert verdicts[0] == "accepted" and "step q was already answered" in verdicts[1], verdicts
+    assert read(cairn, "drafts") == "x\n" * 2
+    assert cairn("answer", id, "q#1", "done").out == "done\n"
+
+
+def test_failure_mode_18_an_answer_is_not_taken_again_behind_a_rollback(cairn):
+    cairn.flow("  q: {type: ask, prompt: '?'}\n  r: {type: ask, needs: [q], prompt: '?'}\n"
+               "  e: {type: end, needs: [r], value: q + r}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    assert cairn("answer", id, "q", "old").status == 3
+    assert cairn("answer", id, "r", "old").out == "oldold\n"
+    assert cairn("rollback", id, "--to", "q", "--resume").status == 3
+    assert journal(cairn, id)[-1] == ("step_waiting", "q~1")
+    for late in ("q", "r"):
+        assert cairn("answer", id, late, "late").status == 2
+    assert cairn("answer", id, "q~1", "new").status == 3
+    assert cairn("answer", id, "new").out == "newnew\n"
