@@ -25,5 +25,5 @@ export async function timed() {
   return Object.fromEntries(lines.map(({ figure, value }) => [figure, value]))
 }
 
-export const environment = () => ({ CAIRN_DB: join(home, 'hello.db') })
+export const environment = () => ({ CAIRN_STORE: join(home, 'hello.db') })
 export const helloCommand = () => [CAIRN_BIN, 'run', '--quiet', join(home, 'hello.yaml')]
