@@ -129,6 +129,8 @@ enum err budget_load(struct run *r, struct error *e) {
             err = error_nomem(e);
             break;
         }
+        r->has_left |= !rows[i].row.completed.us;
+        r->host->has_left |= r->has_left;
         *c = (struct stored_child){.next = r->stored, .num = rows[i].num};
         read_charged(rows[i].row.usage, &a, &c->total);
         err = below(s, c->num, &a, &c->total, e);

@@ -282,3 +282,69 @@ bool child_after_start(struct port *p) {
     run_over(child);
     return true;
 }
+
+/* ---- what earlier owners left ---- */
+
+/* The step may still go on with it. It does not when it tries again, which makes another one. */
+static bool is_awaited(const struct run *r, const struct store_execution *child) {
+    char text[STEP_ID_BYTES];
+    for (uint32_t i = engine_track_count(r->engine); i-- > 0;) {
+        const struct track *t = engine_track(r->engine, i);
+        if (str_eq(step_id_print(t->plan, t->step, text), child->fixed.parent_step)) {
+            return !t->undone && !step_status_final(t->status) && t->status != STEP_RETRYING;
+        }
+    }
+    return true;
+}
+
+/* What goes wrong is no matter of the parent: whoever comes next finds it again. */
+static void take_left(struct run *r, const struct store_execution *x) {
+    struct host *h = r->host;
+    struct error ignored;
+    const struct plan *plan;
+    struct run *child;
+    if (x->row.completed.us || x->owner_alive || is_awaited(r, x) ||
+        shelf_find(&h->shelf, x->fixed.workflow_hash, x->fixed.entry, &plan, &ignored) ||
+        run_attach(h, plan, x, &child, &ignored)) {
+        return;
+    }
+    child->is_child = true;
+    child->parent_num = r->num;
+    budget_join(child, r);
+}
+
+static void take_all_left(struct run *r) {
+    struct store_execution *rows;
+    struct store_children of = {.num = r->num};
+    struct error ignored;
+    struct arena a;
+    uint32_t count = 0;
+    arena_init(&a, 0);
+    if (store_children_read(r->host->options.store, of, &a, &rows, &count, &ignored)) {
+        count = 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        take_left(r, &rows[i]);
+    }
+    arena_fini(&a);
+}
+
+/* Its own start is recorded: who dies over a sub-workflow did not die over it. */
+static bool has_begun(const struct run *r) {
+    return r->engine && !r->in_batch && engine_epoch(r->engine) == r->epoch &&
+           engine_last_seq(r->engine) == r->last_seq;
+}
+
+void child_turn_left(struct host *h) {
+    bool left = h->has_left;
+    h->has_left = false;
+    for (struct run *r = left ? h->runs : NULL; r; r = r->next) {
+        bool goes_on = r->has_left && !r->lost && !r->ended && !r->held;
+        bool begun = goes_on && has_begun(r);
+        r->has_left = goes_on && !begun;
+        h->has_left |= r->has_left;
+        if (begun) {
+            take_all_left(r);
+        }
+    }
+}

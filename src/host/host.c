@@ -323,6 +323,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
         budget_turn(h);
         err = turn_commit(h, e);
         run_drop_lost(h);
+        child_turn_left(h);
     }
     if (err) {
         return err;

@@ -142,7 +142,8 @@ struct run {
     bool rows_void;    /* a rollback in this batch: rows of steps and messages go */
     bool row_complete; /* the last rows of steps and messages are written */
     bool is_child;
-    bool held; /* claimed for one request: nothing of it goes on, and nobody else's is taken */
+    bool has_left; /* sub-workflows that had not ended when it was taken over: to be looked at */
+    bool held;     /* claimed for one request: nothing of it goes on, and nobody else's is taken */
     int64_t inbox_upto; /* rows up to this were taken */
     uint32_t failures;  /* commits and decisions that failed in a row */
     uint32_t timers;
@@ -194,6 +195,7 @@ struct host {
     struct breakers *breakers;           /* NULL: no attempt has one yet */
     struct port *held_first, *held_last; /* calls that wait for others to need less */
     bool budget_moved;                   /* something reserved was given back */
+    bool has_left;                       /* some run */
     struct map keys; /* submission keys -> run; those not yet recorded are only here */
     struct arena keys_memory;
     struct arena scratch;
@@ -453,6 +455,9 @@ void child_gone(struct run *child, const char *type, const struct error *why);
 bool child_after_start(struct port *p);
 enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct run **out,
                          struct error *e) MUST_USE;
+/* Sub-workflows whose step ended, or was undone, and which an earlier owner left before they had
+ * ended (a cancel runs their finally) go on here. */
+void child_turn_left(struct host *h);
 
 /* ---- history.c ---- */
 /* step_port_ops.history */

@@ -175,6 +175,30 @@ static void a_child_that_a_crash_left_is_cancelled_with_its_step(void **state) {
     assert_string_equal(rig_stored(id).row.status.ptr, "cancelled");
 }
 
+/* Its step was undone, so nobody waits for it; what it has to do finally is done all the same. */
+static void a_child_that_was_cancelled_goes_on_with_its_parent(void **state) {
+    (void)state;
+    struct run *r =
+        rig_run("{cairn: 1, nodes: {a: {type: work}, k: {type: kid, needs: [a], "
+                "workflow: {finally: [f], nodes: {w: {type: work}, f: {type: work}}}}}}");
+    struct error e;
+    struct host_request q = {
+        .type = REQUEST_ROLLBACK, .step = STR("a"), .value = value_bool(true), .by = STR("me")};
+    rig_done("a", "1");
+    struct str kid = arena_str(&rig.arena, run_id(child_of(r)));
+    assert_int_equal(host_ask(rig.host, r, &q, &e), OK);
+    rig_turns();
+    assert_int_equal(rig_count(kid, "cancel_requested"), 1);
+    assert_int_equal(rig_find("f")->attempt, 1);
+    r = rig_restart(r, 0);
+    rig_turns();
+    assert_int_equal(rig_find("f")->attempt, 2);
+    assert_int_equal(rig_find("a~1")->attempt, 2);
+    rig_done("f", "1");
+    assert_true(str_is(rig_stored(kid).row.status, "cancelled"));
+    assert_string_equal(rig_status(r), "running");
+}
+
 static void cancelling_the_child_fails_the_step(void **state) {
     (void)state;
     struct error e;
@@ -305,6 +329,7 @@ int run_child_tests(void) {
         T(the_time_of_a_child_stands_still_in_a_pause),
         T(a_timeout_of_the_step_cancels_the_child),
         T(a_child_that_a_crash_left_is_cancelled_with_its_step),
+        T(a_child_that_was_cancelled_goes_on_with_its_parent),
         T(cancelling_the_child_fails_the_step),
         T(a_child_is_found_again_after_a_crash),
         T(a_child_that_ended_before_the_crash),
