@@ -70,3 +70,10 @@ void text_budget_part(struct buf *b, struct str key, struct value part) {
         buf_append_cstr(b, " reserved");
     }
 }
+
+void text_budget_asked(struct buf *b, struct str key, struct value part) {
+    enum budget_kind kind = budget_find(key);
+    if (kind != BUDGET_KINDS) {
+        budget_print(kind, amount_of(kind, part, "asked"), b);
+    }
+}

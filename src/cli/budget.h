@@ -8,6 +8,8 @@
 #include "base/base.h"
 #include "value/value.h"
 
+/* "$0.05": what is asked for more of it, as `explain` has it. */
+void text_budget_asked(struct buf *b, struct str key, struct value part);
 /* "$0.42 of $0.50 usd, and $0.05 reserved": of one key of what host_view_budget gives. */
 void text_budget_part(struct buf *b, struct str key, struct value part);
 

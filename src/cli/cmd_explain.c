@@ -9,7 +9,7 @@
 #include "cli/outcome.h"
 #include "cli/undone.h"
 
-enum { STEPS_SHOWN = 30 };
+enum { STEPS_SHOWN = 30, NAMES_SHOWN = 6 };
 
 static void put_time(struct buf *b, const char *word, struct value map, const char *name) {
     struct str text = details_text(map, name);
@@ -21,24 +21,45 @@ static void put_time(struct buf *b, const char *word, struct value map, const ch
     }
 }
 
+static int64_t number(struct value map, const char *name) {
+    const struct value *v = value_get(map, str_from(name));
+    return v && v->type == VALUE_INT ? v->num : 0;
+}
+
+/* "attempt 2 of 4"; those after a crash count, too, so there may be more. */
+static void put_attempt(struct buf *b, struct value step, const char *name) {
+    long long attempt = number(step, name), all = number(step, "attempts");
+    buf_printf(b, "attempt %lld", attempt);
+    if (all > 1) {
+        buf_printf(b, " of %lld", all > attempt ? all : attempt);
+    }
+}
+
+/* Why it stands, since when and until when, and which attempt it is. */
+static void put_how(struct buf *b, struct value step) {
+    if (number(step, "nextAttempt")) {
+        put_attempt(b, step, "attempt");
+        buf_append_cstr(b, " failed; ");
+        put_attempt(b, step, "nextAttempt");
+        put_time(b, "begins at", step, "nextAt");
+        return;
+    }
+    text_clean(b, details_text(step, "why"));
+    put_time(b, "since", step, "since");
+    put_time(b, "until", step, "until");
+    if (number(step, "attempt") > 1) {
+        buf_append_cstr(b, ", ");
+        put_attempt(b, step, "attempt");
+    }
+}
+
 static void put_step(struct buf *b, struct value step) {
     const struct value *request = value_get(step, STR("request"));
     struct str error = details_text(step, "error"), remedy = details_text(step, "remedy");
     buf_append_cstr(b, "  ");
     text_clean(b, details_text(step, "step"));
     buf_append_cstr(b, ": ");
-    text_clean(b, details_text(step, "why"));
-    put_time(b, "since", step, "since");
-    put_time(b, "until", step, "until");
-    const struct value *attempt = value_get(step, STR("attempt"));
-    if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {
-        const struct value *all = value_get(step, STR("attempts"));
-        buf_printf(b, ", attempt %lld", (long long)attempt->num);
-        if (all && all->num > 1) { /* those after a crash count, too, so there may be more */
-            buf_printf(b, " of %lld",
-                       (long long)(all->num > attempt->num ? all->num : attempt->num));
-        }
-    }
+    put_how(b, step);
     if (details_text(step, "execution").len) {
         buf_printf(b, ", its sub-workflow is %.*s", STR_ARG(details_text(step, "executionStatus")));
     }
@@ -130,11 +151,17 @@ static void put_inbox(struct buf *b, struct value rows) {
     }
 }
 
+static void put_requests(struct buf *b, struct value v) {
+    if (number(v, "requests")) {
+        buf_printf(b, "  requests not taken yet: %lld\n", (long long)number(v, "requests"));
+        put_inbox(b, *value_get(v, STR("inbox")));
+    }
+}
+
 static void put_owner(struct buf *b, struct value v) {
     const struct value *owner = value_get(v, STR("owner"));
     const struct value *alive = owner ? value_get(*owner, STR("alive")) : NULL;
     const struct value *pid = owner ? value_get(*owner, STR("pid")) : NULL;
-    const struct value *requests = value_get(v, STR("requests"));
     if (alive && alive->boolean && pid) {
         buf_printf(b, "  run by process %lld", (long long)pid->num);
         put_time(b, "with a lease until", *owner, "leaseUntil");
@@ -143,10 +170,6 @@ static void put_owner(struct buf *b, struct value v) {
         buf_printf(b, "  the process that ran it (%lld) is gone\n", (long long)pid->num);
     } else {
         buf_append_cstr(b, "  nobody runs it\n");
-    }
-    if (requests && requests->num) {
-        buf_printf(b, "  requests not taken yet: %lld\n", (long long)requests->num);
-        put_inbox(b, *value_get(v, STR("inbox")));
     }
 }
 
@@ -170,13 +193,74 @@ static void put_undo(struct buf *b, struct value v) {
     undone_print(b, *undo, "    ");
 }
 
+static void put_names(struct buf *b, const struct value *names) {
+    for (size_t i = 0; names && i < value_count(*names) && i <= NAMES_SHOWN; i++) {
+        buf_append_cstr(b, i ? ", " : "");
+        text_clean(b, i == NAMES_SHOWN ? STR("...") : value_str(names->items[i]));
+    }
+}
+
+/* "  budget: $0.40 of $0.50 usd used, and $0.20 asked by draft (budget of exec_...)" */
 static void put_budget(struct buf *b, struct value v) {
     const struct value *budget = value_get(v, STR("budget"));
     for (size_t i = 0; budget && i < value_count(*budget); i++) {
+        struct value part = budget->pairs[i].val;
+        const struct value *by = value_get(part, STR("askedBy"));
         buf_append_cstr(b, "  budget: ");
-        text_budget_part(b, value_str(budget->pairs[i].key), budget->pairs[i].val);
-        buf_append_cstr(b, " used\n");
+        text_budget_part(b, value_str(budget->pairs[i].key), part);
+        buf_append_cstr(b, " used");
+        if (by && value_count(*by)) {
+            buf_append_cstr(b, ", ");
+            text_budget_asked(b, value_str(budget->pairs[i].key), part);
+            buf_append_cstr(b, " more asked for by ");
+            put_names(b, by);
+        }
+        if (!str_eq(details_text(part, "of"), details_text(v, "id"))) {
+            buf_printf(b, " (the budget of %.*s)", STR_ARG(details_text(part, "of")));
+        }
+        buf_append_char(b, '\n');
     }
+}
+
+/* "  breaker of api.example: open since 12:00:03.101 after 5 failures in a row, next probe at ..." */
+static void put_breakers(struct buf *b, struct value v) {
+    const struct value *all = value_get(v, STR("breakers"));
+    for (size_t i = 0; all && i < value_count(*all); i++) {
+        struct value x = all->items[i];
+        const struct value *holds = value_get(x, STR("holds"));
+        const struct value *probes = value_get(x, STR("probes"));
+        buf_append_cstr(b, "  breaker of ");
+        text_clean(b, details_text(x, "service"));
+        buf_append_cstr(b, ": ");
+        text_clean(b, details_text(x, "state"));
+        put_time(b, "since", x, "since");
+        if (number(x, "failures")) {
+            buf_printf(b, " after %lld failures in a row", (long long)number(x, "failures"));
+        }
+        put_time(b, "next probe at", x, "nextProbe");
+        buf_append_cstr(b, probes && value_count(*probes) ? "; probed by " : "");
+        put_names(b, probes);
+        buf_append_cstr(b, holds && value_count(*holds) ? "; holds back " : "");
+        put_names(b, holds);
+        buf_append_char(b, '\n');
+    }
+}
+
+/* Only where the workflow limits them. */
+static void put_slots(struct buf *b, struct value v) {
+    const struct value *slots = value_get(v, STR("slots"));
+    const struct value *by = slots ? value_get(*slots, STR("holders")) : NULL;
+    const struct value *waiting = slots ? value_get(*slots, STR("waiting")) : NULL;
+    if (!by || !number(*slots, "limit")) {
+        return;
+    }
+    buf_printf(b, "  slots: %lld of %lld in use", (long long)number(*slots, "used"),
+               (long long)number(*slots, "limit"));
+    buf_append_cstr(b, value_count(*by) ? ", by " : "");
+    put_names(b, by);
+    buf_append_cstr(b, waiting && value_count(*waiting) ? "; wanted by " : "");
+    put_names(b, waiting);
+    buf_append_char(b, '\n');
 }
 
 static void print(struct cli *c, struct value v) {
@@ -185,7 +269,7 @@ static void print(struct cli *c, struct value v) {
     const struct value *steps = value_get(v, STR("steps"));
     const struct value *remedies = value_get(v, STR("remedies"));
     struct str status = details_text(v, "status");
-    bool live = steps && value_count(*steps) > 0;
+    bool live = value_get(v, STR("slots"))->type == VALUE_MAP; /* it has not ended */
     buf_init(&b, 0);
     buf_printf(&b, "execution %.*s of ", STR_ARG(details_text(v, "id")));
     text_clean(&b, details_text(v, "workflow"));
@@ -208,16 +292,18 @@ static void print(struct cli *c, struct value v) {
     if (error) {
         put_error(&b, *error);
     }
-    if (value_get(v, STR("notRun"))) {
-        put_failures(&b, *value_get(v, STR("failures")), error);
-        losses_print_stopped(&b, *value_get(v, STR("stopped")), error ? *error : value_null(),
-                             status);
-        losses_print(&b, *value_get(v, STR("notRun")));
-    }
+    put_failures(&b, *value_get(v, STR("failures")), error);
+    losses_print_stopped(&b, *value_get(v, STR("stopped")), error ? *error : value_null(), status);
+    losses_print(&b, *value_get(v, STR("notRun")));
     put_undo(&b, v);
     put_budget(&b, v);
     if (live) {
         put_owner(&b, v);
+    }
+    put_requests(&b, v);
+    if (live) {
+        put_breakers(&b, v);
+        put_slots(&b, v);
         put_steps(&b, *steps);
         put_answers(&b, *value_get(v, STR("answers")));
     }
@@ -264,6 +350,11 @@ const struct command command_explain = {
     .name = "explain",
     .arguments = "ID",
     .doc = "says why an execution is where it is, and what to do",
+    .details =
+        "What failed and what was lost by it, what was undone, who runs it, requests that were not "
+        "taken\nyet, breakers of services, slots, budgets of its tree, and of each step that has not "
+        "ended why it\nstands, in which attempt, and what it needs. Last come the commands that help. "
+        "--json has all\nsections always, also where there is nothing to tell.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -115,6 +115,10 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     if (t->status == STEP_WAITING) {
         value_map_add(&b, STR("request"), t->request);
     }
+    if (t->status == STEP_RETRYING) {
+        value_map_add(&b, STR("nextAttempt"), value_int(t->attempt + 1));
+        explain_time(&b, "nextAt", t->due);
+    }
     if (t->error_type.len) {
         explain_text(
             &b, "error",
@@ -132,8 +136,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
 
 /* ---- steps that were not begun ---- */
 
-/* What the node still needs: the nodes it needs that are not at an end. */
-static struct str open_needs(const struct explaining *x, const struct plan_node *n) {
+struct str explain_open_needs(const struct explaining *x, const struct plan_node *n) {
     struct buf b;
     uint32_t count = 0;
     buf_init(&b, 0);
@@ -154,14 +157,15 @@ static struct str open_needs(const struct explaining *x, const struct plan_node 
 static struct value pending_step(struct explaining *x, const struct plan_node *n, bool paused) {
     struct value_builder b;
     struct arena *a = arena_of(x);
-    struct str needs = open_needs(x, n);
+    struct str needs = explain_open_needs(x, n);
     value_builder_init(&b, a);
     explain_text(&b, "step", n->name);
     explain_text(&b, "status", STR("pending"));
     explain_text(&b, "why",
                  needs.len ? arena_printf(a, "needs %.*s", STR_ARG(needs))
                  : paused  ? STR("is ready; the execution is paused")
-                           : explain_slots(x));
+                           : arena_printf(a, "is ready; waits for %.*s",
+                                          STR_ARG(explain_slots_text(x, x->slots))));
     value_map_add(&b, STR("needs"), explain_needs(x, n));
     return value_map_done(&b);
 }
@@ -301,7 +305,9 @@ static void suggest(struct explaining *x) {
         value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
         suggest_retry(x);
     } else if (str_is(details_status(e), "waiting") && !e->owner_alive) {
-        return; /* who answers goes on with it */
+        if (!x->remedies.count) { /* else who answers goes on with it */
+            value_list_add(&x->remedies, value_text(command(x, "resume", STR(""))));
+        }
     } else if (engine_status(x->v.engine) == EXEC_PAUSED || !e->owner_alive) {
         value_list_add(&x->remedies, value_text(command(x, "resume", STR(""))));
     } else {
@@ -329,6 +335,21 @@ static enum err explain_quarantined(struct explaining *x, struct str id, struct 
     explain_text(&b, "status", stored.row.status);
     explain_time(&b, "updatedAt", stored.row.updated);
     value_map_add(&b, STR("error"), error);
+    err = explain_losses(x, STR(""), &b, e);
+    err = err ? err : explain_inbox(x, &b, e);
+    static const char *const none[] = {"undo", "owner", "budget", "slots"};
+    static const char *const empty[] = {"breakers", "steps", "answers"};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        value_map_add(&b, str_from(none[i]), value_null());
+    }
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
+        struct value_builder list;
+        value_builder_init(&list, a);
+        value_map_add(&b, str_from(empty[i]), value_list_done(&list));
+    }
+    if (err) {
+        return err;
+    }
     value_list_add(&x->remedies, value_text(command(x, "retry", STR(" --force"))));
     value_list_add(&x->remedies, value_text(command(x, "logs", STR(""))));
     value_map_add(&b, STR("remedies"), value_list_done(&x->remedies));
@@ -336,13 +357,14 @@ static enum err explain_quarantined(struct explaining *x, struct str id, struct 
     return b.ok && x->remedies.ok ? OK : error_nomem(e);
 }
 
-/* Of it and its sub-workflows; what asks for more is a step. */
-static enum err add_budget(struct explaining *x, struct value_builder *b, struct error *e) {
-    struct value budget;
-    enum err err = host_view_budget(&x->v, x->s->store, session_now(), arena_of(x), &budget, e);
-    if (!err && !value_is_null(budget)) {
-        value_map_add(b, STR("budget"), budget);
-    }
+/* What holds steps back, and who was asked for what. */
+static enum err add_limits(struct explaining *x, struct value_builder *b, struct error *e) {
+    struct value budget = value_null();
+    enum err err = explain_budget(x, &budget, e);
+    x->slots = explain_slots(x);
+    value_map_add(b, STR("breakers"), explain_breakers(x));
+    value_map_add(b, STR("budget"), budget);
+    value_map_add(b, STR("slots"), x->slots);
     return err;
 }
 
@@ -373,13 +395,11 @@ enum err explain_value(struct session *s, struct str id, struct value *out, stru
         err = add_cancelled_by(&x, &b, e);
     }
     bool is_final = exec_status_final(engine_status(x.v.engine));
-    if (is_final && !err && engine_status(x.v.engine) != EXEC_COMPLETED) {
-        err = explain_losses(&x, id, &b, e);
-    }
+    err = err ? err : explain_losses(&x, is_final ? id : STR(""), &b, e);
     value_map_add(&b, STR("undo"), undone_value(&x.v, a, false));
     value_map_add(&b, STR("owner"), owner_of(&x));
     err = err ? err : explain_inbox(&x, &b, e);
-    err = err ? err : add_budget(&x, &b, e);
+    err = err ? err : add_limits(&x, &b, e);
     value_map_add(&b, STR("steps"), steps_of(&x));
     value_map_add(&b, STR("answers"), answers_of(&x));
     suggest(&x);

@@ -1,39 +1,8 @@
-/* Parts of the reasons that are counted or looked up beside the folded state: who holds slots, what
- * lies in the inbox, until when the owner's lease goes, what was lost by a failure.
+/* Parts of the reasons that are counted or looked up beside the folded state: what a join looks at,
+ * what lies in the inbox, until when the owner's lease goes, what was lost by a failure.
  */
 #include "cli/explain_priv.h"
 #include "cli/losses.h"
-
-enum { HOLDERS_SHOWN = 6 };
-
-static bool holds_slot(const struct track *t) {
-    const struct plan_node *n = &t->plan->nodes[t->step.node];
-    bool is_whole = n->foreach.present && t->step.index < 0;
-    return t->status == STEP_RUNNING && !n->pure && !is_whole && !(n->kind->flags & KIND_NO_SLOT);
-}
-
-struct str explain_slots(const struct explaining *x) {
-    struct arena *a = &x->s->cli->arena;
-    uint32_t limit = x->v.plan->concurrency, count = 0;
-    struct buf b;
-    char text[STEP_ID_BYTES];
-    if (!limit) {
-        return STR("is ready; waits for a slot of its process");
-    }
-    buf_init(&b, 0);
-    for (uint32_t i = 0; i < engine_track_count(x->v.engine); i++) {
-        const struct track *t = engine_track(x->v.engine, i);
-        if (holds_slot(t) && count++ < HOLDERS_SHOWN) {
-            buf_printf(&b, "%s%.*s", count > 1 ? ", " : "",
-                       STR_ARG(step_id_print(t->plan, t->step, text)));
-        }
-    }
-    struct str out =
-        arena_printf(a, "is ready; waits for a slot: %u of %u in use, by %.*s%s", count, limit,
-                     STR_ARG(buf_str(&b)), count > HOLDERS_SHOWN ? " ..." : "");
-    buf_fini(&b);
-    return out;
-}
 
 struct value explain_needs(const struct explaining *x, const struct plan_node *n) {
     struct value_builder list;
@@ -55,7 +24,7 @@ struct value explain_needs(const struct explaining *x, const struct plan_node *n
     return value_list_done(&list);
 }
 
-enum err explain_inbox(struct explaining *x, struct value_builder *b, struct error *e) {
+enum err explain_inbox(const struct explaining *x, struct value_builder *b, struct error *e) {
     struct store_inbox *rows;
     struct value_builder list;
     struct arena *a = &x->s->cli->arena;
@@ -94,9 +63,9 @@ void explain_lease(const struct explaining *x, struct value_builder *b) {
 
 enum err explain_losses(struct explaining *x, struct str id, struct value_builder *b,
                         struct error *e) {
-    struct details d;
+    struct details d = {0};
     struct arena *a = &x->s->cli->arena;
-    enum err err = details_open(x->s, id, &d, e);
+    enum err err = id.len ? details_open(x->s, id, &d, e) : OK;
     if (!err) {
         value_map_add(b, STR("failures"), losses_failures(&d, a));
         value_map_add(b, STR("notRun"), losses_list(&d, a));

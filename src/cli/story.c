@@ -1,7 +1,7 @@
 /* The story of an execution as `cairn results` tells it: head, steps, conversation or the last word
- * of each agent, result, error. Cut are the key messages of the short form, and errors that are very
- * long; names, texts and outputs have their control characters escaped, the result where it goes to
- * a terminal.
+ * of each agent, result, error. Cut are the key messages of the short form, and very long errors;
+ * names, texts and outputs have their control characters escaped, the result where it goes to a
+ * terminal.
  */
 #include "cli/approves.h"
 #include "cli/budget.h"

@@ -97,6 +97,8 @@ struct track {
     uint64_t seq;        /* of its last event */
     uint64_t waits_by;   /* seq of the event by which it began to wait last, 0: never */
     wall_us waits_since; /* waiting: since when; a service held back again: since the first time */
+    struct str service;  /* for which it was held back last, or empty */
+    bool probes;         /* it was let go when its time came, to see whether that answers again */
     uint64_t before;     /* of the last event before it began */
     bool undone;         /* a rollback went back behind its end, or its beginning */
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */

@@ -270,6 +270,14 @@ const struct call *engine_call_answered(const struct engine *g, struct step_id s
     return NULL;
 }
 
+/* A step that is held back names its service. */
+static struct str service_of(struct value request) {
+    const struct value *what = value_get(request, STR("for"));
+    const struct value *service = value_get(request, STR("service"));
+    bool held = what && what->type == VALUE_TEXT && str_is(value_str(*what), "service");
+    return held && service && service->type == VALUE_TEXT ? value_str(*service) : STR("");
+}
+
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     struct track_slot *s = track_of(g, ev->step);
     if (!s) {
@@ -281,9 +289,15 @@ enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     s->t.status = STEP_WAITING;
     s->t.due = (wall_us){ev->due_us};
     s->t.waits_by = ev->seq;
+    s->t.probes = false;
     enum err err = held_set(&s->request, ev->body, e);
     s->t.request = s->request.v;
     add_usage(g, ev->meta);
+    struct str service = service_of(s->t.request);
+    if (!err && service.len && !str_eq(service, s->t.service) &&
+        !keep_text(g, service, &s->t.service)) {
+        return error_nomem(e);
+    }
     bool ok = !ev->error_type.len || (keep_text(g, ev->error_type, &s->t.error_type) &&
                                       keep_text(g, ev->message, &s->t.error_message));
     return err || ok ? err : error_nomem(e);
@@ -295,6 +309,7 @@ enum err track_retry(struct engine *g, const struct event *ev, struct error *e) 
         return OK;
     }
     add_usage(g, ev->meta);
+    s->t.probes = service_of(s->t.request).len && s->t.due.us && ev->at.us >= s->t.due.us;
     s->t.status = STEP_RETRYING;
     s->t.due = (wall_us){ev->due_us};
     held_clear(&s->request);

@@ -18,6 +18,7 @@ struct breaker {
     struct str service;
     bool open;
     uint32_t failures;        /* transient ones in a row */
+    int64_t opened_us;        /* open: since then */
     int64_t until_us;         /* open: not before then */
     int64_t open_us;          /* how long this time */
     const struct port *probe; /* under way, or NULL */
@@ -86,6 +87,7 @@ static void tell_down(struct run *r, struct step_id step, uint32_t attempt, cons
                       int64_t due_us) {
     struct happened *x = news(INPUT_SERVICE_DOWN, step, attempt);
     struct value_builder request;
+    char since[TIME_RFC3339_BYTES];
     if (!x) {
         run_starved(r);
         return;
@@ -95,6 +97,8 @@ static void tell_down(struct run *r, struct step_id step, uint32_t attempt, cons
     value_map_add(&request, STR("reason"), value_text(STR("breaker")));
     value_map_add(&request, STR("service"), value_text(arena_str(&x->arena, b->service)));
     value_map_add(&request, STR("failures"), value_int(b->failures));
+    time_print_rfc3339((wall_us){b->opened_us}, since);
+    value_map_add(&request, STR("since"), value_text(arena_str(&x->arena, str_from(since))));
     value_map_add(
         &request, STR("prompt"),
         value_text(arena_printf(&x->arena, "%.*s failed %u times in a row and is left alone",
@@ -215,6 +219,7 @@ void breaker_ask(struct run *r, const struct engine_effect *fx) {
 /* ---- how it ended ---- */
 
 static void open_for(struct breaker *b, int64_t now_us, int64_t open_us, int64_t at_least_us) {
+    b->opened_us = b->open ? b->opened_us : now_us;
     b->open = true;
     b->open_us = open_us;
     b->until_us = now_us + (at_least_us > open_us ? at_least_us : open_us);

@@ -31,8 +31,10 @@ def commands(text):
 
 
 def squeeze(text):
-    """Widths of columns follow durations; where the store lies and who runs differ, too."""
+    """Widths of columns follow durations; where the store lies, who runs, and the numbers of events
+    (only a step that lasts has one about its process) differ, too."""
     text = re.sub(r"TOOK +", "TOOK ", steady(text))
+    text = re.sub(r"^ +\d+(?=  TIME)|(?<=\bevent )\d+", "SEQ", text, flags=re.M)
     return re.sub(r"\S+(?=/cairn\.db-logs/)", "FOLDER", re.sub(r"\bprocess \d+", "process N", text))
 
 

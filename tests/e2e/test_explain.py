@@ -56,10 +56,11 @@ def test_trying_again(cairn):
     run = cairn.start("run", "flow.yaml")
     run.wait_for("again in")
     text, told = explained(cairn)
-    assert "  a: failed and is tried again since TIME until TIME" in text
+    assert "  a: attempt 1 of 4 failed; attempt 2 of 4 begins at TIME\n" in text
     assert "      code: the script ended with exit status 3\n" in text
     a = step(told, "a")
-    assert (a["status"], a["attempt"], a["attempts"]) == ("retrying", 1, 4) and a["until"] > a["since"]
+    assert (a["status"], a["attempt"], a["attempts"], a["nextAttempt"]) == ("retrying", 1, 4, 2)
+    assert a["nextAt"] == a["until"] > a["since"]
 
 
 def test_waiting(cairn):
