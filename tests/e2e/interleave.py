@@ -130,6 +130,20 @@ def furnish(cairn):
 
 # ---- what somebody asked, and what he was told ----
 
+def working_on(id):
+    """There is a process with this id among its arguments: one that was asked for in the background
+    may come to it after the one that asked was killed."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    if id.encode() in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
+
+
 DONE = {
     "pause": ["paused: execution"], "resume": ["goes on: execution"],
     "cancel": ["cancelled: execution"], "signal": ["sent: execution"],
@@ -392,8 +406,8 @@ class Play:
     def heal(self):
         end = time.monotonic() + PATIENCE
         while True:
-            idle, row = self.reap(), self.look()
-            if row.ended and idle:
+            idle, row = self.reap() and not working_on(self.id), self.look()
+            if row.ended and idle and self.look() == row:
                 return
             assert time.monotonic() < end, f"it does not end: {row} {self.asked}"
             if not row.ended:
