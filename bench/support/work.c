@@ -129,6 +129,23 @@ void work_write_chain(const char *folder, const char *name, int nodes) {
     must(fclose(f) != 0, path, "cannot be written");
 }
 
+void work_write_fan_in(const char *folder, const char *name, int nodes) {
+    char path[700];
+    snprintf(path, sizeof path, "%s/%s.yaml", folder, name);
+    FILE *f = fopen(path, "w");
+    must(!f, path, "cannot be written");
+    fprintf(f, "cairn: 1\nname: fan_in\nnodes:\n");
+    for (int i = 0; i < nodes; i++) {
+        fprintf(f, "  n%d: {type: transform, value: \"%d\"}\n", i, i);
+    }
+    fprintf(f, "  last:\n    type: transform\n    value: n%d\n    needs:\n", nodes - 1);
+    for (int i = 0; i < nodes; i++) {
+        fprintf(f, "      - n%d\n", i);
+    }
+    fprintf(f, "outputs: {last: last}\n");
+    must(fclose(f) != 0, path, "cannot be written");
+}
+
 static void become_cairn(const char *cairn, const char *const *words, int out) {
     const char *argv[WORDS_MOST + 2] = {cairn};
     for (int i = 0; i < WORDS_MOST && words[i]; i++) {

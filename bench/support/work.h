@@ -29,6 +29,8 @@ bool work_prove(const char *folder, const char *name, enum work_shape shape, int
                 int steps);
 /* Writes a workflow of `nodes` transforms, each on the one before, to folder/name.yaml. */
 void work_write_chain(const char *folder, const char *name, int nodes);
+/* The same for `nodes` transforms that need nothing and one that needs all of them. */
+void work_write_fan_in(const char *folder, const char *name, int nodes);
 
 struct work_process {
     double seconds;
