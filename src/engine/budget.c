@@ -242,9 +242,16 @@ enum err budget_on_answer(struct engine *g, const struct engine_input *in, struc
     const struct track_slot *t = track_of(g, step);
     const struct value *what = value_get(t->t.request, STR("what"));
     const struct value *of = value_get(t->t.request, STR("of"));
-    bool fails = in->value.type == VALUE_TEXT && str_is(str_trim(value_str(in->value)), "fail");
+    struct str word = in->value.type == VALUE_TEXT ? str_trim(value_str(in->value)) : STR("");
+    bool fails = str_is(word, "fail");
     struct budget more = {0};
     struct error why = {0};
+    if (str_is(word, "retry")) {
+        return engine_refuse(
+            g, in, e,
+            "the answer must be how much more, or fail: with nothing more it would "
+            "only ask again");
+    }
     if (!fails && read_amounts(in->value, what ? value_str(*what) : STR(""), &more, &why)) {
         return engine_refuse(g, in, e, "the answer must be how much more, or fail: %s",
                              why.message);

@@ -104,9 +104,14 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
                          exec_status_name(status),
                          exec_status_allows(str_from(exec_status_name(status)), false));
     }
+    struct step_id step;
     if (from.len && plan_node_find(p ? p : g->plan, from) < 0) {
-        return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"",
-                         STR_ARG(str_sub(from, 0, 200)));
+        bool known = step_id_parse(p ? p : g->plan, from, &step);
+        struct str name = known ? (p ? p : g->plan)->nodes[step.node].name : STR("");
+        return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"%s%.*s",
+                         STR_ARG(str_sub(from, 0, 200)),
+                         known ? ", which is a step: it runs anew with its node, " : "",
+                         STR_ARG(name));
     }
     int64_t named = from.len ? plan_node_find(g->plan, from) : -1;
     if (named >= 0 && g->plan->nodes[named].role) {

@@ -100,6 +100,7 @@ static void answers_that_are_none(void **state) {
     (void)state;
     open_flow("cairn: 1\nbudget: {steps: 0}\nnodes:\n  a: {type: work}\n");
     answer("a", "much", "refused: the answer must be how much more, or fail: \"steps\"");
+    answer("a", "retry", "refused: the answer must be how much more, or fail: with nothing more");
     answer("a", "0", "refused: the answer must be how much more, or fail: it allows nothing");
     answer("a", "-1", "refused:");
     answer("a", "{\"dollars\": 1}", "refused: the answer must be how much more, or fail: a budget");
