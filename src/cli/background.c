@@ -115,7 +115,10 @@ static void print_id(struct background *b, const struct runner *r) {
 static void print_hints(struct background *b, struct session *s, const struct runner *r) {
     struct buf text;
     buf_init(&text, 0);
-    if (r->pid) {
+    if (r->pid && b->pauses) {
+        buf_printf(&text, "goes back in the background, process %lld, and is paused then\n",
+                   (long long)r->pid);
+    } else if (r->pid) {
         buf_printf(&text, "runs in the background, process %lld\n", (long long)r->pid);
     } else {
         buf_append_cstr(&text, "that execution has ended\n");
@@ -128,6 +131,10 @@ static void print_hints(struct background *b, struct session *s, const struct ru
     if (r->id.len) {
         buf_printf(&text, "    look at it: cairn %s %.*s%.*s\n", r->pid ? "watch" : "results",
                    STR_ARG(r->id), STR_ARG(session_store_option(s)));
+    }
+    if (r->pid && b->pauses) {
+        buf_printf(&text, "    go on then: cairn resume %.*s%.*s\n", STR_ARG(r->id),
+                   STR_ARG(session_store_option(s)));
     }
     sink_flush(&b->err, &text);
     buf_fini(&text);

@@ -13,8 +13,9 @@
 struct background {
     struct cli *c;
     struct io_detach detach;
-    bool on;   /* this is the process in the background, or is about to be */
-    bool told; /* the user knows, nobody waits any more */
+    bool on;     /* this is the process in the background, or is about to be */
+    bool told;   /* the user knows, nobody waits any more */
+    bool pauses; /* it only goes back, to be paused then: told so */
     struct str log;
     struct sink out, err; /* the user's, until told */
 };

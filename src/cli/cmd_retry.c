@@ -56,7 +56,7 @@ static enum err check_from(struct cli *c) {
     return OK;
 }
 
-static int go_on(struct running *x) {
+static int go_on(struct running *x, const struct budget *budget) {
     struct str id;
     struct error e = {0};
     struct run *r;
@@ -68,7 +68,8 @@ static int go_on(struct running *x) {
     }
     struct host_retry q = {.from = str_from(cli_value(c, "from")),
                            .by = session_user(&x->s),
-                           .force = cli_has(c, "force")};
+                           .force = cli_has(c, "force"),
+                           .budget = *budget};
     err = mend_read(x, id, &q);
     if (err) {
         background_back(&x->background, true);
@@ -89,21 +90,24 @@ static int go_on(struct running *x) {
 
 static int run(struct cli *c) {
     struct running x = {.c = c};
+    struct budget budget = {0};
     int status = 0;
     enum err err = running_options_check(c);
     err = err ? err : check_from(c);
+    err = err ? err : cli_budget(c, &budget);
     if (err || !background_begin(&x.background, c, &status)) {
         return err ? err_exit_code(err) : status;
     }
-    status = go_on(&x);
+    status = go_on(&x, &budget);
     running_close(&x);
     return status;
 }
 
 static const struct cli_option options[] = {
-    {"from", 0, "NODE", "this node, and all that depends on it, runs anew, too"},
+    {"from", 0, "NODE", "this node runs anew, without its cache, and all that depends on it"},
     {"workflow", 'w', "FILE", "goes on with this file, a mended one; what completed is kept"},
     {"input", 'i', "NAME=TEXT", "another value of an input; NAME:=JSON; @FILE.json"},
+    {"budget", 0, "KEY=AMOUNT,...", "what it may use at most from now on, in all; as of cairn run"},
     {"force", 0, NULL, "also what is quarantined: it ended every process that ran it"},
     BACKGROUND_OPTION,
     RUNNING_OPTIONS,
@@ -113,6 +117,7 @@ static const struct cli_example examples[] = {
     {"cairn retry @last", "what failed is tried again, what completed is kept"},
     {"cairn retry exec_06f3 --from fetch", "from a node on, also of one that completed"},
     {"cairn retry @last --workflow flow.yaml", "goes on with the mended file"},
+    {"cairn retry @last --budget usd=2", "it was over its budget: now two dollars in all"},
     {"cairn retry @last -i city=Rome", "what runs anew reads another input"},
 };
 

@@ -424,6 +424,7 @@ int request_run(struct cli *c, struct request *q) {
     if (err || !background_begin(&k.x.background, c, &status)) {
         return err ? err_exit_code(err) : status;
     }
+    k.x.background.pauses = q->ask.type == REQUEST_ROLLBACK && !q->ask.value.boolean;
     arena_init(&k.seen, 0);
     status = find_and_ask(&k);
     io_watch_close(k.watch);

@@ -138,6 +138,22 @@ static enum err raised(struct engine *g, const struct event *ev, struct error *e
     return OK;
 }
 
+/* Limits that a retry sets: for all that the execution uses, before and after it. */
+static void set_limits(struct value set, struct budget *given, int64_t *added) {
+    struct budget b = {0};
+    if (set.type == VALUE_MAP) {
+        budget_from_value(set, &b);
+    }
+    for (int i = 0; i < BUDGET_KINDS; i++) {
+        if (b.has[i]) {
+            given->has[i] = true;
+            given->limit[i] = b.limit[i];
+            added[i] = 0;
+        }
+    }
+    given->on_exceed = b.on_exceed ? b.on_exceed : given->on_exceed;
+}
+
 static struct value usage_of(struct value answer) {
     const struct value *usage = value_get(answer, STR("usage"));
     return usage ? *usage : value_null();
@@ -166,6 +182,7 @@ enum err account_note(struct engine *g, const struct event *ev, struct error *e)
     case EVENT_CALL_DONE: call_over(g, ev, usage_of(ev->body), true); break;
     case EVENT_CALL_FAILED: call_over(g, ev, ev->meta, false); break;
     case EVENT_BUDGET_RAISED: return raised(g, ev, e);
+    case EVENT_EXECUTION_RETRIED: set_limits(ev->budget, &g->budget_given, g->budget_added); break;
     default: break;
     }
     return OK;
@@ -177,17 +194,36 @@ struct account engine_account(const struct engine *g) {
     return g->account;
 }
 
-struct budget engine_budget(const struct engine *g) {
-    struct budget b = g->plan->budget;
+static struct budget sum(const struct plan *p, const struct budget *given, const int64_t *added) {
+    struct budget b = p->budget;
     for (int i = 0; i < BUDGET_KINDS; i++) {
-        if (g->budget_given.has[i]) {
+        if (given->has[i]) {
             b.has[i] = true;
-            b.limit[i] = g->budget_given.limit[i];
+            b.limit[i] = given->limit[i];
         }
-        b.limit[i] += b.has[i] ? g->budget_added[i] : 0;
+        b.limit[i] += b.has[i] ? added[i] : 0;
     }
-    b.on_exceed = g->budget_given.on_exceed ? g->budget_given.on_exceed : b.on_exceed;
+    b.on_exceed = given->on_exceed ? given->on_exceed : b.on_exceed;
     return b;
+}
+
+struct budget engine_budget(const struct engine *g) {
+    return sum(g->plan, &g->budget_given, g->budget_added);
+}
+
+struct budget engine_budget_for(const struct engine *g, const struct engine_input *in) {
+    struct budget given = g->budget_given;
+    int64_t added[BUDGET_KINDS];
+    memcpy(added, g->budget_added, sizeof added);
+    if (in->type != INPUT_RETRY) {
+        return engine_budget(g);
+    }
+    set_limits(in->value, &given, added);
+    return sum(in->plan ? in->plan : g->plan, &given, added);
+}
+
+int64_t engine_time_used_for(const struct engine *g, const struct engine_input *in) {
+    return in->type == INPUT_RETRY ? 0 : engine_time_used_us(g, in->now);
 }
 
 int64_t engine_time_used_us(const struct engine *g, wall_us now) {
@@ -199,6 +235,10 @@ int64_t engine_time_used_us(const struct engine *g, wall_us now) {
 void account_digest(const struct engine *g, struct buf *b) {
     buf_append(b, (struct str){(const char *)&g->account, sizeof g->account});
     buf_append(b, (struct str){(const char *)g->budget_added, sizeof g->budget_added});
+    for (int i = 0; i < BUDGET_KINDS; i++) {
+        int64_t given[] = {g->budget_given.has[i], g->budget_given.limit[i]};
+        buf_append(b, (struct str){(const char *)given, sizeof given});
+    }
     for (const struct raise_key *k = g->raises; k; k = k->before) {
         buf_append(b, k->key);
     }

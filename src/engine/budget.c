@@ -83,6 +83,17 @@ static int64_t steps_begun(const struct engine *g) {
     return g->account.used[BUDGET_STEPS] - g->steps_before;
 }
 
+/* What is done at most once is not done again when there is more. As long as its attempt has made
+ * no call it has done nothing. */
+static bool may_have_acted(const struct engine *g, struct step_id step, uint32_t attempt) {
+    bool acted = false;
+    for (uint32_t i = engine_call_count(g); i > 0 && attempt && !acted; i--) {
+        const struct call *c = engine_call(g, i - 1);
+        acted = c->attempt == attempt && step_id_same(c->step, step);
+    }
+    return acted && g->plan->nodes[step.node].delivery == DELIVERY_AT_MOST_ONCE;
+}
+
 enum err engine_over_budget(struct engine *g, struct step_id step, uint32_t attempt,
                             enum budget_kind kind, int64_t asked, struct error *e) {
     struct allowed now = g->allowance->of[kind], *a = &now;
@@ -97,9 +108,7 @@ enum err engine_over_budget(struct engine *g, struct step_id step, uint32_t atte
     ev.account = numbers(asked, a, &g->scratch);
     print_why(g, kind, asked, a, &why);
     struct value request = question(&ev, buf_str(&why), &g->scratch);
-    /* What is done at most once was handed over, so it is not done again when there is more. */
-    bool once = attempt > 0 && g->plan->nodes[step.node].delivery == DELIVERY_AT_MOST_ONCE;
-    bool asks = !a->fails && !once && g->mode == MODE_RUN;
+    bool asks = !a->fails && !may_have_acted(g, step, attempt) && g->mode == MODE_RUN;
     enum err err = buf_ok(&why) ? engine_emit(g, &ev, e) : error_nomem(e);
     if (!err) {
         err = asks ? ask(g, step, attempt, request, e) : fail(g, step, attempt, buf_str(&why), e);
@@ -233,9 +242,16 @@ enum err budget_on_answer(struct engine *g, const struct engine_input *in, struc
     const struct track_slot *t = track_of(g, step);
     const struct value *what = value_get(t->t.request, STR("what"));
     const struct value *of = value_get(t->t.request, STR("of"));
-    bool fails = in->value.type == VALUE_TEXT && str_is(str_trim(value_str(in->value)), "fail");
+    struct str word = in->value.type == VALUE_TEXT ? str_trim(value_str(in->value)) : STR("");
+    bool fails = str_is(word, "fail");
     struct budget more = {0};
     struct error why = {0};
+    if (str_is(word, "retry")) {
+        return engine_refuse(
+            g, in, e,
+            "the answer must be how much more, or fail: with nothing more it would "
+            "only ask again");
+    }
     if (!fails && read_amounts(in->value, what ? value_str(*what) : STR(""), &more, &why)) {
         return engine_refuse(g, in, e, "the answer must be how much more, or fail: %s",
                              why.message);

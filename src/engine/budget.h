@@ -25,6 +25,12 @@ struct budget engine_budget(const struct engine *g);
 /* Of a budget's time: used until now. */
 int64_t engine_time_used_us(const struct engine *g, wall_us now);
 
+/* The same for the allowance that comes with an input: a retry sets limits, may be of another
+ * workflow, and its time begins anew. */
+struct engine_input;
+struct budget engine_budget_for(const struct engine *g, const struct engine_input *in);
+int64_t engine_time_used_for(const struct engine *g, const struct engine_input *in);
+
 /* The budget that leaves least of a kind: of this execution or of one above it. */
 struct allowed {
     bool limited;                  /* else there is none */

@@ -242,14 +242,14 @@ static void digest_item(struct buf *b, const struct item_state *item) {
 
 static void digest_node(struct buf *b, const struct node_state *n) {
     const uint64_t numbers[] = {
-        n->status,         n->why,        n->armed,
-        n->ready,          n->guarded,    n->iteration,
-        n->attempt,        n->generation, n->failures,
-        n->open_in,        n->taken_in,   n->track,
-        n->each != NULL,   n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
-        n->suspended,      n->entry,      n->aided,
-        n->called,         n->undone,     n->floor,
-        n->floor_iteration};
+        n->status,          n->why,        n->armed,
+        n->ready,           n->guarded,    n->iteration,
+        n->attempt,         n->generation, n->failures,
+        n->open_in,         n->taken_in,   n->track,
+        n->each != NULL,    n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
+        n->suspended,       n->entry,      n->aided,
+        n->called,          n->undone,     n->floor,
+        n->floor_iteration, n->fresh};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);

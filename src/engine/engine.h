@@ -80,7 +80,8 @@ struct engine_input {
     bool below;              /* ROLLBACK: a step of an execution that lives waits for this one */
     struct str stream, text; /* LOG */
     uint32_t call;           /* CALL_* */
-    struct value value;      /* CALL_*, ANSWER, BUDGET_RAISED: how much, or null */
+    struct value value;      /* CALL_*, ANSWER, BUDGET_RAISED: how much, or null; RETRY: what of its
+                              * budget is set, or null */
     const struct allowance *allowance; /* what the tree allows; NULL: there is no budget */
     const struct step_charge *charge;  /* CALL_BEGUN: reserved, made after OUT_CALL; or NULL */
     enum budget_kind over;             /* OVER_BUDGET: what; with a text that is why instead */

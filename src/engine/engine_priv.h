@@ -87,6 +87,7 @@ struct node_state {
     bool guarded;      /* its guard was true in this iteration */
     bool dirty;
     bool retry_due; /* its next attempt waits for a slot */
+    bool fresh;     /* a retry named it: no result that is kept is used again */
     uint32_t iteration;
     uint32_t generation;
     uint32_t floor;           /* generations below are used up in all iterations ... */

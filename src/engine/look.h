@@ -68,6 +68,8 @@ struct engine_counts {
     uint32_t total, completed, failed, skipped, cancelled, waiting, running;
 }; /* nodes; a foreach runs as long as its items wait */
 struct engine_counts engine_counts(const struct engine *g);
+/* A retry named the node: its steps look for no result that is kept. */
+bool engine_is_fresh(const struct engine *g, uint32_t node);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);
 /* The node's step as of now, begun or not. */
 struct step_id engine_node_step(const struct engine *g, uint32_t node);

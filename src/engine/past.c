@@ -175,6 +175,25 @@ uint64_t past_before(const struct engine *g, const struct track *t) {
     return silent ? decision_end(g, t->before) : t->before;
 }
 
+/* A step that is named like that is no target; what may be written instead is told. */
+static enum err no_target(const struct engine *g, struct str text, struct error *e) {
+    struct step_id id, whole;
+    char instead[STEP_ID_BYTES];
+    if (!step_id_parse(g->plan, text, &id)) {
+        return error_set(e, ERR_INVALID,
+                         "\"%.*s\" is no target: it is the number of an event, @ and the name of a "
+                         "checkpoint, or a node of the workflow (its newest step, or NODE#k)",
+                         STR_ARG(str_sub(text, 0, 100)));
+    }
+    whole = (struct step_id){.node = id.node, .iteration = id.iteration, .index = -1};
+    return error_set(
+        e, ERR_INVALID, "\"%.*s\" is no target: %s; write %.*s, or the number of an event",
+        STR_ARG(str_sub(text, 0, 100)),
+        id.index >= 0 ? "nothing goes back before one item of a foreach alone"
+                      : "of a node's steps the newest is meant, of whatever generation",
+        STR_ARG(step_id_print(g->plan, whole, instead)));
+}
+
 /* Before the newest begin of the node, or of its iteration k, that still counts. */
 static enum err of_node(const struct engine *g, struct str text, uint64_t *out, struct error *e) {
     size_t at = 0;
@@ -185,10 +204,7 @@ static enum err of_node(const struct engine *g, struct str text, uint64_t *out, 
     uint64_t iteration = 0;
     bool numbered = at < text.len;
     if (node < 0 || (numbered && !str_to_uint64(str_sub(text, at + 1, text.len), &iteration))) {
-        return error_set(e, ERR_INVALID,
-                         "\"%.*s\" is no target: it is the number of an event, @ and the name of a "
-                         "checkpoint, or a node of the workflow (its newest step, or NODE#k)",
-                         STR_ARG(str_sub(text, 0, 100)));
+        return no_target(g, text, e);
     }
     for (uint32_t i = g->track_count; i > 0; i--) {
         const struct track *t = &g->track[i - 1].t;

@@ -104,9 +104,14 @@ enum err engine_may_retry(const struct engine *g, const struct plan *p, struct s
                          exec_status_name(status),
                          exec_status_allows(str_from(exec_status_name(status)), false));
     }
+    struct step_id step;
     if (from.len && plan_node_find(p ? p : g->plan, from) < 0) {
-        return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"",
-                         STR_ARG(str_sub(from, 0, 200)));
+        bool known = step_id_parse(p ? p : g->plan, from, &step);
+        struct str name = known ? (p ? p : g->plan)->nodes[step.node].name : STR("");
+        return error_set(e, ERR_INVALID, "the workflow has no node \"%.*s\"%s%.*s",
+                         STR_ARG(str_sub(from, 0, 200)),
+                         known ? ", which is a step: it runs anew with its node, " : "",
+                         STR_ARG(name));
     }
     int64_t named = from.len ? plan_node_find(g->plan, from) : -1;
     if (named >= 0 && g->plan->nodes[named].role) {
@@ -181,6 +186,8 @@ static enum err emit_retried(struct engine *g, const struct engine_input *in, st
     force_whole(g, in->whole, true, fates);
     enter_anew(g, fates);
     spread(g, fates);
+    ev.from = from >= 0 ? g->plan->nodes[from].name : STR("");
+    ev.budget = in->value;
     enum err err = names_of(g, fates, WHOLE, a, &ev.nodes, e);
     err = err ? err : names_of(g, fates, ITEMS, a, &ev.keeping, e);
     return err ? err : engine_emit(g, &ev, e);
@@ -322,6 +329,14 @@ static void go_on(struct engine *g, const struct event *ev) {
     edges_forget_work(g);
 }
 
+/* Who names a node wants it done, not its result of before: from now on, until the next retry. */
+static void note_fresh(struct engine *g, const struct event *ev) {
+    int64_t named = ev->from.len ? plan_node_find(g->plan, ev->from) : -1;
+    for (uint32_t i = 0; i < g->plan->node_count; i++) {
+        g->nodes[i].fresh = named == i;
+    }
+}
+
 enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) {
     /* Not reset: an event that was just decided on lies in it. */
     uint8_t *fates = ARENA_ARRAY(&g->scratch, (size_t)g->plan->node_count + 1, uint8_t);
@@ -333,8 +348,11 @@ enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) 
     err = err ? err : reset_all(g, ev->nodes, WHOLE, fates, e);
     err = err ? err : reset_all(g, ev->keeping, ITEMS, fates, e);
     err = err ? err : edges_reopen(g, fates, e);
+    note_fresh(g, ev);
     for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
         err = fates[i] == ITEMS ? engine_feed(g, i, e) : OK;
     }
     return err;
 }
+
+bool engine_is_fresh(const struct engine *g, uint32_t node) { return g->nodes[node].fresh; }

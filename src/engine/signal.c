@@ -79,12 +79,27 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
                                : NULL;
 }
 
+/* A signal has a name of its own and is for no step: an id that only a step can have is a mistake. */
+static enum err refuse_step(struct engine *g, const struct engine_input *in, struct step_id step,
+                            struct error *e) {
+    bool waits = engine_step_status(g, step) == STEP_WAITING;
+    struct str name = waits ? awaited(g, step) : STR("");
+    return engine_refuse(g, in, e, "%.*s is a step, and a signal has a name%s%.*s%s",
+                         STR_ARG(in->target), name.len ? ": the step waits for \"" : "",
+                         STR_ARG(name), name.len ? "\"" : "");
+}
+
 enum err engine_on_signal(struct engine *g, const struct engine_input *in, struct error *e) {
     const char *why_not = refusal(g, in);
     if (exec_status_final(g->status)) {
         return engine_refuse(g, in, e, "the execution has ended (%s); allowed now: %s",
                              exec_status_name(g->status),
                              exec_status_allows(str_from(exec_status_name(g->status)), false));
+    }
+    struct step_id step;
+    if (!why_not && plan_node_find(g->plan, in->target) < 0 &&
+        step_id_parse(g->plan, in->target, &step)) {
+        return refuse_step(g, in, step, e);
     }
     struct event ev = {
         .kind = EVENT_SIGNAL_RECEIVED, .reason = in->by, .text = in->target, .body = in->value};

@@ -60,12 +60,27 @@ enum err engine_release(struct engine *g, struct step_id step, struct str by, st
     return err || !retries ? err : engine_emit_effect(g, &fx, e);
 }
 
+/* Held back, it asks nobody: it is tried again by itself, and nothing else would be sooner. */
+static enum err refuse_answer(struct engine *g, const struct engine_input *in, struct step_id step,
+                              struct error *e) {
+    const struct track_slot *t = track_of(g, step);
+    const struct value *service = t ? value_get(t->t.request, STR("service")) : NULL;
+    const struct item_state *item = engine_item_of(g, step);
+    char id[STEP_ID_BYTES], at[TIME_RFC3339_BYTES];
+    time_print_rfc3339((wall_us){item ? item->due_us : g->nodes[step.node].due_us}, at);
+    struct str name = service && service->type == VALUE_TEXT ? value_str(*service) : STR("");
+    return engine_refuse(
+        g, in, e,
+        "step %.*s waits for its service%s%.*s and no answer moves it: it is tried "
+        "again by itself at %s",
+        STR_ARG(step_id_print(g->plan, step, id)), name.len ? " " : "",
+        STR_ARG(str_sub(name, 0, 200)), at);
+}
+
 enum err suspend_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                            struct error *e) {
     answer_fn answer = reasons[engine_suspended(g, step)].answer;
-    return answer
-               ? answer(g, in, step, e)
-               : engine_refuse(g, in, e, "the step waits for its service, and no answer moves it");
+    return answer ? answer(g, in, step, e) : refuse_answer(g, in, step, e);
 }
 
 enum err suspend_on_due(struct engine *g, struct step_id step, struct error *e) {

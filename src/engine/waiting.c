@@ -213,6 +213,19 @@ static enum err refuse_past(struct engine *g, const struct engine_input *in, con
                          w.count ? "; waiting: " : "", w.names);
 }
 
+/* The order of the parts of an id is told when it begins with the name of a node. */
+static enum err refuse_unknown(struct engine *g, const struct engine_input *in, struct error *e) {
+    size_t len = 0;
+    while (len < in->target.len && !strchr("#[~", in->target.ptr[len])) {
+        len++;
+    }
+    struct str name = str_sub(in->target, 0, len);
+    bool known = len < in->target.len && plan_node_find(g->plan, name) >= 0;
+    return engine_refuse(g, in, e, "the workflow has no step \"%.*s\"%s%.*s%s", STR_ARG(in->target),
+                         known ? "; its steps are named like " : "",
+                         STR_ARG(known ? name : STR("")), known ? "#2[3]~1" : "");
+}
+
 static enum err refuse_others(struct engine *g, const struct engine_input *in, struct error *e) {
     struct waiters w = {0};
     struct step_id named;
@@ -237,7 +250,7 @@ static bool find_target(struct engine *g, const struct engine_input *in, struct 
     const struct track *first = node >= 0 ? first_of(g, (uint32_t)node) : NULL;
     *out_waits = true;
     if (in->target.len && !exact && node < 0) {
-        *err = engine_refuse(g, in, e, "the workflow has no step \"%.*s\"", STR_ARG(in->target));
+        *err = refuse_unknown(g, in, e);
         return false;
     }
     if (exact && engine_step_status(g, named) == STEP_WAITING) {

@@ -19,6 +19,7 @@ struct host_retry {
     struct value inputs;     /* from now on, checked by flow_inputs; null: as they were */
     struct value env;        /* recorded environment variables, or null: as they were */
     struct str folder;       /* of the plan: relative paths of effects start here */
+    struct budget budget;    /* what it has is the execution's limit from now on, in all */
 };
 /* A failed, partial or cancelled execution goes on: what failed runs anew in a new generation, what
  * completed is kept. With another workflow or inputs what follows from the change does, too.

@@ -72,7 +72,11 @@ static enum err keep_changes(const struct run *r, const struct host_retry *q, st
     x->in.folder = arena_str(&x->arena, q->folder);
     x->in.plan = q->plan;
     enum err err = mend_anew(r->engine, q, &x->arena, &x->in, e);
-    bool ok = x->in.folder.ptr && value_copy(&x->arena, q->inputs, &x->in.inputs) &&
+    if (budget_any(&q->budget) || q->budget.on_exceed) {
+        x->in.value = budget_value(&q->budget, &x->arena);
+    }
+    bool ok = x->in.folder.ptr && !x->arena.starved &&
+              value_copy(&x->arena, q->inputs, &x->in.inputs) &&
               value_copy(&x->arena, q->env, &x->in.env);
     return err ? err : ok ? OK : error_nomem(e);
 }
@@ -236,7 +240,8 @@ static enum err under_way(const struct run *r, struct error *e) {
 enum err run_revive(struct host *h, const struct plan *p, const struct store_execution *x,
                     const struct revival *q, struct run **out, struct error *e) {
     struct run *here = find_here(h, x->fixed.id);
-    bool changes = q->retry && (q->retry->plan || !value_is_null(q->retry->inputs));
+    bool changes = q->retry && (q->retry->plan || !value_is_null(q->retry->inputs) ||
+                                budget_any(&q->retry->budget) || q->retry->budget.on_exceed);
     if (here && !here->lost && !changes) {
         *out = here; /* it is under way again already */
         return OK;

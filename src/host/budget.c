@@ -78,7 +78,11 @@ static void read_charged(struct str usage, struct arena *a, struct account *out)
         return;
     }
     const struct value *charged = value_get(v, STR("charged"));
-    if (charged) {
+    if (!charged) { /* it ended before a retry gave those above it a budget */
+        out->used[BUDGET_TOKENS] = number_in(v, "inputTokens", 1) + number_in(v, "outputTokens", 1);
+        out->used[BUDGET_USD] = number_in(v, "costUsd", BUDGET_NANO_USD);
+        out->used[BUDGET_LLM_CALLS] = number_in(v, "llmCalls", 1);
+    } else {
         out->used[BUDGET_STEPS] = number_in(*charged, "steps", 1);
         out->used[BUDGET_TOKENS] = number_in(*charged, "tokens", 1);
         out->used[BUDGET_USD] = number_in(*charged, "usd", BUDGET_NANO_USD);
@@ -211,26 +215,34 @@ static void narrow(struct allowed *out, const struct allowed *a) {
     }
 }
 
-bool budget_allowance(const struct run *r, wall_us now, struct allowance *out) {
+static void narrow_all(const struct run *r, const struct budget *b, int64_t time_us,
+                       struct allowance *out) {
+    for (int i = 0; i < BUDGET_KINDS; i++) {
+        struct allowed a = {.limited = true,
+                            .fails = b->on_exceed == EXCEED_FAIL,
+                            .of = str_from(r->id),
+                            .limit = b->limit[i],
+                            .used = i == BUDGET_TIME ? time_us : r->tree.used[i],
+                            .reserved = r->tree.reserved[i]};
+        if (b->has[i]) {
+            narrow(&out->of[i], &a);
+        }
+    }
+}
+
+bool budget_allowance(const struct run *r, const struct engine_input *in, struct allowance *out) {
     bool any = false;
     *out = (struct allowance){0};
-    for (; r; r = r->above) {
-        struct budget b = r->engine ? engine_budget(r->engine) : (struct budget){0};
-        for (int i = 0; i < BUDGET_KINDS; i++) {
-            struct allowed a = {.limited = true,
-                                .fails = b.on_exceed == EXCEED_FAIL,
-                                .of = str_from(r->id),
-                                .limit = b.limit[i],
-                                .used = r->tree.used[i],
-                                .reserved = r->tree.reserved[i]};
-            if (i == BUDGET_TIME && b.has[i]) {
-                a.used = engine_time_used_us(r->engine, now);
-            }
-            if (b.has[i]) {
-                narrow(&out->of[i], &a);
-                any = true;
-            }
+    for (const struct run *x = r; x; x = x->above) {
+        struct budget b = {0};
+        int64_t time_us = 0;
+        if (x->engine) {
+            b = x == r ? engine_budget_for(x->engine, in) : engine_budget(x->engine);
+            time_us = x == r ? engine_time_used_for(x->engine, in)
+                             : engine_time_used_us(x->engine, in->now);
         }
+        narrow_all(x, &b, time_us, out);
+        any |= budget_any(&b);
     }
     return any;
 }

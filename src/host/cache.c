@@ -60,7 +60,8 @@ static bool find(const struct port *p, struct happened *x) {
 }
 
 bool cache_find(const struct port *p, struct happened *x) {
-    if (!flight_cache_key(p->flight).len || !find(p, x)) {
+    bool fresh = engine_is_fresh(p->run->engine, p->step.node);
+    if (fresh || !flight_cache_key(p->flight).len || !find(p, x)) {
         return false;
     }
     x->in.result = &x->result;

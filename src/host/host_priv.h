@@ -429,8 +429,8 @@ enum err budget_load(struct run *r, struct error *e) MUST_USE;
 void budget_free(struct run *r);
 /* The child lives here from now on, below parent. */
 void budget_join(struct run *child, struct run *parent);
-/* What the tree allows r now; false: it has no budget. */
-bool budget_allowance(const struct run *r, wall_us now, struct allowance *out);
+/* What the tree allows r when the input is decided on; false: it has no budget. */
+bool budget_allowance(const struct run *r, const struct engine_input *in, struct allowance *out);
 bool budget_is_kept(const struct run *r);
 /* The id of r or of the nearest above it that has one; empty: none. */
 struct str budget_above(const struct run *r);

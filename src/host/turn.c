@@ -58,7 +58,7 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     wall_us now = host_now(r->host);
     x->in.now = now.us > x->not_before.us ? now : x->not_before;
     struct allowance allowed;
-    x->in.allowance = budget_allowance(r, x->in.now, &allowed) ? &allowed : NULL;
+    x->in.allowance = budget_allowance(r, &x->in, &allowed) ? &allowed : NULL;
     if (x->in.allowance && !budget_gate(r, x, &allowed)) {
         return OK;
     }

@@ -162,7 +162,9 @@ def test_what_is_held_back_is_paused_cancelled_and_times_out(cairn, service):
     assert cairn("pause", run.id).status == 0
     assert run.finish().status == 3
     refused = cairn("answer", run.id, "ask[0]", "retry")
-    assert "no answer moves it" in refused.err
+    assert refused.status == 2
+    assert "step ask[0] waits for its service" in refused.err
+    assert "no answer moves it: it is tried again by itself at " in refused.err
     assert cairn("cancel", run.id).status == 0
     assert cairn("results", run.id, "--json").json["status"] == "cancelled"
     late = cairn("run", "flow.yaml", "-i", f"url={service.url}/x", "--timeout", "1s", "--json")

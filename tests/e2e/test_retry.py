@@ -3,6 +3,8 @@
 import json
 import sqlite3
 
+from test_control import release
+
 FLOW = """
   a: {type: code, language: sh, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}
   b: {type: code, language: sh, needs: [a], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; cat ok"}
@@ -119,3 +121,59 @@ def test_nothing_to_retry(cairn):
     assert refused.status == 2 and "has not ended (waiting)" in refused.err
     assert cairn("retry", "nosuch").status == 2
     assert json.loads(cairn("results", "@last", "--json").out)["status"] == "waiting"
+
+
+KEPT = """
+  a: {type: code, language: sh, cache: 1h, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; cat word"}
+  b: {type: code, language: sh, cache: 1h, needs: [a], code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo b"}
+  e: {type: end, needs: [a, b], value: a}
+"""
+
+
+def test_a_node_that_is_named_runs_whatever_is_kept_of_it(cairn):
+    cairn.flow(KEPT)
+    cairn.write("word", "one")
+    id = cairn.run_id("flow.yaml")
+    cairn.write("word", "two")
+    assert cairn("run", "flow.yaml").out == "one\n"
+    assert effects(cairn) == ["a", "b"]
+    assert cairn("retry", id, "--from", "b").out == "one\n"
+    assert effects(cairn) == ["a", "b", "b~1"]
+    assert cairn("retry", id, "--from", "a").out == "two\n"
+    assert effects(cairn) == ["a", "b", "b~1", "a~1", "b~2"]  # b is given something else
+    assert cairn("run", "flow.yaml").out == "two\n"  # the new result is kept
+    assert cairn("retry", id, "--from", "a").out == "two\n"
+    assert effects(cairn)[-1] == "a~2"  # b, which was not named, is given the same
+
+
+def test_who_goes_on_with_such_a_retry_uses_nothing_that_is_kept(cairn):
+    cairn.pipe("pipe")
+    cairn.flow("  a: {type: code, language: sh, cache: 1h, code: 'echo busy >&2; cat pipe'}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    release(str(cairn.folder / "pipe"), "one")
+    assert run.finish().status == 0
+    again = cairn.start("retry", "@last", "--from", "a")
+    again.wait_for("busy")
+    again.send(9)
+    again.finish()
+    resumed = cairn.start("resume", "@last")
+    resumed.wait_for("busy")
+    release(str(cairn.folder / "pipe"), "two")
+    done = resumed.finish()
+    assert done.status == 0 and "step a~1 completed" in done.err
+    assert "not done anew" not in done.err
+
+
+def test_a_retry_with_another_budget(cairn):
+    cairn.flow("budget: {steps: 1, on_exceed: fail}\nnodes:" + FLOW)
+    cairn.write("ok", "fine")
+    assert cairn("run", "flow.yaml").status == 1
+    assert cairn("retry", "@last").status == 1
+    done = cairn("retry", "@last", "--budget", "steps=2", "--quiet")
+    assert (done.status, done.out) == (0, "onefine\n")
+    told = cairn("results", "@last", "--json").json["budget"]["steps"]
+    assert (told["limit"], told["used"]) == (2, 2)
+    assert cairn("retry", "@last", "--from", "a", "--budget", "on_exceed=pause").status == 3
+    assert cairn("answer", "@last", "2").status == 0
+    assert effects(cairn) == ["a", "b~2", "a~1", "b~3"]

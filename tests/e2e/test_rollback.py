@@ -385,3 +385,18 @@ def test_a_rollback_that_is_refused_in_the_background_says_so(cairn):
     assert done.status == 2 and 'no checkpoint "made" any more' in done.err, done
     assert cairn("resume", id, "--background").status == 0
     assert cairn("cancel", id).status == 0
+
+
+def test_a_rollback_in_the_background_says_that_it_pauses(cairn):
+    cairn.flow(FLOW)
+    assert cairn("run", "flow.yaml").status == 1
+    for _ in range(2):  # of what has ended, and of what is paused
+        done = cairn("rollback", "@last", "--to", "@drafted", "--background")
+        assert done.status == 0 and done.out.strip() in done.err
+        assert "goes back in the background, process " in done.err
+        assert "and is paused then\n" in done.err and "runs in the background" not in done.err
+        assert f"go on then: cairn resume {done.out.strip()}" in done.err
+        cairn("watch", "@last")
+        assert status(cairn, "@last") == "paused"
+    on = cairn("rollback", "@last", "--to", "@drafted", "--background", "--resume")
+    assert "runs in the background, process " in on.err

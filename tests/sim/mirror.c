@@ -334,6 +334,7 @@ static void scheduled(struct world *w, struct seen_execution *x, struct seen_ste
         world_fail(w, "attempt %u of %.*s begins before it is due", (unsigned)ev->attempt,
                    STR_ARG(s->id));
     }
+    s->called = false;
     s->running = true;
     s->scheduled_us = ev->at.us;
     s->attempt = (uint32_t)ev->attempt;
@@ -362,6 +363,7 @@ static void suspended(struct world *w, struct seen_step *s, const struct event *
     if (person ? !more && !ev->error_type.len : !ev->due_us) {
         world_fail(w, "%.*s waits for nobody and no time", STR_ARG(s->id));
     }
+    s->idle_starts += more && s->running && !s->called && s->starts > s->idle_starts;
     s->running = false;
     s->asks = s->wants_more = more;
     s->recovers = person && !more;
@@ -488,6 +490,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
             completed(w, s, ev);
         }
     } else if (ev->kind == EVENT_CALL_BEGUN) {
+        s->called = true;
         if (s->answered_calls >> (ev->call & 63) & 1) {
             world_fail(w, "call %u of %.*s was answered and is made again", (unsigned)ev->call,
                        STR_ARG(id));

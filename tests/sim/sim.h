@@ -162,6 +162,8 @@ struct seen_step {
     int64_t wake_us;           /* waits until then, 0: not for a time */
     uint64_t answered_calls;   /* a bit for each call inside it that has its answer */
     uint32_t starts;           /* of its handler, in all lives */
+    uint32_t idle_starts;      /* of these, stopped by a budget before a call: nothing was done */
+    bool called;               /* this attempt has begun a call */
     uint64_t inputs_hash;      /* of what the handler got first, 0 before */
     struct seen_step *aux;     /* what runs, or ran last, for it */
     struct seen_step *subject; /* what it runs for */

@@ -100,6 +100,7 @@ static void answers_that_are_none(void **state) {
     (void)state;
     open_flow("cairn: 1\nbudget: {steps: 0}\nnodes:\n  a: {type: work}\n");
     answer("a", "much", "refused: the answer must be how much more, or fail: \"steps\"");
+    answer("a", "retry", "refused: the answer must be how much more, or fail: with nothing more");
     answer("a", "0", "refused: the answer must be how much more, or fail: it allows nothing");
     answer("a", "-1", "refused:");
     answer("a", "{\"dollars\": 1}", "refused: the answer must be how much more, or fail: a budget");
@@ -200,6 +201,68 @@ static void what_is_cancelled_holds_up_nothing(void **state) {
     assert_int_equal(status_of("p"), STEP_RUNNING);
 }
 
+#define ONCE "cairn: 1\nbudget: {llm_calls: 0}\nnodes:\n  a: {type: work, delivery: at_most_once}\n"
+
+/* As long as no call was made nothing was done: a person may be asked, and it goes on. */
+static void at_most_once_asks_before_its_first_call(void **state) {
+    (void)state;
+    open_flow(ONCE);
+    drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
+    drive_refold(&d);
+    assert_int_equal(status_of("a"), STEP_WAITING);
+    answer("a", "1", "accepted");
+    tell_raised();
+    assert_int_equal(status_of("a"), STEP_RUNNING);
+}
+
+static void at_most_once_fails_after_its_first_call(void **state) {
+    struct step_charge c = {.tokens = 1};
+    (void)state;
+    open_flow(ONCE);
+    drive_call(&d, INPUT_CALL_BEGUN, "a", 1, &c, NULL);
+    drive_call(&d, INPUT_CALL_DONE, "a", 1, NULL, "{}");
+    drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
+    drive_refold(&d);
+    assert_int_equal(status_of("a"), STEP_FAILED);
+    assert_str(engine_error(d.engine)->type, "budget");
+}
+
+/* A limit that a retry sets is one of all that was used, in every later fold. */
+static void a_retry_sets_limits(void **state) {
+    (void)state;
+    open_flow("cairn: 1\nbudget: {steps: 1, on_exceed: fail}\nnodes:\n"
+              "  a: {type: work}\n  b: {type: work, needs: a}\n  c: {type: work, needs: b}\n");
+    drive_done(&d, "a", 1, value_int(1));
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+    struct budget more = {.on_exceed = EXCEED_PAUSE};
+    more.has[BUDGET_STEPS] = true;
+    more.limit[BUDGET_STEPS] = 2;
+    struct arena a;
+    arena_init(&a, 0);
+    struct engine_input in = {.type = INPUT_RETRY, .host = 1, .epoch = 2};
+    in.value = budget_value(&more, &a);
+    drive_give(&d, &in);
+    drive_refold(&d);
+    assert_int_equal(engine_budget(d.engine).limit[BUDGET_STEPS], 2);
+    drive_done(&d, "b~1", 1, value_int(1));
+    drive_refold(&d);
+    assert_int_equal(status_of("c"), STEP_WAITING);
+    arena_fini(&a);
+}
+
+static void the_time_of_a_retry_begins_anew(void **state) {
+    (void)state;
+    open_flow("cairn: 1\nbudget: {time: 10s, on_exceed: fail}\nnodes:\n"
+              "  a: {type: work}\n  b: {type: work, needs: a}\n");
+    d.now_us += 60000000;
+    drive_done(&d, "a", 1, value_int(1));
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+    struct engine_input in = {.type = INPUT_RETRY, .host = 1, .epoch = 2};
+    drive_give(&d, &in);
+    drive_refold(&d);
+    assert_int_equal(status_of("b"), STEP_RUNNING);
+}
+
 int run_budget_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, NULL, close_drive)
@@ -211,6 +274,10 @@ int run_budget_tests(void) {
         T(calls_reserve_and_settle),
         T(more_time_counts_from_now),
         T(what_is_cancelled_holds_up_nothing),
+        T(at_most_once_asks_before_its_first_call),
+        T(at_most_once_fails_after_its_first_call),
+        T(a_retry_sets_limits),
+        T(the_time_of_a_retry_begins_anew),
 #undef T
     };
     return cmocka_run_group_tests_name("budgets", tests, NULL, NULL);

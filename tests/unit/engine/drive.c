@@ -79,12 +79,12 @@ static void keep_events(struct drive *d) {
 }
 
 /* As a host does for an execution without sub-workflows. */
-static bool allow(const struct drive *d, struct allowance *out) {
-    struct budget b = engine_budget(d->engine);
+static bool allow(const struct drive *d, const struct engine_input *in, struct allowance *out) {
+    struct budget b = engine_budget_for(d->engine, in);
     struct account a = engine_account(d->engine);
     *out = (struct allowance){0};
     for (int i = 0; i < BUDGET_KINDS; i++) {
-        int64_t time_us = engine_time_used_us(d->engine, (wall_us){d->now_us});
+        int64_t time_us = engine_time_used_for(d->engine, in);
         out->of[i] = (struct allowed){.limited = b.has[i],
                                       .fails = b.on_exceed == EXCEED_FAIL,
                                       .of = STR("exec_test"),
@@ -98,8 +98,8 @@ static bool allow(const struct drive *d, struct allowance *out) {
 void drive_give(struct drive *d, struct engine_input *in) {
     struct error e = {0};
     struct allowance allowance;
-    in->allowance = allow(d, &allowance) ? &allowance : NULL;
     in->now.us = d->now_us;
+    in->allowance = allow(d, in, &allowance) ? &allowance : NULL;
     engine_out_reset(&d->out);
     enum err err = engine_decide(d->engine, in, &d->out, &e);
     if (err) {
