@@ -58,6 +58,20 @@ nodes:
   y: {code("echo 6", ", needs: [x]")}
 outputs: {{n: y}}
 """
+BELOW = f"""
+  a: {code("echo 1", ", checkpoint: mark", 0.01)}
+  s: {{type: workflow, needs: [a], workflow: asks.yaml}}
+  c: {code("echo 3", ", needs: [s]", 0.01)}
+  e: {{type: end, needs: [c], value: "[a, s.n, c]"}}
+"""
+ASKS_BELOW = f"""cairn: 1
+name: asks
+nodes:
+  x: {code("echo 5", "", 0.01)}
+  q: {{type: ask, needs: [x], prompt: Well?}}
+  y: {code("echo 6", ", needs: [q]", 0.01)}
+outputs: {{n: q}}
+"""
 ASK = f"""
   a: {code("echo 1", ", checkpoint: mark")}
   q: {{type: ask, needs: [a], prompt: Well?, timeout: 400ms, on_timeout: {{value: nobody}}}}
@@ -111,15 +125,16 @@ CACHE = f"""
   e: {{type: end, needs: [f], value: "[a, b, f]"}}
 """
 FLOWS = {
-    "chain": CHAIN, "each": EACH, "loop": LOOP, "sub": SUB, "ask": ASK, "again": AGAIN,
+    "chain": CHAIN, "each": EACH, "loop": LOOP, "sub": SUB, "below": BELOW, "ask": ASK, "again": AGAIN,
     "signal": SIGNAL, "budget": BUDGET, "retry": RETRY, "undo": UNDO, "cache": CACHE,
 }
-ASKS = {"ask": ["q", "r"], "again": ["q", "q#1", "q#2"]}
+ASKS = {"ask": ["q", "r"], "again": ["q", "q#1", "q#2"], "below": ["q"]}
 
 
 def furnish(cairn):
     """The files of all workflows, each also in a mended form, which differs in what it does last."""
     cairn.write("child.yaml", CHILD)
+    cairn.write("asks.yaml", ASKS_BELOW)
     (cairn.folder / "allowed").mkdir()
     for name, text in FLOWS.items():
         text = text if "nodes:" in text else "nodes:" + text
@@ -239,9 +254,9 @@ class Play:
         self.count += 1
         return f"{letter}{self.seed}.{self.count}"
 
-    def ask(self, kind, *arguments, value=None, wait=None):
+    def ask(self, kind, *arguments, of=None, value=None, wait=None):
         """In a process of its own, which is waited for now and then, or killed."""
-        one = Asked(kind, [kind, self.id, *arguments], value)
+        one = Asked(kind, [kind, of or self.id, *arguments], value)
         one.child = start(self.cairn, *one.arguments)
         self.asked.append(one)
         chance = self.dice.random()
@@ -339,6 +354,12 @@ class Play:
     def cancel(self):
         self.ask("cancel")
 
+    def who_asks(self):
+        """The newest sub-workflow, when it is that one which asks."""
+        rows = self.db.execute("SELECT c.id FROM executions c JOIN executions p ON p.num = c.parent "
+                               "WHERE p.id = ? ORDER BY c.num DESC LIMIT 1", (self.id,)).fetchall()
+        return rows[0][0] if rows and self.name == "below" else self.id
+
     def answer(self):
         """Right, early, twice, late, or to a step that asks nothing."""
         steps = ASKS.get(self.name, ["a"])
@@ -348,7 +369,7 @@ class Play:
                 self.ask("answer", self.dice.choice(["f[0]", "f[2]", "b"]), "+2")
             else:
                 value = self.unique("a")
-                self.ask("answer", step, value, value=value)
+                self.ask("answer", step, value, of=self.who_asks(), value=value)
 
     def signal(self):
         for _ in range(self.dice.choice([1, 1, 2])):
@@ -420,12 +441,13 @@ class Play:
             os.close(fd)
         if fd is None or row.status == "paused":
             self.ask("resume", "--background", wait=True)
-        elif row.status == "waiting":
+        elif row.status == "waiting" or self.name == "below":  # itself or what is below it
             self.serve()
 
     def serve(self):
         """Gives each step what it waits for."""
-        told = self.cairn("explain", self.id, "--json")
+        asks = self.who_asks()
+        told = self.cairn("explain", asks, "--json")
         for step in told.json["steps"] if told.status == 0 else []:
             request = step.get("request") or {}
             if step["status"] != "waiting" or not request:
@@ -437,7 +459,7 @@ class Play:
                 self.ask("answer", step["step"], "+9", wait=False)
             elif request.get("for") == "answer":
                 value = self.unique("a")
-                self.ask("answer", step["step"], value, value=value, wait=False)
+                self.ask("answer", step["step"], value, of=asks, value=value, wait=False)
         end = time.monotonic() + 0.5
         while not self.reap() and time.monotonic() < end:
             self.look()

@@ -100,6 +100,28 @@ def check_once(story):
             begun.add((step, event["attempt"]))
 
 
+def check_anew(story):
+    """What completed is begun once more only when a retry names it or a rollback undid it. Nodes of
+    finally, and those that undo, run again of themselves."""
+    done = {}
+    for event in story.events:
+        step = (event.get("step") or "").split("~")[0]
+        if event["type"] == "execution_rolled_back":
+            done = {s: seq for s, seq in done.items() if seq <= event["to"]}
+        elif event["type"] == "execution_retried":
+            anew, keeping = set(event.get("nodes") or []), set(event.get("keeping") or [])
+            done = {s: seq for s, seq in done.items() if node_of(s) not in anew
+                    or (node_of(s) in keeping and "[" in s)}
+        elif event["type"] in ("step_scheduled", "step_waiting", "step_completed"):
+            assert step not in done or node_of(step) in ("last", "un_a", "un_b"), event
+            if event["type"] == "step_completed":
+                done[step] = event["seq"]
+
+
+def node_of(step):
+    return re.split(r"[#\[~]", step)[0]
+
+
 def check_rows(story):
     """Nothing is left in a state that is none to stay in."""
     left = query(story.cairn.store, "SELECT step, s.status FROM steps s JOIN executions x ON "
@@ -178,7 +200,10 @@ def check_each_took_effect_once(story):
     assert len(effects) == len(story.accepted("rollback")), (effects, story.inbox)
 
 
-def check_told(story, asked):
+KINDS = ["pause", "cancel", "rollback", "checkpoint", "signal", "answer", "retry"]
+
+
+def check_told(story, asked, kinds):
     """What each was told is so. Those who were killed do not know, so both is right."""
     for one in asked:
         if one.told == "recorded":
@@ -187,7 +212,7 @@ def check_told(story, asked):
         elif one.value is not None and one.told != "unknown":
             found = story.accepted(one.kind, one.value)
             assert len(found) == (one.told == "accepted"), (one, story.inbox)
-    for kind in ("pause", "cancel", "rollback", "checkpoint", "signal", "answer", "retry"):
+    for kind in kinds:
         of_kind = [one.told for one in asked if one.kind == kind]
         sure, maybe = of_kind.count("accepted"), len(of_kind) - of_kind.count("refused")
         found = len(story.accepted(kind))
@@ -273,7 +298,7 @@ def check_forward(before, after, what):
 
 
 CONSTANT = {"a": 1, "c": 3, "w": 2, "x": 5, "y": 6}
-PARTS = {"chain": "abc", "each": "afc", "loop": "aw", "sub": "asc", "ask": "aqrc", "again": "aq",
+PARTS = {"chain": "abc", "each": "afc", "loop": "aw", "sub": "asc", "below": "asc", "ask": "aqrc", "again": "aq",
          "signal": "astcu", "budget": "abf", "retry": "abc", "undo": "abc", "cache": "abf"}
 
 
@@ -297,13 +322,15 @@ def check(cairn, play):
     below = query(cairn.store, "SELECT c.id FROM executions c JOIN executions p ON p.num = c.parent "
                   "WHERE p.id = ?", play.id)
     for one in [story, *(Story(cairn, row[0]) for row in below)]:
+        asked = [a for a in play.asked if a.arguments[1] == one.id]
         check_end(one)
         check_once(one)
+        check_anew(one)
         check_rows(one)
         check_log(one, play.kills)
+        check_told(one, asked, KINDS if one == story else ["answer"])
+        check_answers(one, asked)
     check_each_took_effect_once(story)
-    check_told(story, play.asked)
     check_signals(story)
-    check_answers(story, play.asked)
     check_seen(story, play)
     check_result(story, play.name, cairn("results", play.id, "--json").json["finalResult"])
