@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "engine/engine_priv.h"
 
 enum { PART_HEX = 16 }; /* of the hash of one argument: it only says which one differs */
@@ -364,7 +365,7 @@ enum err approval_check(struct engine *g, struct flight *f, struct step_failure 
     const struct plan_node *p = in->node;
     struct value is;
     *out = (struct step_failure){.class = FAILURE_PERMANENT};
-    if (!p->approved) {
+    if (!p->approved || MUTANT(perform_unapproved)) {
         return OK;
     }
     enum err err = bind(g->plan, in, in->arena, &is, e);

@@ -35,6 +35,9 @@ struct generator {
     bool certain;           /* what is generated never fails: nobody mends what undoes */
     bool hears, given;      /* some steps wait for signals; there is an input, x */
     uint64_t budgets;       /* 0: there are none */
+    bool shifts;            /* what is approved changes, perhaps, while the ask waits */
+    char asked[NAME_BYTES]; /* the newest node that asks ... */
+    size_t asked_at;        /* ... and where its fields end, in out */
     struct buf names;       /* of w and c nodes of this workflow, for outputs */
     uint32_t mended_from;   /* from this node on it is another one, 0: never */
     uint64_t mended_seed;
@@ -266,6 +269,25 @@ static const char *waiter(struct generator *g) {
     return chance(g, 500) ? "nap" : g->hears && rng_chance(&own, 600) ? "hear" : "person";
 }
 
+/* A node that needs nothing but the newest that asks is approved by that, mostly: written there
+ * afterwards. With random numbers of its own. */
+static void approve(struct generator *g, const struct needs *needs, const char name[NAME_BYTES]) {
+    struct rng own = {g->r.state ^ 0xa99c};
+    bool alone = needs->count == 1 && g->asked[0] && !strcmp(needs->list[0], g->asked);
+    struct str all = buf_str(&g->out);
+    struct buf out;
+    if (!alone || !rng_chance(&own, 700)) {
+        return;
+    }
+    buf_init(&out, 0);
+    buf_append(&out, str_sub(all, 0, g->asked_at));
+    buf_printf(&out, ",\"approves\":\"%s\"", name);
+    buf_append(&out, str_sub(all, g->asked_at, all.len));
+    buf_fini(&g->out);
+    g->out = out;
+    g->asked[0] = '\0';
+}
+
 static struct needs plain(struct generator *g, const struct needs *needs, const char *back,
                           const char *more, bool error_edge) {
     struct needs out = {0};
@@ -273,6 +295,9 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
     bool effect = chance(g, 650), waits = chance(g, g->wait_permille);
     const char *kind = waits ? waiter(g) : effect ? "work" : "calc";
     node_begin(g, kind, needs, back, name);
+    if (effect && !waits && !back) {
+        approve(g, needs, name);
+    }
     bool may_read = join(g, needs);
     bool noted = waits || effect;
     buf_append_cstr(&g->out, noted ? ",\"note\":\"{{ " : ",\"value\":{\"n\":\"");
@@ -290,6 +315,10 @@ static struct needs plain(struct generator *g, const struct needs *needs, const 
     struct aux chief = escalates ? role(g, "on_timeout", false) : (struct aux){0};
     bool undone = effect && !waits && undoable(g);
     struct aux undoer = undone ? role(g, "compensate", false) : (struct aux){0};
+    if (kind[0] == 'p') {
+        memcpy(g->asked, name, NAME_BYTES);
+        g->asked_at = g->out.len;
+    }
     node_end(g);
     struct needs seen = may_read ? *needs : (struct needs){0};
     if (rescued) {
@@ -547,6 +576,22 @@ static void budget(struct generator *g) {
     buf_append_cstr(&g->out, "},");
 }
 
+/* An approval of what reads a variable that another node changes, perhaps while the ask waits. */
+static void shifting(struct generator *g) {
+    struct needs needs = {0};
+    char name[NAME_BYTES];
+    node_begin(g, "work", &needs, NULL, name);
+    buf_append_cstr(&g->out, ",\"set\":{\"log\":\"vars.log + 'x'\"}");
+    node_end(g);
+    node_begin(g, "person", &needs, NULL, name);
+    buf_printf(&g->out, ",\"note\":\"{{ 1 }}\",\"approves\":\"w%u\"", g->next);
+    node_end(g);
+    needs_add(&needs, name, "");
+    node_begin(g, "work", &needs, NULL, name);
+    buf_append_cstr(&g->out, ",\"note\":\"{{ size(vars.log) }}\"");
+    node_end(g);
+}
+
 /* Everything of a workflow from "nodes" on. */
 static void workflow_body(struct generator *g, int room) {
     struct needs ends = {0};
@@ -566,6 +611,9 @@ static void workflow_body(struct generator *g, int room) {
                    i + 1 == finals ? "]," : "");
     }
     buf_append_cstr(&g->out, "\"vars\":{\"sum\":0,\"log\":\"\",\"list\":[]},\"nodes\":{");
+    if (g->shifts && !g->depth) {
+        shifting(g);
+    }
     do {
         struct needs from = {0};
         if (ends.count && chance(g, 800)) {
@@ -615,7 +663,8 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
     g.aux_permille = chance(&g, 500) ? 120 : 0;
     g.undo_permille = chance(&g, 200) ? 500 : 0;
     bool limited = chance(&g, 40);
-    out->differs = g.once || limited;
+    g.shifts = seed % 16 == 7;
+    out->differs = g.once || limited || g.shifts;
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
                limited ? "\"timeout\":\"20s\"," : "");

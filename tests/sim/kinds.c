@@ -71,6 +71,8 @@ static enum err nap_woken(const struct step_in *in, const struct step_wake *w,
     return OK;
 }
 
+static void person_check(struct node_check *c) { check_approval(c, "approves"); }
+
 static enum err person_wait(const struct step_in *in, wall_us now, struct step_wait *out,
                             struct error *e) {
     struct value_builder b;
@@ -135,6 +137,9 @@ static const struct field nap_fields[] = {
      .type = FIELD_LITERAL,
      .literal = LITERAL_TEXT,
      .doc = "the node that runs when its time is over"}};
+static const struct field person_fields[] = {
+    {.name = "note", .type = FIELD_TEMPLATE, .doc = "is evaluated and kept"},
+    {.name = "approves", .type = FIELD_LITERAL, .literal = LITERAL_TEXT, .doc = "what follows"}};
 static const struct field value[] = {
     {.name = "value", .type = FIELD_EXPRESSION, .required = true, .doc = "the body"}};
 static const struct field when[] = {
@@ -204,9 +209,10 @@ static const struct node_kind nap = {.name = "nap",
 static const struct node_kind person = {.name = "person",
                                         .doc = "waits for a yes",
                                         .body_doc = "a map",
-                                        .fields = note,
-                                        .field_count = 1,
+                                        .fields = person_fields,
+                                        .field_count = ARRAY_LEN(person_fields),
                                         .flags = KIND_NO_SLOT | KIND_NO_TIMEOUT | KIND_ASKS,
+                                        .check = person_check,
                                         .wait = person_wait,
                                         .woken = person_woken};
 

@@ -578,6 +578,7 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
                ev->kind == EVENT_EXECUTION_FAILED || ev->kind == EVENT_EXECUTION_CANCELLED;
     budgets_event(w, x, ev);
     signals_event(w, x, row->step, ev);
+    approvals_event(w, x, ev);
     if (ev->kind == EVENT_EXECUTION_ROLLED_BACK) {
         rollback_note(w, x, ev);
     } else if (ev->kind == EVENT_LOOP_REPEATED) {

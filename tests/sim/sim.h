@@ -206,6 +206,7 @@ struct seen_execution {
     struct seen_step *owed;          /* its auxiliary node has ended */
     uint32_t *recovered;             /* of each node: how often it was gone back for */
     int64_t given;                   /* its input x, 0: it has none */
+    struct seen_approval *approvals; /* approvals.c */
     struct seen_signal *signals;     /* oldest first */
     struct seen_take *takes;         /* newest first, likewise ... */
     struct seen_rollback *rollbacks; /* ... these */
@@ -400,6 +401,9 @@ void budgets_event(struct world *w, struct seen_execution *x, const struct event
 /* ---- breakers.c ---- */
 void breakers_started(struct process *p, struct open_port *o);
 void breakers_ended(struct world *w, const struct open_port *o, enum fate fate);
+
+/* ---- approvals.c: what was approved, and what is begun ---- */
+void approvals_event(struct world *w, struct seen_execution *x, const struct event *ev);
 
 /* ---- signals.c ---- */
 /* The one that the node waits for. */
