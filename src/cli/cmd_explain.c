@@ -263,6 +263,40 @@ static void put_slots(struct buf *b, struct value v) {
     buf_append_char(b, '\n');
 }
 
+/* What a command is for; told where there are several. */
+static const char *note_of(struct str command) {
+    static const struct {
+        const char *verb, *note;
+    } rows[] = {{"results", "what each step did"},
+                {"logs", "what its steps printed"},
+                {"watch", "shows it as it goes"},
+                {"resume", "goes on with it"},
+                {"explain", "of its sub-workflow"},
+                {"answer", "answers it"},
+                {"signal", "tells it"}};
+    struct str rest = command, verb;
+    (void)str_split(rest, ' ', &rest);
+    verb = str_split(rest, ' ', &rest);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (str_is(verb, rows[i].verb)) {
+            return rows[i].note;
+        }
+    }
+    bool mended = str_find(rest, STR(" --workflow "), 0) != SIZE_MAX;
+    return !str_is(verb, "retry") ? ""
+           : mended               ? "once the file is mended, with it"
+                                  : "tries again what failed";
+}
+
+static void put_remedies(struct buf *b, struct value list) {
+    for (size_t i = 0; i < value_count(list); i++) {
+        struct str command = value_str(list.items[i]);
+        const char *note = value_count(list) > 1 ? note_of(command) : "";
+        buf_printf(b, "%s%.*s%s%s\n", i ? "       " : "to do: ", STR_ARG(command),
+                   note[0] ? "  # " : "", note);
+    }
+}
+
 static void print(struct cli *c, struct value v) {
     struct buf b;
     const struct value *error = value_get(v, STR("error"));
@@ -307,9 +341,8 @@ static void print(struct cli *c, struct value v) {
         put_steps(&b, *steps);
         put_answers(&b, *value_get(v, STR("answers")));
     }
-    for (size_t i = 0; remedies && i < value_count(*remedies); i++) {
-        buf_printf(&b, "%s%.*s\n",
-                   i ? "       " : "to do: ", STR_ARG(value_str(remedies->items[i])));
+    if (remedies) {
+        put_remedies(&b, *remedies);
     }
     sink_flush(&c->out, &b);
     buf_fini(&b);

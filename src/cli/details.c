@@ -3,6 +3,7 @@
  */
 #include "cli/details.h"
 
+#include "cli/load.h"
 #include "cli/undone.h"
 
 static enum err read_rows(struct session *s, struct details *d, struct arena *a, struct error *e) {
@@ -50,7 +51,7 @@ static bool can_undo(const struct plan *p) {
 }
 
 /* What no row has. Only an execution with a budget, the workflow's or one that was given, or with
- * compensate nodes is folded for it. */
+ * compensate nodes, or one that failed is folded for it. */
 static enum err read_folded(struct session *s, struct details *d, struct arena *a,
                             struct error *e) {
     struct store_range first = {d->stored.num, 0, 1};
@@ -65,12 +66,15 @@ static enum err read_folded(struct session *s, struct details *d, struct arena *
     enum err err = store_read_events(s->store, first, a, &rows, &count, e);
     err = err || !count ? err : event_decode(rows[0].body, &fetch, a, &ev, e);
     bool wanted = budget_any(&d->plan->budget) || !value_is_null(ev.budget) || can_undo(d->plan);
-    if (err || !wanted) {
+    if (err || (!wanted && !str_is(d->stored.row.status, "failed"))) {
         return err;
     }
     err = host_view_open(s->store, s->kinds, d->stored.fixed.id, &v, e);
     if (err) {
-        return err;
+        return wanted ? err : OK; /* for where the file lies alone nothing is refused */
+    }
+    if (engine_folder(v.engine).len && !str_is(v.plan->entry, LOAD_STDIN_ENTRY)) {
+        d->file = load_shown(s->cli, engine_folder(v.engine), v.plan->entry);
     }
     err = host_view_budget(&v, s->store, d->now, a, &d->budget, e);
     d->undo = undone_value(&v, a, true);

@@ -17,6 +17,7 @@ struct details {
     wall_us now;
     struct value budget;     /* as of host_view_budget */
     struct value undo;       /* as of undone_value */
+    struct str file;         /* where the workflow of one that failed lies, or empty */
     const struct plan *plan; /* NULL when it could not be compiled here */
     struct shelf shelf;      /* plan is in it, or in view */
     struct host_view view;   /* where the rows lag behind the journal */

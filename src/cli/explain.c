@@ -248,8 +248,12 @@ static void add_error(struct explaining *x, struct value_builder *b) {
     explain_text(&map, "node", err->node);
     if (node >= 0) {
         struct mark mark = x->v.plan->nodes[node].mark;
-        explain_text(&map, "place",
-                     arena_printf(arena_of(x), "%s:%u:%u", mark.file, mark.line, mark.column));
+        struct str file = str_from(mark.file ? mark.file : ""), folder = engine_folder(x->v.engine);
+        bool lies = folder.len && str_eq(file, x->v.plan->entry) && !str_is(file, LOAD_STDIN_ENTRY);
+        file = lies ? load_shown(x->s->cli, folder, file) : file;
+        explain_text(
+            &map, "place",
+            arena_printf(arena_of(x), "%.*s:%u:%u", STR_ARG(file), mark.line, mark.column));
     }
     value_map_add(b, STR("error"), value_map_done(&map));
 }

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "io/file.h"
 
@@ -60,6 +61,18 @@ static enum err read_file(void *ctx, struct str path, struct arena *a, struct st
         drop_path(e, full); /* who reports it has a name for the file */
     }
     return err;
+}
+
+struct str load_shown(struct cli *c, struct str folder, struct str file) {
+    char here[PATH_MAX];
+    struct str rest = folder, at = getcwd(here, sizeof here) ? str_from(here) : STR("");
+    if (at.len && str_eq(folder, at)) {
+        return file;
+    }
+    if (at.len > 1 && str_starts(folder, at) && folder.ptr[at.len] == '/') {
+        rest = str_sub(folder, at.len + 1, folder.len);
+    }
+    return arena_printf(&c->arena, "%.*s/%.*s", STR_ARG(rest), STR_ARG(file));
 }
 
 static struct str absolute(struct cli *c, const char *folder) {

@@ -71,9 +71,12 @@ static void print_place(struct buf *b, const struct details *d, struct value err
     text_clean(b, node);
     if (at >= 0) {
         struct mark mark = d->plan->nodes[at].mark;
-        const char *file = shown_file ? shown_file : mark.file ? mark.file : "";
+        struct str file = str_from(mark.file ? mark.file : "");
+        file = shown_file                                    ? str_from(shown_file)
+               : d->file.len && str_eq(file, d->plan->entry) ? d->file
+                                                             : file;
         buf_append_cstr(b, " (");
-        text_clean(b, str_from(file));
+        text_clean(b, file);
         buf_printf(b, ":%u:%u)", mark.line, mark.column);
     }
     if (attempt && attempt->type == VALUE_INT && attempt->num > 1) {

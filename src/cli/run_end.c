@@ -73,9 +73,10 @@ static void print_failure(struct running *x, const struct details *d) {
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
     buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(from),
                STR_ARG(store));
-    if (!from.len && x->w.plan && x->w.path.len && !str_is(x->w.path, "-")) {
+    struct str file = x->w.plan ? x->w.path : d->file; /* as typed, or where it lay */
+    if (!from.len && file.len && !str_is(file, "-")) {
         buf_printf(&b, "    after mending it: cairn retry %.*s --workflow ", STR_ARG(x->id));
-        text_shell(&b, x->w.path);
+        text_shell(&b, file);
         buf_printf(&b, "%.*s\n", STR_ARG(store));
     }
     sink_flush(&x->c->err, &b);

@@ -63,12 +63,17 @@ static void begin_node(struct watch_node *n, const struct event *ev) {
     }
     n->status = STEP_RUNNING;
     n->iteration = ev->step.iteration;
+    n->generation = ev->step.generation;
     n->attempt = ev->attempt ? (uint32_t)ev->attempt : 1;
 }
 
 static void end_node(struct watch_node *n, const struct event *ev, enum step_status status) {
+    if (n->iteration != ev->step.iteration || n->generation != ev->step.generation) {
+        n->begun = (wall_us){0}; /* of the one before: a pure step begins without an event */
+    }
     n->status = status;
     n->iteration = ev->step.iteration;
+    n->generation = ev->step.generation;
     n->ended = ev->at;
     if (ev->started_us && !n->begun.us) {
         n->begun = (wall_us){ev->started_us};

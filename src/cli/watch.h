@@ -11,7 +11,7 @@
 /* How one node of the watched execution stands. */
 struct watch_node {
     enum step_status status;
-    uint32_t iteration, attempt;
+    uint32_t iteration, generation, attempt;
     wall_us begun, ended;
     bool foreach;
     uint64_t items, items_done, items_failed; /* done: ended in any way */

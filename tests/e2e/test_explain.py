@@ -138,7 +138,7 @@ def test_failed_and_what_was_lost_by_it(cairn, mode, lost):
     text, told = explained(cairn)
     assert "  code: the script ended with exit status 3\n  at node a (flow.yaml:6:3)\n" in text
     assert f"    {word} because of a: b, c" in text
-    assert " cairn retry ID\n" in text
+    assert " cairn retry ID " in text
     found = cairn("results", "@last", "--json").json
     assert found["finalResult"] is None and found["error"]["node"] == "a"
     assert lost.items() <= not_run(found).items() and not_run(told) == not_run(found)
@@ -179,7 +179,7 @@ def test_cancelled(cairn):
     assert cairn("cancel", run.id).status == 0
     run.finish()
     text, told = explained(cairn)
-    assert text.startswith("execution ID of flow: cancelled by ") and " cairn retry ID\n" in text
+    assert text.startswith("execution ID of flow: cancelled by ") and " cairn retry ID " in text
     assert told["notRun"] == []  # nothing failed
 
 
@@ -188,7 +188,8 @@ def test_completed(cairn):
     cairn("run", "flow.yaml")
     text, told = explained(cairn)
     assert text == ("execution ID of flow: completed\n"
-                    "to do: cairn results ID --verbose\n       cairn logs ID\n")
+                    "to do: cairn results ID --verbose  # what each step did\n"
+                    "       cairn logs ID  # what its steps printed\n")
     assert told["steps"] == [] and told["owner"] is None
 
 
