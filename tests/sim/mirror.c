@@ -8,6 +8,7 @@
  *   slots of executions and of foreach are kept; the live state is the fold of the journal, and the
  *   rows that others read say the same;
  *   with an execution that is quarantined all that is below it has ended;
+ *   with a step the sub-workflow that it runs has ended, or has only its finally to run;
  *   a rollback: what had begun and not ended has ended, sub-workflows too, no id is used again,
  *   what was used stays counted (rollback.c);
  *   only the owner writes, and owner is who claimed it last: not from one that lives;
@@ -664,8 +665,13 @@ void mirror_sync(struct world *w) {
         sync_one(w, &stored);
     }
     for (const struct seen_execution *x = w->executions; x; x = x->next) {
+        const struct map_entry *of = x->parent ? map_find(&x->parent->steps, x->step) : NULL;
+        bool over = of && ((const struct seen_step *)of->ptr)->over;
         if (!x->final && is_below_quarantined(x)) {
             world_fail(w, "%s goes on below an execution that was quarantined", x->id);
+        }
+        if (over && !x->final && !x->cancelled && !x->rolled_back) {
+            world_fail(w, "%s goes on, the step that it runs for has ended", x->id);
         }
     }
     rollback_check(w);
