@@ -179,7 +179,7 @@ class Asked:
     @property
     def told(self):
         """accepted, recorded (the number follows), refused; unknown: it was killed before."""
-        words = [*DONE.get(self.kind, []), "runs in the background, process"]
+        words = [*DONE.get(self.kind, []), " in the background, process "]
         if any(word in self.said for word in words):
             return "accepted"
         if "the request is recorded (number" in self.said:

@@ -268,7 +268,8 @@ def check_kept(story):
             waits = event
         elif event["type"] == "step_completed" and step in kept:
             body = kept.pop(step)
-            assert (event.get("meta") or {}).get("answeredBy") is None or event["body"] == body
+            taken = (event.get("meta") or {}).get("answeredBy") is None or event["body"] == body
+            assert taken, f"not what was kept: {event}"
         elif event["type"] == "answer_dropped":
             kept.pop(step)
 
