@@ -427,12 +427,15 @@ def test_a_pure_run_in_front_starts_no_process_and_no_thread(cairn):
     if not os.access(strace, os.X_OK):
         pytest.skip("no strace")
     cairn.flow(PURE)
+    env = dict(cairn.env)
+    if "ASAN_OPTIONS" in env:  # who is traced cannot look for leaks
+        env["ASAN_OPTIONS"] += ":detect_leaks=0"
     done = subprocess.run(
         [strace, "-f", "-qq", "-o", "calls", "-e", "trace=clone,clone3,fork,vfork,execve",
          BIN, "run", "-q", "flow.yaml"],
-        cwd=cairn.folder, env=cairn.env, capture_output=True, timeout=PATIENCE, check=False)
+        cwd=cairn.folder, env=env, capture_output=True, timeout=PATIENCE, check=False)
     calls = (cairn.folder / "calls").read_text().splitlines()
-    if done.returncode != 0 and (not calls or b"LeakSanitizer" in done.stderr):
+    if done.returncode != 0 and not calls:
         pytest.skip("processes cannot be traced here")
     assert (done.returncode, done.stdout) == (0, b"42\n")
     assert len(calls) == 1 and "execve(" in calls[0]

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 
 import pytest
+from conftest import PATIENCE
 from test_explain import explained, held, step
 from test_quarantine import claim
 
@@ -190,7 +191,7 @@ def service():
         def do_GET(self):
             if server.held.is_set():
                 server.asked.release()
-                server.go.acquire(timeout=60)
+                server.go.acquire(timeout=PATIENCE)
             self.send_response(503 if server.down.is_set() else 200)
             self.end_headers()
             self.wfile.write(b"{}")
@@ -233,13 +234,13 @@ def test_a_breaker_that_is_probed_and_closes(cairn, service):
     run.wait_for("is left alone")
     service.held.set()
     service.down.clear()
-    assert service.asked.acquire(timeout=60)  # the probe, which is not answered yet
+    assert service.asked.acquire(timeout=PATIENCE)  # the probe, which is not answered yet
     told = explained(cairn)[1]
     breaker, = told["breakers"]
     assert breaker["state"] == "half-open" and len(breaker["probes"]) == 1
     assert set(breaker["holds"]) | set(breaker["probes"]) <= {f"ask[{i}]" for i in range(3)}
     service.go.release()
-    assert service.asked.acquire(timeout=60)  # the others may call again
+    assert service.asked.acquire(timeout=PATIENCE)  # the others may call again
     told = explained(cairn)[1]
     assert [(b["state"], b["holds"], b["probes"]) for b in told["breakers"]] == [("closed", [], [])]
     for _ in range(5):

@@ -16,11 +16,10 @@ import subprocess
 
 import pytest
 
-from conftest import BIN, SANITIZED
+from conftest import BIN, PATIENCE, SANITIZED
 
 SHIM = os.path.join(os.path.dirname(os.path.abspath(BIN)), "tests", "fail-shim.so")
 LONG = bool(os.environ.get("CAIRN_LONG"))
-HANG = 60
 
 FLOW = """
   a: {type: code, language: bash, code: "echo a >> LOG; echo 41"}
@@ -82,9 +81,18 @@ OF_THE_STEP = re.compile(r"cannot start|launcher process|Too many open files|out
 
 
 pytestmark = pytest.mark.skipif(
-    not os.path.exists(SHIM) or SANITIZED,
-    reason="no tests/fail-shim.so beside the binary, or a sanitizer that wants to be loaded first",
+    not os.path.exists(SHIM), reason="no tests/fail-shim.so beside the binary"
 )
+
+
+def preloaded():
+    """The shim, behind the library of a sanitizer, which has to be the first one."""
+    told = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=False).stdout
+    first = re.findall(r"=> (\S*/lib[at]san\.so\S*)", told) if SANITIZED else []
+    return " ".join([*first, SHIM])
+
+
+PRELOADED = preloaded()
 
 
 class Case:
@@ -96,7 +104,7 @@ class Case:
         text = "cairn: 1\nname: flow\nnodes:\n" + FLOW.replace("LOG", str(self.log))
         (folder / "flow.yaml").write_text(text)
         self.env = {
-            "LD_PRELOAD": SHIM,
+            "LD_PRELOAD": PRELOADED,
             "FAIL_CALL": call,
             "FAIL_WHO": who,
             "FAIL_ERRNO": str(getattr(errno, how, 0)),
@@ -107,7 +115,7 @@ class Case:
         command = [BIN, "run", "-q", "--store", self.store, "flow.yaml"]
         return subprocess.run(
             command, cwd=self.folder, env={**self.cairn.env, **self.env, **more},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HANG,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
         )
 
     def count(self):
@@ -175,6 +183,8 @@ def some(row, count):
 @pytest.mark.parametrize("row", range(len(ROWS)), ids=["-".join(row) for row in ROWS])
 def test_one_call_fails(cairn, tmp_path, row):
     who, call, how = ROWS[row]
+    if SANITIZED and call == "thread":
+        pytest.skip("all threads are made by the sanitizer, so those of libuv are not told apart")
     count = Case(cairn, tmp_path / "calm", who, call, how).count()
     for n in some(row, count):
         for_ever = LONG and call in ("pwrite", "fsync", "open") and how != "half"

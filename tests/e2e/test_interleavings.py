@@ -8,7 +8,7 @@ happens and told.py for what must hold. Four run at a time, two in a store.
 import os
 import traceback
 
-from conftest import Cairn
+from conftest import SLOWER, Cairn
 from interleave import Play, furnish
 from killer import LONG, SEED, parallel, until
 from told import check
@@ -54,7 +54,7 @@ def processes_in(folder):
 
 
 def check_store(cairn):
-    until(lambda: not processes_in(cairn.folder), "processes are left", 10)
+    until(lambda: not processes_in(cairn.folder), "processes are left", 10 * SLOWER)
     done = cairn("db", "check", "--all")
     assert done.status == 0, done.out + done.err
     left = cairn("list", "--all", "--json", "--limit", "1000", "--status", "running")

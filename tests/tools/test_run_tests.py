@@ -151,6 +151,14 @@ def test_what_a_sanitizer_reports_fails_though_nobody_waits_for_the_process(proj
         assert [os.path.basename(path.strip()) for path in handle] == ["asan", "tsan", "ubsan"]
 
 
+def test_who_was_killed_while_it_looked_for_leaks_has_nothing_to_report(project):
+    project.program("out/tests/unit-killed", REPORTING + """
+echo '==78==Unable to get registers from thread 77.' > $(sed -n 1p paths).77
+""")
+    status, _, last = project.run()
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped")
+
+
 def test_what_is_reported_after_the_end_fails_too(project):
     project.program("out/tests/unit-gone", REPORTING + """
 path=$(sed -n 2p paths).88
