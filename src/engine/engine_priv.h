@@ -74,6 +74,9 @@ struct subject {
     struct held body, error, inputs;
 };
 
+/* Named by the last retry; undone, and not completed by itself since. */
+enum { FRESH_NAMED = 1, FRESH_UNDONE = 2 };
+
 struct node_state {
     uint8_t status;    /* enum step_status */
     uint8_t why;       /* enum end_reason */
@@ -87,7 +90,7 @@ struct node_state {
     bool guarded;      /* its guard was true in this iteration */
     bool dirty;
     bool retry_due; /* its next attempt waits for a slot */
-    bool fresh;     /* a retry named it: no result that is kept is used again */
+    uint8_t fresh;  /* no result that is kept is used again: FRESH_* */
     uint32_t iteration;
     uint32_t generation;
     uint32_t floor;           /* generations below are used up in all iterations ... */

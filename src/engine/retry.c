@@ -329,11 +329,15 @@ static void go_on(struct engine *g, const struct event *ev) {
     edges_forget_work(g);
 }
 
-/* Who names a node wants it done, not its result of before: from now on, until the next retry. */
+/* Who names a node wants it done, not its result of before: from now on, until the next retry. What
+ * was undone is no longer as its result says: until it has completed once more. */
 static void note_fresh(struct engine *g, const struct event *ev) {
     int64_t named = ev->from.len ? plan_node_find(g->plan, ev->from) : -1;
     for (uint32_t i = 0; i < g->plan->node_count; i++) {
-        g->nodes[i].fresh = named == i;
+        struct node_state *n = &g->nodes[i];
+        bool still = (n->fresh & FRESH_UNDONE) && n->status != STEP_COMPLETED;
+        bool undone = n->undone || still;
+        n->fresh = (uint8_t)((named == i ? FRESH_NAMED : 0) | (undone ? FRESH_UNDONE : 0));
     }
 }
 
@@ -344,15 +348,15 @@ enum err retry_apply(struct engine *g, const struct event *ev, struct error *e) 
         return fates ? error_set(e, ERR_CORRUPT, "a retry of what has not ended") : error_nomem(e);
     }
     go_on(g, ev);
+    note_fresh(g, ev);
     enum err err = rollback_note_count(g, ev, e);
     err = err ? err : reset_all(g, ev->nodes, WHOLE, fates, e);
     err = err ? err : reset_all(g, ev->keeping, ITEMS, fates, e);
     err = err ? err : edges_reopen(g, fates, e);
-    note_fresh(g, ev);
     for (uint32_t i = 0; i < g->plan->node_count && !err; i++) {
         err = fates[i] == ITEMS ? engine_feed(g, i, e) : OK;
     }
     return err;
 }
 
-bool engine_is_fresh(const struct engine *g, uint32_t node) { return g->nodes[node].fresh; }
+bool engine_is_fresh(const struct engine *g, uint32_t node) { return g->nodes[node].fresh != 0; }

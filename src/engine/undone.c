@@ -1,5 +1,6 @@
 /* The fold of what was undone: events between the target of a rollback and the rollback. Of them
- * counts only what is never undone: usage, ownership, which step ids were used, what came from
+ * counts only what is never undone: usage, ownership, which step ids were used, which steps were
+ * undone by compensate nodes, so that no kept result of theirs is used again, what came from
  * outside (a signal goes back into its queue, an answer to a step that has not begun is kept for
  * it), and what is shown of the past.
  *
@@ -114,6 +115,9 @@ static enum err undone_aided(struct engine *g, const struct event *ev, struct er
                          (unsigned long long)ev->seq);
     }
     note_used(g, run);
+    if (ev->role == ROLE_COMPENSATE) {
+        g->nodes[ev->step.node].fresh |= FRESH_UNDONE;
+    }
     enum err err = track_of(g, ev->step) ? OK : track_begin_undone(g, ev, e);
     return err ? err : track_aid(g, ev, e);
 }

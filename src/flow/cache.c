@@ -75,6 +75,13 @@ bool flow_cache_check(struct unit *u, struct draft *d) {
                "what the agent remembers is no part of the key that is made of the node's fields",
                "give the agent memory: {keep: none}, or a key of your own");
     }
+    if (d->common[COMMON_COMPENSATE]) {
+        struct diag_item *item =
+            diag_add(u->s->diag, DIAG_WARNING, d->common[COMMON_CACHE]->mark, "undone_cache",
+                     "what \"%.*s\" did may be undone while its result is kept for others",
+                     STR_ARG(n->name));
+        diag_help(u->s->diag, item, "leave out cache, or compensate");
+    }
     return !u->s->nomem;
 }
 

@@ -286,3 +286,37 @@ def test_nothing_is_told_where_nothing_was_undone(cairn):
     assert cairn("explain", "@last", "--json").json["undo"] is None
     assert cairn("results", "@last", "--json").json["undo"] is None
     assert "undone" not in cairn("explain", "@last").out + cairn("results", "@last").out
+
+
+KEPT = """
+{recover}
+nodes:
+  car: {{type: code, language: sh, code: 'echo car >> log; echo C', compensate: no_car, cache: 1h}}
+  town: {{type: code, language: sh, needs: [car], foreach: "['x', 'y']", in: {{of: item}}, cache: 1h, compensate: no_town,
+         code: 'echo town $of >> log'}}
+  pay: {{type: code, language: sh, needs: [town], code: test -e paid}}
+  no_car: {{type: code, language: sh, code: 'echo no car >> log'}}
+  no_town: {{type: code, language: sh, code: 'echo no town >> log'}}
+"""
+DONE = ["car", "town x", "town y"]
+
+
+@pytest.mark.parametrize("by_rollback", [False, True])
+def test_a_kept_result_of_what_was_undone_is_not_used_again(cairn, by_rollback):
+    cairn.flow(KEPT.format(recover="concurrency: 1" if by_rollback else "concurrency: 1\nrecover: compensate"))
+    checked = cairn("validate", "flow.yaml")
+    assert 'what "car" did may be undone while its result is kept for others' in checked.err
+    if by_rollback:
+        (cairn.folder / "paid").write_text("")
+        assert cairn("run", "flow.yaml", "--quiet").status == 0
+        assert cairn("rollback", "@last", "--to", "car", "--resume", "--quiet").status == 0
+        assert log(cairn) == DONE + ["no town", "no town", "no car"] + DONE
+        return
+    assert cairn("run", "flow.yaml", "--quiet").status == 1
+    assert cairn("retry", "@last", "--quiet").status == 1  # done anew, and undone again
+    (cairn.folder / "paid").write_text("")
+    assert cairn("retry", "@last", "--quiet").status == 0
+    once = DONE + ["no town", "no town", "no car"]
+    assert log(cairn) == once * 2 + DONE
+    assert cairn("run", "flow.yaml", "--quiet").status == 0  # what was not undone is used
+    assert log(cairn) == once * 2 + DONE

@@ -502,6 +502,8 @@ static void what_completed_behind_it_is_undone_first(void **state) {
     drive_begin_anew(&d);
     assert_entry(&d, "a", STEP_COMPLETED, false);
     assert_entry(&d, "ub", STEP_COMPLETED, true);
+    assert_false(engine_is_fresh(d.engine, 0));
+    assert_true(engine_is_fresh(d.engine, 1)); /* what is kept of b is undone */
     drive_rollback(&d, "5", true);
     assert_refused(&d, "compensate nodes undid");
     done(&d, "b~1");
