@@ -292,6 +292,7 @@ enum err flight_resolve(struct engine *g, struct flight *f, const struct event *
             flight_keep(f, each->list.mem);
         }
         f->in.item = each->list.v.items[f->in.index];
+        f->in.items = each->count;
     }
     enum err err = resolve_values(f, &n, recorded, e);
     err = err || p->in_count == 0 ? err : resolve_ins_map(f, e);

@@ -129,6 +129,7 @@ struct step_in {
     struct value scope;         /* KIND_SCOPE: needs' bodies, ins, item name, index; else null */
     struct value item;          /* foreach: the item */
     int64_t index;              /* foreach: its index, else -1 */
+    uint32_t items;             /* foreach: how many there are */
     uint32_t iteration;
     struct value previous; /* the node's body of the iteration before */
     int64_t timeout_us;    /* of this attempt, 0 for none */

@@ -77,6 +77,7 @@ struct port {
     struct port_log log;
     int64_t pid; /* a process that is not recorded yet, or 0 */
     uint64_t process_start;
+    struct port *process_next;
     struct run *child;
     bool child_failed; /* could not be begun; told after start */
     struct error child_error;
@@ -168,10 +169,11 @@ struct host {
     struct io_timer *inbox_timer;
     struct lease *lease;
     struct io_watch *inbox_watch; /* NULL: only the timer is left */
-    bool logs_pending, processes_pending;
-    bool inbox_due;    /* there may be something */
-    bool inbox_polled; /* the timer was due: worth asking whether there is news */
-    bool inbox_left;   /* the last look found rows, or failed */
+    bool logs_pending;
+    struct port *process_first; /* ports with a process that is not recorded yet */
+    bool inbox_due;             /* there may be something */
+    bool inbox_polled;          /* the timer was due: worth asking whether there is news */
+    bool inbox_left;            /* the last look found rows, or failed */
     struct run *runs;
     struct run *ready_first, *ready_last;
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
@@ -387,6 +389,8 @@ void logs_due(void *host);
 /* ---- process.c ---- */
 
 void port_process(struct step_port *sp, int64_t pid, uint64_t start_time);
+/* The port ends. */
+void port_process_forget(struct port *p);
 void processes_due(void *host);
 
 /* ---- inbox.c ---- */

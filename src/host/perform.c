@@ -58,6 +58,7 @@ static void port_free(struct port *p) {
     }
     r->undone_ports -= p->undone;
     ports_remove(p);
+    port_process_forget(p);
     budget_forget(p);
     port_log_free(p);
     secrets_end(p);

@@ -6,6 +6,19 @@
  */
 #include "host/host_priv.h"
 
+/* ---- those that wait to be recorded: few, as the attempts that are performed are ---- */
+
+void port_process_forget(struct port *p) {
+    struct port **at = &p->run->host->process_first;
+    while (p->pid && *at != p) {
+        at = &(*at)->process_next;
+    }
+    if (p->pid) {
+        *at = p->process_next;
+        p->pid = 0;
+    }
+}
+
 static void record(struct port *p) {
     struct happened *x = p->pid && p->state != PORT_CANCELLING ? happened_new(INPUT_PROCESS) : NULL;
     if (x) {
@@ -16,26 +29,27 @@ static void record(struct port *p) {
         x->in.process_start = p->process_start;
         run_happens(p->run, x);
     }
-    p->pid = 0;
+    port_process_forget(p);
 }
 
 void processes_due(void *ctx) {
     struct host *h = ctx;
-    h->processes_pending = false;
-    for (struct run *r = h->runs; r; r = r->next) {
-        for (struct port *p = r->ports; p; p = p->next) {
-            record(p);
-        }
+    while (h->process_first) {
+        record(h->process_first);
     }
 }
 
 void port_process(struct step_port *sp, int64_t pid, uint64_t start_time) {
     struct port *p = (struct port *)(void *)sp;
-    record(p); /* one before it */
+    struct host *h = p->run->host;
+    if (p->pid) {
+        record(p); /* one before it */
+    }
+    if (!h->process_first) {
+        io_timer_start(h->process_timer, HOST_PROCESS_DELAY_NS);
+    }
     p->pid = pid;
     p->process_start = start_time;
-    if (!p->run->host->processes_pending) {
-        p->run->host->processes_pending = true;
-        io_timer_start(p->run->host->process_timer, HOST_PROCESS_DELAY_NS);
-    }
+    p->process_next = h->process_first;
+    h->process_first = p;
 }

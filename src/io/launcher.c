@@ -57,6 +57,11 @@ struct io_launcher *io_launcher_open(struct io_loop *loop) {
     return l;
 }
 
+void **io_launcher_keep(struct io_launcher *l, void (*close)(void *thing)) {
+    l->close_kept = close;
+    return &l->kept;
+}
+
 size_t io_launcher_running(const struct io_launcher *l) { return l->running; }
 
 /* ---- the launcher process ---- */
@@ -366,6 +371,9 @@ void io_launcher_close(struct io_launcher *l) {
         return;
     }
     ASSERT(!l->in_callback);
+    if (l->kept != NULL) {
+        l->close_kept(l->kept);
+    }
     while (l->first != NULL) {
         process_forget(l->first);
     }

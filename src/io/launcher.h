@@ -57,6 +57,7 @@ struct io_process_spec {
     const char *const *env;  /* NULL-terminated "NAME=value"; exactly this plus the token */
     const char *cwd;         /* NULL: the current folder */
     struct str stdin_text;   /* written to its standard input, then closed */
+    bool feeds;              /* instead: a stream socket, written to by io_process_feed */
     /* NULL, or a variable to be added to env: a path under which any program of the tree can read
      * stdin_text again, from its start, while the process runs. */
     const char *stdin_path_env;
@@ -67,7 +68,8 @@ struct io_process_spec {
     bool want_status;          /* opens descriptor 4 for what a wrapper of the program reports */
     struct io_limits limits;
     /* NULL, or: to be a fork of this one, which is kept; argv is for when there is none to be had.
-     * Needs stdin_text and want_result; no want_status. 16 KiB of arguments and environment. */
+     * Needs stdin_text or feeds, and want_result; no want_status. 32 KiB of arguments and
+     * environment. */
     const struct io_zygote_spec *zygote;
     /* All on the loop's thread, none from inside io_process_start. started: once, told before the
      * program runs, or never if exited tells of a spawn failure (only a file that exists and then
@@ -85,7 +87,7 @@ struct io_process_spec {
 struct io_launcher *io_launcher_open(struct io_loop *l);
 /* A program (argv[0] is a path) that the launcher process executes, with exactly this environment,
  * when this process has died without closing the launcher, and all it started is killed. Both
- * lists end with NULL, are borrowed until the launcher is closed, and hold 16 KiB together; what is
+ * lists end with NULL, are borrowed until the launcher is closed, and hold 32 KiB together; what is
  * larger is ignored. To be set before the first process is started. */
 void io_launcher_on_death(struct io_launcher *l, const char *const *argv, const char *const *env);
 /* Forks the launcher process now, not with the first process. */
@@ -96,6 +98,13 @@ void io_launcher_close(struct io_launcher *l);
 /* Starts a process; spec is copied. NULL and an error when the launcher itself cannot run. */
 struct io_process *io_process_start(struct io_launcher *l, const struct io_process_spec *spec,
                                     struct error *e);
+/* Of a process that is fed. What it is given goes out as it takes it; from here on the limit of its
+ * output counts anew. io_process_feed_end: it reads the end after what it was given. */
+bool io_process_feed(struct io_process *p, struct str bytes) MUST_USE;
+void io_process_feed_end(struct io_process *p);
+/* Passes on what stands in the pipes of its standard output and error; from `output`, too. True
+ * when more was printed since it was fed than is passed on (io_exit.stdout_cut). */
+bool io_process_drain(struct io_process *p);
 /* SIGTERM to the whole tree now, SIGKILL after grace_ms until nothing of it is left; exited
  * follows as usual. Calling it again with a shorter grace shortens it. */
 void io_process_kill(struct io_process *p, int grace_ms);
@@ -104,6 +113,9 @@ void io_process_kill(struct io_process *p, int grace_ms);
 const char *io_launcher_env(const struct io_launcher *l, const char *name);
 /* Processes that have not reported exited. */
 size_t io_launcher_running(const struct io_launcher *l);
+/* A place for one thing that goes with the launcher, NULL at first: `close` is called with it when
+ * the launcher is closed, before its processes are forgotten. */
+void **io_launcher_keep(struct io_launcher *l, void (*close)(void *thing));
 /* Kills the process (and its tree) that has this pid and start time; nothing if there is none.
  * Blocks until they are gone, at most a second. */
 void io_process_kill_stale(int64_t pid, uint64_t start_time);

@@ -49,7 +49,9 @@ struct io_launcher {
     struct zygote_ref zygotes[IO_MAX_ZYGOTES];
     uint64_t zygotes_used;
     bool in_callback;
-    char *read_buffer;            /* LAUNCHER_READ_BYTES */
+    char *read_buffer; /* LAUNCHER_READ_BYTES */
+    void *kept;        /* see io_launcher_keep */
+    void (*close_kept)(void *thing);
     struct scratch_home *scratch; /* NULL until the first private folder is made; see scratch.c */
 };
 
@@ -84,7 +86,12 @@ struct io_process {
     int kill_grace_ms;
     /* the process */
     struct output_pipe pipes[PROCESS_PIPES];
-    int input_fd; /* kept open for stdin_path_env, else -1 */
+    int input_fd;              /* kept open for stdin_path_env, else -1 */
+    int feed_fd;               /* of a process that is fed, until its end, else -1 */
+    struct io_poll *feed_poll; /* while there is something that it has not taken */
+    struct buf unfed;
+    size_t unfed_at;
+    bool feed_ended;
     int64_t pid;
     uint64_t start_time;
     struct io_timer *drain;
@@ -128,6 +135,11 @@ void launcher_zygote_gone(struct io_launcher *l, uint32_t id);
 /* With the launcher process all zygotes are gone. */
 void launcher_zygotes_lost(struct io_launcher *l);
 void launcher_zygotes_close(struct io_launcher *l);
+
+/* Closes all that belongs to feeding it. */
+void process_feed_close(struct io_process *p);
+/* Makes the stream that becomes its standard input: false with errno. */
+bool process_feed_open(struct io_process *p);
 
 /* Frees p without a word to its owner. */
 void process_forget(struct io_process *p);

@@ -50,7 +50,7 @@ struct wire_spawn {
     uint64_t text_bytes;
     struct io_limits limits; /* none is 0 */
 };
-#define WIRE_INLINE_BYTES 16384
+#define WIRE_INLINE_BYTES 32768
 /* WIRE_ZYGOTE is a wire_spawn too: inline, without descriptors. */
 #define IO_MAX_ZYGOTES 8 /* at a time */
 

@@ -42,6 +42,7 @@ static void free_process(struct io_process *p) {
     }
     process_drop_request(p);
     io_fd_close(&p->input_fd);
+    process_feed_close(p);
     io_timer_close(p->drain);
     free(p->program);
     free(p->folder);
@@ -243,6 +244,12 @@ void process_forget(struct io_process *p) {
     free_process(p);
 }
 
+bool io_process_drain(struct io_process *p) {
+    read_pipe(&p->pipes[0], READS_PER_TURN);
+    read_pipe(&p->pipes[1], READS_PER_TURN);
+    return p->stdout_cut;
+}
+
 /* ---- starting a process ---- */
 
 static bool make_memfd(struct str text, int *out_fd) {
@@ -283,10 +290,13 @@ static bool make_output(struct io_process *p, int number, enum wire_fd role) {
 
 /* The descriptor that is kept is this process's own: others reach it by /proc/<pid>/fd. */
 static bool make_input(struct io_process *p, const struct io_process_spec *spec) {
-    if (spec->stdin_text.len == 0 && spec->stdin_path_env == NULL) {
+    if (spec->stdin_text.len == 0 && spec->stdin_path_env == NULL && !spec->feeds) {
         return true;
     }
     p->request.flags |= WIRE_HAS_IN;
+    if (spec->feeds) {
+        return process_feed_open(p);
+    }
     if (!make_memfd(spec->stdin_text, &p->fds[WIRE_FD_IN])) {
         return false;
     }
@@ -397,7 +407,7 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
     p->max_output_bytes = spec->max_output_bytes;
     p->keep_running = spec->keep_running;
     p->request.limits = whole_limits(&spec->limits);
-    p->input_fd = -1;
+    p->input_fd = p->feed_fd = -1;
     for (int i = 0; i < WIRE_FDS; i++) {
         p->fds[i] = -1;
     }
@@ -438,7 +448,8 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
         return NULL;
     }
     if (spec->zygote != NULL && p->fds[WIRE_FD_TEXT] < 0) {
-        ASSERT(spec->want_result && spec->stdin_text.len > 0 && !spec->want_status);
+        ASSERT(spec->want_result && !spec->want_status);
+        ASSERT(spec->feeds || spec->stdin_text.len > 0);
         p->request.zygote = launcher_zygote(l, spec->zygote, &p->request.limits);
     }
     link_process(p);

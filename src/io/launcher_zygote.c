@@ -1,13 +1,14 @@
 /* Zygotes in the launcher process: kept, asked for forks, given up.
  *
- * A zygote is a program that makes forks of itself when it is told how many and how many of them are
- * waited for (an order, two bytes): each is a spare, forked twice so that it becomes a child of the
- * launcher (a subreaper) like any other process it started. A spare waits on a socket of its own, whose other end comes with its pid
- * over the zygote's SOCK_SEQPACKET pair; pid 0 there ends an order. One packet makes it a step:
- * {id, number of variables}, the variables and the folder, each NUL-terminated, with the descriptors
- * of the process in the order of enum wire_fd. So a step waits for no fork as long as there is a
- * spare. Nothing waits for a zygote: what it has no spare for in time is given back to the host,
- * which starts a fresh program instead. Zygote and spares may be killed by anyone at any time.
+ * A zygote is a program that makes forks of itself when it is told how many and how many of them
+ * are waited for (an order, two bytes): each is a spare, forked twice so that it becomes a child of
+ * the launcher (a subreaper) like any other process it started. A spare waits on a socket of its
+ * own, whose other end comes with its pid over the zygote's SOCK_SEQPACKET pair; pid 0 there ends
+ * an order. One packet makes it a step: {id, number of variables}, the variables and the folder,
+ * each NUL-terminated, with the descriptors of the process in the order of enum wire_fd. So a step
+ * waits for no fork as long as there is a spare. Nothing waits for a zygote: what it has no spare
+ * for in time is given back to the host, which starts a fresh program instead. Zygote and spares
+ * may be killed by anyone at any time.
  */
 #include <errno.h>
 #include <fcntl.h>

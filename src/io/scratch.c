@@ -318,6 +318,8 @@ bool io_scratch_close(struct io_scratch *s, void (*gone)(void *ctx), void *ctx) 
     return true;
 }
 
+void io_scratch_drop(struct io_scratch *s) { free_scratch(s); }
+
 /* ---- files below a folder ---- */
 
 const char *io_below_refuse(struct str path) {

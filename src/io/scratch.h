@@ -23,6 +23,9 @@ const char *io_scratch_beside(const struct io_scratch *s);
  * does it, and gone(ctx) is called on the loop's thread afterwards. */
 bool io_scratch_close(struct io_scratch *s, void (*gone)(void *ctx), void *ctx);
 
+/* Leaves it to go with the launcher, which is being closed; s is gone. */
+void io_scratch_drop(struct io_scratch *s);
+
 /* Why path is not one of a file below a folder ("it is absolute"), or NULL when it is. */
 const char *io_below_refuse(struct str path);
 /* Makes a new file below the folder, and the folders that it needs; mode 0700, as it may be a

@@ -16,6 +16,7 @@ static const struct code_language code_languages[] = {
      .option = "-c",
      .lines = code_python_lines,
      .start = code_python_start,
+     .items = code_items_lines,
      .forks = true},
     {.name = "javascript",
      .program = "node",

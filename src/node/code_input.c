@@ -126,8 +126,7 @@ static enum err set_given(struct variables *v, struct value env, struct error *e
     return OK;
 }
 
-static void set_own(struct variables *v, const struct step_in *in,
-                    const struct io_scratch *scratch) {
+static void set_attempt(struct variables *v, const struct step_in *in) {
     char attempt[16];
     size_t at = sizeof attempt;
     uint32_t rest = in->attempt;
@@ -135,11 +134,34 @@ static void set_own(struct variables *v, const struct step_in *in,
         attempt[--at] = (char)('0' + rest % 10);
         rest /= 10;
     } while (rest > 0);
-    set_variable(v, STR("CAIRN_EXECUTION"), in->execution);
     set_variable(v, STR("CAIRN_STEP"), in->step);
-    set_variable(v, STR("CAIRN_STEP_DIR"), str_from(io_scratch_path(scratch)));
     set_variable(v, STR("CAIRN_IDEMPOTENCY_KEY"), in->key);
     set_variable(v, STR("CAIRN_ATTEMPT_NUMBER"), (struct str){attempt + at, sizeof attempt - at});
+}
+
+static void set_own(struct variables *v, const struct step_in *in,
+                    const struct io_scratch *scratch) {
+    set_variable(v, STR("CAIRN_EXECUTION"), in->execution);
+    set_variable(v, STR("CAIRN_STEP_DIR"), str_from(io_scratch_path(scratch)));
+    set_attempt(v, in);
+}
+
+enum err code_item_env(const struct code_job *job, const struct step_in *in, struct arena *a,
+                       struct value *out, struct error *e) {
+    struct variables v = {.arena = a, .cap = 16, .ok = true};
+    struct value_builder b;
+    v.items = ARENA_ARRAY(a, v.cap, const char *);
+    enum err status = v.items != NULL ? set_given(&v, job->env, e) : error_nomem(e);
+    if (status != OK) {
+        return status;
+    }
+    set_attempt(&v, in);
+    value_builder_init(&b, a);
+    for (size_t i = 0; i < v.count; i++) {
+        value_list_add(&b, value_text(str_from(v.items[i])));
+    }
+    *out = value_list_done(&b);
+    return v.ok && b.ok ? OK : error_nomem(e);
 }
 
 static enum err make_env(const struct code_job *job, const struct step_port *port,
@@ -221,11 +243,12 @@ static void add_lines(struct buf *program, const char *const *lines) {
     }
 }
 
-struct str code_runner_text(const struct code_language *language, const char *const *end,
-                            struct arena *a) {
+struct str code_runner_text(const struct code_language *language, bool items,
+                            const char *const *end, struct arena *a) {
     struct buf program;
     buf_init(&program, 0);
     add_lines(&program, language->lines);
+    add_lines(&program, items ? language->items : NULL);
     add_lines(&program, end);
     struct str text = arena_str(a, buf_str(&program));
     bool ok = buf_ok(&program);
@@ -233,11 +256,11 @@ struct str code_runner_text(const struct code_language *language, const char *co
     return ok ? text : (struct str){0};
 }
 
-static enum err runner_argv(const struct code_language *language, struct arena *a,
+static enum err runner_argv(const struct code_language *language, bool items, struct arena *a,
                             const char ***out, struct error *e) {
     static const char *const options[2][2] = {{"-X", "utf8"}, {"--experimental-vm-modules"}};
     const char **argv = ARENA_ARRAY(a, 6, const char *);
-    struct str text = code_runner_text(language, language->start, a);
+    struct str text = code_runner_text(language, items, language->start, a);
     if (argv == NULL || text.ptr == NULL) {
         return error_nomem(e);
     }
@@ -299,7 +322,7 @@ static enum err make_argv(const struct code_job *job, struct arena *a, const cha
     if (d->language == NULL) {
         return command_argv(job->command, a, out, e);
     }
-    return answers(d) ? runner_argv(d->language, a, out, e) : shell_argv(d, a, out, e);
+    return answers(d) ? runner_argv(d->language, job->items, a, out, e) : shell_argv(d, a, out, e);
 }
 
 /* In a sandbox the descriptors of this process are not to be seen, so its input is a file there. */

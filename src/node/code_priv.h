@@ -1,11 +1,12 @@
 /* What the files of the code kind share: how code is started, what it is given, what it answers.
  *
- * code.c is the kind: its fields and what is checked when compiling. code_run.c owns the run of a
- * process; code_input.c makes arguments, environment and input of a step; code_zygote.c says whose
- * fork it may be instead of a program of its own; code_sandbox.c puts it into bwrap; code_files.c
- * fills the private folder and takes what is to be kept; code_log.c makes output the step's log;
- * code_result.c turns output into a value; code_python.c and code_js.c hold the programs that run
- * code of these languages.
+ * code.c is the kind: its fields and what is checked when compiling. code_run.c owns an attempt;
+ * code_input.c makes arguments, environment and input of a step; code_zygote.c says whose fork it
+ * may be instead of a program of its own; code_pool.c has items of a foreach share forks,
+ * code_frame.c tells them what to do and code_items.c is what they run; code_sandbox.c puts it into
+ * bwrap; code_files.c fills the private folder and takes what is to be kept; code_log.c makes output
+ * the step's log; code_result.c turns output into a value; code_python.c and code_js.c hold the
+ * programs that run code of these languages.
  */
 #ifndef CAIRN_NODE_CODE_PRIV_H
 #define CAIRN_NODE_CODE_PRIV_H
@@ -38,6 +39,7 @@ struct code_language {
                                * without their ends, NULL after the last; NULL: a shell, which
                                * gets the code itself */
     const char *const *start; /* more lines: what runs it all at once, NULL for none */
+    const char *const *items; /* lines before these for items that share a process, or NULL */
     bool forks;               /* a step may be a fork of a zygote */
     bool js;                  /* integers that a double cannot hold are marked */
     bool typescript;
@@ -65,6 +67,7 @@ struct code_job {
     const struct code_data *data;
     struct value names; /* map: what the code sees */
     struct value command, env, files, artifacts;
+    bool items; /* its process is to perform items: it is given the code alone */
 };
 
 /* ---- code_run.c: one attempt, from start to its answer ---- */
@@ -93,18 +96,73 @@ struct code_input {
 #define CODE_LANG "C.UTF-8"
 /* The value of a variable that programs inherit; `otherwise` when the host has none. */
 const char *code_inherited(const struct step_port *port, const char *name, const char *otherwise);
-/* The program that runs code, with these lines at its end; ptr is NULL without memory. */
-struct str code_runner_text(const struct code_language *language, const char *const *end,
-                            struct arena *a);
+/* The program that runs code, for one step or for items, with these lines at its end; ptr is NULL
+ * without memory. */
+struct str code_runner_text(const struct code_language *language, bool items,
+                            const char *const *end, struct arena *a);
 
 /* All in the arena. Errors are permanent failures of the step. */
 enum err code_input_make(const struct code_job *job, const struct step_port *port,
                          const struct io_scratch *scratch, struct arena *a, struct code_input *out,
                          struct error *e) MUST_USE;
 
+/* ---- code_frame.c: what a process that performs items is told ---- */
+
+/* The values by name that it was told and keeps: those that are the same for every item. */
+struct code_sent {
+    struct value *values;
+    size_t count;
+};
+void code_sent_fini(struct code_sent *s);
+/* Text as a frame, in b; ptr is NULL without memory. */
+struct str code_frame(struct buf *b, struct str text);
+/* One item: its names, what is new of those that all share, its environment. ERR_INVALID for an
+ * environment that cannot be set. */
+enum err code_item_frame(const struct code_job *job, const struct step_port *port,
+                         struct code_sent *sent, struct buf *b, struct str *out, struct error *e)
+    MUST_USE;
+/* The variables that differ between attempts of one node: a list of texts NAME=value. */
+enum err code_item_env(const struct code_job *job, const struct step_in *in, struct arena *a,
+                       struct value *out, struct error *e) MUST_USE;
+
+/* ---- code_pool.c ---- */
+
+struct worker;
+
+/* An item that waits for one of the processes that items of its step share, or has one. After
+ * `started` (once or more) and `output` comes either `answered`: exit and what came on descriptor 3
+ * are as of a program of its own; or `exited`, when the process ended without an answer, and then
+ * `ended`, when nothing is left of it; or `failed` alone. None from inside code_pool_start. */
+struct code_item {
+    const struct code_job *job;
+    struct step_port *port;
+    void (*started)(void *ctx, int64_t pid, uint64_t start_time);
+    void (*output)(void *ctx, int fd, struct str bytes);
+    void (*answered)(void *ctx);
+    void (*exited)(void *ctx, const struct io_exit *x, enum err spawn_error,
+                   const char *spawn_message, bool over_limit);
+    void (*ended)(void *ctx);
+    void (*failed)(void *ctx, const struct error *e);
+    void *ctx;
+    struct io_exit exit; /* when answered */
+    /* code_pool.c's own */
+    struct code_item *next;
+    struct worker *worker; /* NULL: it waits */
+    bool cancelled;
+};
+
+/* The attempt is an item that may share a process with others of its step. */
+bool code_pool_fits(const struct code_job *job, const struct step_port *port);
+/* False without memory. */
+bool code_pool_start(struct code_item *item) MUST_USE;
+/* It ends soon, in one of the ways that it ends. */
+void code_pool_cancel(struct code_item *item);
+
 /* ---- code_zygote.c ---- */
 
-/* False when the step must be a program of its own (or there is no memory for another). */
+/* False when the step must be a program of its own. */
+bool code_may_fork(const struct code_job *job);
+/* False then, or when there is no memory for another. */
 bool code_zygote_make(const struct code_job *job, const struct step_port *port, struct arena *a,
                       struct io_zygote_spec *out);
 
@@ -175,6 +233,7 @@ enum err code_mark(struct arena *a, struct value v, bool js, struct value *out, 
 
 extern const char *const code_python_lines[];
 extern const char *const code_python_start[];
+extern const char *const code_items_lines[]; /* code_items.c: to stand behind code_python_lines */
 extern const char *const code_js_lines[];
 
 #endif

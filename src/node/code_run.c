@@ -23,7 +23,9 @@ struct run {
     struct io_scratch *scratch;
     struct code_input input;
     struct io_process *process; /* NULL before and after it runs */
-    struct io_timer *timer;     /* what start finds out is told from a later turn */
+    bool shares;                /* it has no process of its own, but is this item */
+    struct code_item item;
+    struct io_timer *timer; /* what start finds out is told from a later turn */
     bool cancelled;
     struct error work_error; /* of what the pool did; code OK for none */
     struct buf output;       /* standard output */
@@ -329,10 +331,9 @@ static void on_output(void *ctx, int fd, struct str bytes) {
     code_log_add(&r->log, fd, bytes);
 }
 
-static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
-                      const char *spawn_message, bool over_limit) {
+static void take_end(void *ctx, const struct io_exit *x, enum err spawn_error,
+                     const char *spawn_message, bool over_limit) {
     struct run *r = ctx;
-    r->process = NULL;
     r->exit = *x;
     code_log_end(&r->log);
     if (spawn_error != OK) {
@@ -344,7 +345,44 @@ static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
     } else {
         judge(r);
     }
+}
+
+static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
+                      const char *spawn_message, bool over_limit) {
+    struct run *r = ctx;
+    r->process = NULL;
+    take_end(r, x, spawn_error, spawn_message, over_limit);
     conclude(r);
+}
+
+/* ---- an item that shares a process ---- */
+
+static void on_answered(void *ctx) {
+    struct run *r = ctx;
+    take_end(r, &r->item.exit, OK, "", false);
+    conclude(r);
+}
+
+static void on_ended(void *ctx) { conclude(ctx); }
+
+static void on_failed(void *ctx, const struct error *e) {
+    struct run *r = ctx;
+    fail_error(r, e->code == ERR_CANCELLED ? "cancelled" : "code", e, value_null());
+    settle(r);
+}
+
+static bool share(struct run *r) {
+    r->shares = true;
+    r->item = (struct code_item){.job = &r->job,
+                                 .port = r->port,
+                                 .started = on_started,
+                                 .output = on_output,
+                                 .answered = on_answered,
+                                 .exited = take_end,
+                                 .ended = on_ended,
+                                 .failed = on_failed,
+                                 .ctx = r};
+    return code_pool_start(&r->item);
 }
 
 /* ---- starting and stopping ---- */
@@ -412,6 +450,9 @@ static enum err prepare(struct run *r, struct error *e) {
 }
 
 static enum err begin(struct run *r, struct error *e) {
+    if (code_pool_fits(&r->job, r->port)) {
+        return share(r) ? OK : error_nomem(e);
+    }
     enum err status = prepare(r, e);
     if (status != OK) {
         return status;
@@ -453,7 +494,9 @@ void code_run_start(struct step_port *port, const struct code_job *job) {
 void code_run_cancel(struct step_port *port) {
     struct run *r = port->kind_data;
     r->cancelled = true;
-    if (r->process != NULL) {
+    if (r->shares) {
+        code_pool_cancel(&r->item);
+    } else if (r->process != NULL) {
         io_process_kill(r->process, GRACE_MS);
     }
 }

@@ -77,7 +77,7 @@ static const char *const zygote_lines[] = {
     "    if random: random.seed()",
     "",
     "def make_spares(control, count, waited):",
-    "    # in each of them returns its socket and whether it has time to be warmed, else not at all",
+    "    # in each of them returns its socket and whether it can be warmed, else not at all",
     "    for n in range(count):",
     "        own, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)",
     "        pid = os.fork()",
@@ -112,7 +112,7 @@ static const char *const zygote_lines[] = {
     "",
     "def serve(folder, names):",
     "    # returns in each fork",
-    "    import _json, _ast, keyword",
+    "    import _json, _ast, keyword, resource",
     "    control = _socket.socket(fileno=os.dup(3))",
     "    os.dup2(0, 3)",
     "    global first, shown_start, shown_end, shown_token, plain",
@@ -198,7 +198,7 @@ static bool counts_at_start(struct str name) {
     return false;
 }
 
-static bool may_fork(const struct code_job *job) {
+bool code_may_fork(const struct code_job *job) {
     const struct code_data *d = job->data;
     if (d->language == NULL || !d->language->forks || d->sandbox) {
         return false;
@@ -214,7 +214,7 @@ static bool may_fork(const struct code_job *job) {
 static const char **make_argv(const struct code_job *job, struct str base_dir, struct arena *a) {
     const struct code_data *d = job->data;
     const char **argv = ARENA_ARRAY(a, 7 + d->preload_count, const char *);
-    struct str program = code_runner_text(d->language, zygote_lines, a);
+    struct str program = code_runner_text(d->language, true, zygote_lines, a);
     struct str folder = arena_str(a, d->preload_count > 0 ? base_dir : STR("/"));
     if (argv == NULL || program.ptr == NULL || folder.ptr == NULL) {
         return NULL;
@@ -242,7 +242,7 @@ static void inherit(const char **env, size_t *count, const struct step_port *por
 
 bool code_zygote_make(const struct code_job *job, const struct step_port *port, struct arena *a,
                       struct io_zygote_spec *out) {
-    if (!may_fork(job)) {
+    if (!code_may_fork(job)) {
         return false;
     }
     const char **env = ARENA_ARRAY(a, 4, const char *);
