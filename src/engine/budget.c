@@ -285,7 +285,7 @@ enum err engine_on_budget_raised(struct engine *g, const struct engine_input *in
     }
     while (!err && next_asking(g, &step)) {
         uint32_t attempt = engine_step_attempt(g, step);
-        err = engine_release(g, step, in->by, e);
+        err = engine_release(g, step, in->by, 0, e);
         err = err ? err : engine_retry_due(g, step, attempt, e); /* before what asked for nothing */
     }
     return err;

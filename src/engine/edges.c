@@ -148,7 +148,7 @@ void edges_rearm_node(struct engine *g, uint32_t node) {
     n->each = NULL;
     n->iteration += !MUTANT(reuse_step_id);
     n->generation = generation_floor(n, n->iteration);
-    n->attempt = n->failures = n->track = n->calls_from = 0;
+    n->attempt = n->failures = n->track = n->calls_from = n->unanswered = 0;
     engine_set_status(g, node, STEP_PENDING);
     n->why = WHY_NONE;
     n->armed = n->ready = n->guarded = n->retry_due = false;

@@ -233,6 +233,7 @@ static void digest_item(struct buf *b, const struct item_state *item) {
     digest_number(b, (uint64_t)item->entry << 8 | item->suspended);
     digest_number(b, item->attempt);
     digest_number(b, item->failures);
+    digest_number(b, item->unanswered);
     digest_number(b, item->calls_from);
     digest_number(b, item->undone);
     digest_number(b, item->status == STEP_WAITING ? (uint64_t)item->due_us : 0);
@@ -249,7 +250,7 @@ static void digest_node(struct buf *b, const struct node_state *n) {
         n->each != NULL,    n->calls_from, n->status == STEP_WAITING ? (uint64_t)n->due_us : 0,
         n->suspended,       n->entry,      n->aided,
         n->called,          n->undone,     n->floor,
-        n->floor_iteration, n->fresh};
+        n->floor_iteration, n->fresh,      n->unanswered};
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);

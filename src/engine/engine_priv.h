@@ -39,11 +39,12 @@ enum suspend_reason { SUSPENDED_NOT, SUSPENDED_FAILED, SUSPENDED_BUDGET, SUSPEND
 struct undo_slot;
 
 struct item_state {
-    uint8_t status;    /* enum step_status */
-    uint8_t suspended; /* enum suspend_reason; waits for the engine's own question */
-    uint16_t entry;    /* of recover that asks */
-    bool undone;       /* a run of its compensate node undid it */
-    bool retry_due;    /* stands in the heap of retries that are due */
+    uint8_t status;      /* enum step_status */
+    uint8_t suspended;   /* enum suspend_reason; waits for the engine's own question */
+    uint16_t entry;      /* of recover that asks */
+    bool undone;         /* a run of its compensate node undid it */
+    bool retry_due;      /* stands in the heap of retries that are due */
+    uint16_t unanswered; /* tried again so often since nobody answered, and nobody did since */
     uint32_t attempt;
     uint32_t failures;
     uint32_t track;
@@ -78,16 +79,17 @@ struct subject {
 enum { FRESH_NAMED = 1, FRESH_UNDONE = 2 };
 
 struct node_state {
-    uint8_t status;    /* enum step_status */
-    uint8_t why;       /* enum end_reason */
-    uint8_t suspended; /* as of an item */
-    uint16_t entry;    /* likewise */
-    uint8_t aided;     /* enum node_role: an auxiliary node runs for it, it does nothing itself */
-    bool called;       /* an auxiliary node that ran: its next run is its next iteration */
-    bool undone;       /* some step of it, in this generation */
-    bool armed;        /* header of a loop that repeats: needs no join */
-    bool ready;        /* is in one of the ready heaps or started purely */
-    bool guarded;      /* its guard was true in this iteration */
+    uint8_t status;      /* enum step_status */
+    uint8_t why;         /* enum end_reason */
+    uint8_t suspended;   /* as of an item */
+    uint16_t entry;      /* likewise */
+    uint16_t unanswered; /* likewise */
+    uint8_t aided;       /* enum node_role: an auxiliary node runs for it, it does nothing itself */
+    bool called;         /* an auxiliary node that ran: its next run is its next iteration */
+    bool undone;         /* some step of it, in this generation */
+    bool armed;          /* header of a loop that repeats: needs no join */
+    bool ready;          /* is in one of the ready heaps or started purely */
+    bool guarded;        /* its guard was true in this iteration */
     bool dirty;
     bool retry_due; /* its next attempt waits for a slot */
     uint8_t fresh;  /* no result that is kept is used again: FRESH_* */
@@ -419,9 +421,10 @@ struct suspension {
  * attempt (0: none was begun) is over; who suspends a running one stops its effect. */
 enum err engine_suspend(struct engine *g, struct step_id step, uint32_t attempt,
                         const struct suspension *s, struct error *e) MUST_USE;
-/* A suspended step goes on with another attempt, as soon as there is a slot. */
-enum err engine_release(struct engine *g, struct step_id step, struct str by, struct error *e)
-    MUST_USE;
+/* A suspended step goes on with another attempt, as soon as there is a slot. unanswered: so often by
+ * now since nobody answered in time; 0 when it is for another reason. */
+enum err engine_release(struct engine *g, struct step_id step, struct str by, uint32_t unanswered,
+                        struct error *e) MUST_USE;
 enum suspend_reason engine_suspended(const struct engine *g, struct step_id step);
 /* An answer to, the time of, a suspended step: by the row of its reason in the table. */
 enum err suspend_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,

@@ -3,7 +3,7 @@
  *
  * ask: the step waits for a person, who says retry (another attempt, which may fail as often as
  * the first), fail, or gives the value that it completes with. Nobody in time: on_timeout says fail
- * or retry, else the next entry has its turn.
+ * or retry, a number of times, else the next entry has its turn.
  * rollback: the execution goes back to a checkpoint or a node and on from there, a number of times.
  */
 #include <stdio.h>
@@ -249,7 +249,7 @@ enum err recover_on_answer(struct engine *g, const struct engine_input *in, stru
     struct arena a;
     if (retry || str_is(word, "fail")) {
         enum err err = engine_verdict(g, in, NULL, e);
-        return err ? err : retry ? engine_release(g, step, in->by, e) : fail_step(g, step, 0, e);
+        return err ? err : retry ? engine_release(g, step, in->by, 0, e) : fail_step(g, step, 0, e);
     }
     arena_init(&a, 0);
     enum err err = given_value(in->value, &a, &body)
@@ -262,14 +262,27 @@ enum err recover_on_answer(struct engine *g, const struct engine_input *in, stru
     return err;
 }
 
+/* How often in all it may be tried again since nobody answered, by the entries up to this one: they
+ * are gone through in order each time, so each has its own share of the count. */
+static uint32_t most_unanswered(const struct plan_node *p, uint32_t entry) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i <= entry; i++) {
+        bool retries =
+            p->recover[i].what == RECOVER_ASK && p->recover[i].on_timeout == RECOVER_TIMEOUT_RETRY;
+        most += retries ? p->recover[i].times : 0;
+    }
+    return most < UINT16_MAX ? most : UINT16_MAX;
+}
+
 enum err recover_on_due(struct engine *g, struct step_id step, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[step.node];
     const struct item_state *item = engine_item_of(g, step);
     uint32_t entry = item ? item->entry : g->nodes[step.node].entry;
+    uint32_t unanswered = item ? item->unanswered : g->nodes[step.node].unanswered;
     enum recover_timeout what =
         entry < p->recover_count ? p->recover[entry].on_timeout : RECOVER_TIMEOUT_FAIL;
-    if (what == RECOVER_TIMEOUT_RETRY) {
-        return engine_release(g, step, STR("timeout"), e);
+    if (what == RECOVER_TIMEOUT_RETRY && unanswered < most_unanswered(p, entry)) {
+        return engine_release(g, step, STR("timeout"), unanswered + 1, e);
     }
-    return fail_step(g, step, what == RECOVER_TIMEOUT_NEXT ? (int64_t)entry + 1 : 0, e);
+    return fail_step(g, step, what == RECOVER_TIMEOUT_FAIL ? 0 : (int64_t)entry + 1, e);
 }

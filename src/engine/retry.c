@@ -249,7 +249,7 @@ void engine_begin_generation(struct engine *g, uint32_t node) {
     held_clear(&n->meta);
     held_clear(&n->error);
     held_clear(&n->approval);
-    n->attempt = n->failures = n->track = n->calls_from = 0;
+    n->attempt = n->failures = n->track = n->calls_from = n->unanswered = 0;
     n->why = WHY_NONE;
     n->suspended = SUSPENDED_NOT;
     n->undone = n->armed = n->guarded = n->retry_due = false;

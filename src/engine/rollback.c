@@ -209,7 +209,7 @@ static enum err undo_step(struct engine *g, uint32_t node, struct error *e) {
     engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     n->entry = 0;
-    n->attempt = n->failures = n->calls_from = 0;
+    n->attempt = n->failures = n->calls_from = n->unanswered = 0;
     if (!n->each) {
         n->track = 0;
         engine_set_status(g, node, STEP_PENDING);

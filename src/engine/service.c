@@ -26,7 +26,7 @@ enum err service_on_down(struct engine *g, const struct engine_input *in, struct
 }
 
 enum err service_on_up(struct engine *g, const struct engine_input *in, struct error *e) {
-    return is_held_back(g, in) ? engine_release(g, in->step, STR(""), e) : OK;
+    return is_held_back(g, in) ? engine_release(g, in->step, STR(""), 0, e) : OK;
 }
 
 enum err service_on_due(struct engine *g, struct step_id step, struct error *e) {

@@ -45,11 +45,13 @@ enum err engine_suspend(struct engine *g, struct step_id step, uint32_t attempt,
     return err ? err : engine_tell_wait(g, step, attempt, s->due_us, e);
 }
 
-enum err engine_release(struct engine *g, struct step_id step, struct str by, struct error *e) {
+enum err engine_release(struct engine *g, struct step_id step, struct str by, uint32_t unanswered,
+                        struct error *e) {
     struct event ev = event_of_step(EVENT_STEP_RELEASED, step);
     ev.attempt = engine_step_attempt(g, step);
     ev.due_us = g->now.us;
     ev.reason = by;
+    ev.count = unanswered;
     enum err err = engine_emit(g, &ev, e);
     struct engine_effect fx = {.type = OUT_TIMER,
                                .step = step,
@@ -178,6 +180,7 @@ enum err release_apply(struct engine *g, const struct event *ev, struct error *e
     }
     if (reasons[*suspended].fresh) {
         *(item ? &item->failures : &n->failures) = 0;
+        *(item ? &item->unanswered : &n->unanswered) = (uint16_t)ev->count;
     }
     held_clear(item ? &item->error : &n->error);
     n->suspended = item ? n->suspended : SUSPENDED_NOT;

@@ -38,7 +38,7 @@ struct plan_recover {
     int64_t timeout_us;          /* ask; 0: it waits without end */
     enum recover_timeout on_timeout;
     struct str target; /* rollback: @name or a node */
-    uint32_t times;    /* rollback: how often, for each node */
+    uint32_t times; /* rollback: how often, for each node; ask: on_timeout: retry, for each step */
     struct mark mark;
 };
 

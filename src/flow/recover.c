@@ -4,7 +4,11 @@
  */
 #include "flow/flow_priv.h"
 
+enum { ASK_TIMES = 3 }; /* of an ask with on_timeout: retry that says nothing */
+
 #define TARGET_HELP "write {rollback: NODE}, or {rollback: \"@NAME\"} with the name of a checkpoint"
+
+static const int64_t times_range[2] = {1, 1000};
 
 typedef void (*read_fn)(struct unit *u, const struct yaml_node *map, struct plan_recover *out);
 
@@ -23,10 +27,12 @@ static void read_short(struct unit *u, const struct yaml_node *map, const char *
 }
 
 static void read_ask(struct unit *u, const struct yaml_node *map, struct plan_recover *out) {
-    static const char *const keys[] = {"ask", "assignee", "timeout", "on_timeout", NULL};
+    static const char *const keys[] = {"ask", "assignee", "timeout", "on_timeout", "times", NULL};
     static const char *const words[] = {"next", "fail", "retry", NULL};
     const struct yaml_node *timeout = yaml_get(map, STR("timeout"));
     const struct yaml_node *on_timeout = yaml_get(map, STR("on_timeout"));
+    const struct yaml_node *times = yaml_get(map, STR("times"));
+    int64_t number = ASK_TIMES;
     int word;
     flow_keys_check(u, map, "recover", keys, NULL);
     if (!flow_is_empty(yaml_get(map, STR("ask")))) {
@@ -42,11 +48,16 @@ static void read_ask(struct unit *u, const struct yaml_node *map, struct plan_re
     if (on_timeout && !timeout) {
         diag_error(u->s->diag, on_timeout->mark, "needs", "\"on_timeout\" needs \"timeout\"");
     }
+    if (times && out->on_timeout != RECOVER_TIMEOUT_RETRY) {
+        diag_error(u->s->diag, times->mark, "needs", "\"times\" needs \"on_timeout: retry\"");
+    } else if (times) {
+        flow_int_get(u, times, "times", times_range, &number);
+    }
+    out->times = (uint32_t)number;
 }
 
 static void read_rollback(struct unit *u, const struct yaml_node *map, struct plan_recover *out) {
     static const char *const keys[] = {"rollback", "times", NULL};
-    static const int64_t range[2] = {1, 1000};
     const struct yaml_node *times = yaml_get(map, STR("times"));
     int64_t number = 1;
     flow_keys_check(u, map, "recover", keys, NULL);
@@ -57,7 +68,7 @@ static void read_rollback(struct unit *u, const struct yaml_node *map, struct pl
         diag_help(u->s->diag, item, TARGET_HELP);
     }
     if (times) {
-        flow_int_get(u, times, "times", range, &number);
+        flow_int_get(u, times, "times", times_range, &number);
     }
     out->times = (uint32_t)number;
 }
@@ -83,7 +94,8 @@ static const struct {
     {"assignee", "it is a field of an ask: write {ask: \"...\", assignee: ...}"},
     {"timeout", "it is a field of an ask: write {ask: \"...\", timeout: ...}"},
     {"on_timeout", "it is a field of an ask: write {ask: \"...\", timeout: ..., on_timeout: ...}"},
-    {"times", "it is a field of a rollback: write {rollback: NODE, times: ...}"},
+    {"times", "it is a field of a rollback, {rollback: NODE, times: ...}, or of an ask with "
+              "on_timeout: retry"},
     {"retry", "`retry` is a field of the node, beside `recover`, which comes after its attempts"},
 };
 
@@ -166,7 +178,7 @@ static bool read_entry(struct unit *u, const struct yaml_node *n, struct plan_re
 /* After an entry that always has the last word none has its turn. */
 static bool is_last_word(const struct plan_recover *r) {
     bool waits = r->what == RECOVER_ASK && !r->timeout_us;
-    bool decides = r->what == RECOVER_ASK && r->on_timeout != RECOVER_TIMEOUT_NEXT;
+    bool decides = r->what == RECOVER_ASK && r->on_timeout == RECOVER_TIMEOUT_FAIL;
     return waits || decides || r->what == RECOVER_FAIL || r->what == RECOVER_COMPENSATE;
 }
 

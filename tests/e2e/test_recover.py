@@ -66,6 +66,15 @@ def test_a_value_stands_for_the_step(cairn):
     assert steps["one"]["meta"]["error"]["type"] == "code"
 
 
+def test_nobody_ever_answers(cairn):
+    ask = "recover: {ask: What now?, timeout: 20ms, on_timeout: retry, times: 2}"
+    cairn.flow(FLOW.replace("recover: ask", ask).replace(", retry: {attempts: 2, backoff: 1ms}", ""))
+    done = cairn("run", "flow.yaml", "--json", "--quiet")
+    assert done.status == 1, done.err
+    steps = {s["id"]: s for s in done.json["subSteps"]}
+    assert (steps["one"]["status"], steps["one"]["attempt"]) == ("failed", 3)
+
+
 def test_everybody_sees_what_is_asked(cairn):
     id = failed(cairn, FLOW.replace("recover: ask", "recover: {ask: Which?, assignee: bob}"))
     listed = cairn("list", "--waiting", "--json").json["items"]

@@ -23,14 +23,15 @@ static struct seen_approval *find(struct seen_execution *x, struct str ask, uint
     return s;
 }
 
-/* Where another workflow gave the two different iterations, the last of any. */
-static const struct seen_approval *newest(struct seen_execution *x, struct str ask,
-                                          uint32_t iteration) {
-    const struct seen_approval *s = find(x, ask, iteration);
-    for (const struct seen_approval *any = x->approvals; any && !s; any = any->next) {
-        s = str_eq(any->ask, ask) ? any : NULL;
+/* Of that node, in its iteration; where other workflows gave the two different ones, in any. */
+static const struct seen_approval *of_node(struct seen_execution *x, struct str ask,
+                                           struct str node, uint32_t iteration) {
+    const struct seen_approval *found = NULL;
+    for (const struct seen_approval *s = x->approvals; s; s = s->next) {
+        bool fits = str_eq(s->ask, ask) && str_eq(s->node, node);
+        found = fits && (!found || s->iteration == iteration) ? s : found;
     }
-    return s;
+    return found;
 }
 
 static struct str text_in(const struct value *map, const char *key) {
@@ -80,8 +81,8 @@ static void begun(struct world *w, struct seen_execution *x, const struct plan_n
         if (ask->approves != (int32_t)n->index) {
             continue;
         }
-        const struct seen_approval *s = newest(x, ask->name, ev->step.iteration);
-        if (!s || !s->answered || !str_eq(s->node, n->name)) {
+        const struct seen_approval *s = of_node(x, ask->name, n->name, ev->step.iteration);
+        if (!s || !s->answered) {
             world_fail(w, "%.*s begins, %.*s has not approved it", STR_ARG(n->name),
                        STR_ARG(ask->name));
         } else if (note_of(n, ev, &note) && !str_eq(s->note, note)) {

@@ -147,6 +147,68 @@ static void nobody_in_time_is_the_turn_of_the_next(void **state) {
     assert_int_equal(status_of("a"), STEP_RETRYING);
 }
 
+/* Nobody answers, attempt after attempt: so often, then the next entry, then it fails. */
+static void nobody_ever_ends_it(void **state) {
+    (void)state;
+    fail_and_ask(ONE("recover: [{ask: first, timeout: 10s, on_timeout: retry, times: 2}, "
+                     "{ask: second, timeout: 10s, on_timeout: retry, times: 1}]"));
+    for (uint32_t attempt = 1; attempt <= 4; attempt++) {
+        bool second = attempt > 2;
+        pass(10000000, "a", attempt);
+        if (second) { /* of the first nothing is left */
+            assert_int_equal(status_of("a"), STEP_WAITING);
+            assert_true(
+                str_starts(value_str(*value_get(request_of("a"), STR("prompt"))), STR("second")));
+            pass(10000000, "a", attempt);
+        }
+        if (attempt == 4) {
+            break;
+        }
+        assert_int_equal(status_of("a"), STEP_RETRYING);
+        drive_input(&d, INPUT_RETRY_DUE, "a", attempt);
+        drive_fail(&d, "a", attempt + 1, FAILURE_TRANSIENT, "code");
+        assert_asks("a");
+    }
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+}
+
+static void who_answers_gives_all_times_again(void **state) {
+    (void)state;
+    fail_and_ask(ONE("recover: {ask: what, timeout: 10s, on_timeout: retry, times: 1}"));
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        if (attempt == 2) {
+            answer("a", "retry");
+        } else {
+            pass(10000000, "a", attempt);
+        }
+        drive_input(&d, INPUT_RETRY_DUE, "a", attempt);
+        drive_fail(&d, "a", attempt + 1, FAILURE_TRANSIENT, "code");
+        assert_asks("a");
+    }
+    pass(10000000, "a", 4);
+    assert_int_equal(engine_status(d.engine), EXEC_FAILED);
+}
+
+static void each_item_counts_for_itself(void **state) {
+    (void)state;
+    drive_open(&d, ONE("foreach: [1, 2], recover: {ask: what, timeout: 10s, on_timeout: retry, "
+                       "times: 1}"));
+    drive_fail(&d, "a[0]", 1, FAILURE_TRANSIENT, "code");
+    drive_fail(&d, "a[1]", 1, FAILURE_TRANSIENT, "code");
+    pass(10000000, "a[0]", 1);
+    drive_input(&d, INPUT_RETRY_DUE, "a[0]", 1);
+    drive_fail(&d, "a[0]", 2, FAILURE_TRANSIENT, "code");
+    drive_refold(&d);
+    pass(10000000, "a[1]", 1);
+    drive_input(&d, INPUT_RETRY_DUE, "a[1]", 1);
+    assert_int_equal(effect_of(&d, OUT_PERFORM)->attempt, 2);
+    struct step_id first;
+    assert_true(step_id_parse(d.plan, STR("a[0]"), &first));
+    assert_int_equal(engine_track_find(d.engine, first)->status, STEP_WAITING);
+    pass(1, "a[0]", 2);
+    assert_int_equal(engine_track_find(d.engine, first)->status, STEP_FAILED);
+}
+
 static void after_the_last_one_it_fails(void **state) {
     (void)state;
     fail_and_ask(ONE("recover: [{ask: \"\", timeout: 10s}]"));
@@ -308,6 +370,9 @@ int run_recovery_tests(void) {
         CLOSED(a_value_completes_the_step),
         CLOSED(the_value_of_a_choice_is_its_handle),
         CLOSED(nobody_in_time_is_the_turn_of_the_next),
+        CLOSED(nobody_ever_ends_it),
+        CLOSED(who_answers_gives_all_times_again),
+        CLOSED(each_item_counts_for_itself),
         CLOSED(after_the_last_one_it_fails),
         CLOSED(fail_has_the_last_word),
         CLOSED(what_is_handled_asks_nobody),

@@ -152,6 +152,9 @@ static void print_recover(const struct plan_node *n, struct buf *out) {
         if (r->timeout_us) {
             buf_printf(out, " %llds %s", (long long)r->timeout_us / 1000000, late[r->on_timeout]);
         }
+        if (r->on_timeout == RECOVER_TIMEOUT_RETRY) {
+            buf_printf(out, " %u times", r->times);
+        }
     }
 }
 
