@@ -166,7 +166,6 @@ static void drop_decided(struct run *r) {
 
 /* Everything of the run's batch is durable. */
 static void run_committed(struct run *r, const struct store_change *c) {
-    bool had_more = exec_status_final(engine_status(r->engine));
     struct error ignored;
     if (r->untold) {
         (void)!run_tell_recorded(r, r->last_seq - 1, &ignored);
@@ -187,14 +186,18 @@ static void run_committed(struct run *r, const struct store_change *c) {
     drop_decided(r);
     tell_events(r);
     tell_verdicts(r);
-    if (had_more && r->steps_written < engine_track_count(r->engine)) {
-        run_make_ready(r); /* further rows of steps follow in commits of their own */
-    }
+}
+
+/* It has ended and rows of its steps are to be written. */
+static bool has_rows(const struct run *r) {
+    return !r->ended && !r->lost && r->engine && !r->row_complete &&
+           exec_status_final(engine_status(r->engine));
 }
 
 /* A run that has nothing to record still has effects (timers, refreshed attempts). */
-static bool nothing_to_record(const struct run *r) {
-    return r->out.record_count == 0 && (r->ended || !exec_status_final(engine_status(r->engine)));
+static bool nothing_to_record(const struct run *r, uint32_t room) {
+    bool row = !r->ended && exec_status_final(engine_status(r->engine));
+    return r->out.record_count == 0 && (!row || (room == 0 && has_rows(r)));
 }
 
 static void run_perform(struct run *r) {
@@ -347,7 +350,7 @@ static void leave_batch(struct run **batch, const struct run *top, const struct 
 /* What is to be recorded of the run, if anything is. */
 static enum err add_part(struct host *h, struct run *r, uint32_t *room, struct store_batch *b,
                          struct error *e) {
-    r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
+    r->change = nothing_to_record(r, *room) ? NULL : &b->changes[b->count];
     enum err err = r->change ? put_blobs(r, e) : OK;
     err = err || !r->change ? err : change_of(r, room, r->change, &h->scratch, e);
     if (!err && h->scratch.starved) { /* some text of a row may be missing */
@@ -409,6 +412,9 @@ static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
         run_end(r); /* after all: the end of a child is news for its parent */
+        if (has_rows(r)) {
+            run_wait_for_rows(r); /* further ones follow in commits of their own */
+        }
         run_rest(r);
     }
 }

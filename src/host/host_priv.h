@@ -97,6 +97,8 @@ struct run {
     struct run *next;       /* all runs of the host */
     struct run *ready_next; /* runs with something to decide */
     bool is_ready;
+    struct run *rows_next; /* runs that only have rows of steps to write */
+    bool waits_for_rows;
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
@@ -176,6 +178,7 @@ struct host {
     bool inbox_left;            /* the last look found rows, or failed */
     struct run *runs;
     struct run *ready_first, *ready_last;
+    struct run *rows_first, *rows_last; /* ended, and write their steps in commits of their own */
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
     struct run *batch;
     uint32_t batch_events;
@@ -221,6 +224,12 @@ void run_make_ready(struct run *r);
 /* Its turn comes before that of all others, unless it waits for its turn already: somebody waits
  * for what it decides. A batch may be full long before the last of many thousands. */
 void run_hurry(struct run *r);
+/* It has ended, and not all rows of its steps were written: its turn comes as commits have room.
+ * Nothing when it waits already. */
+void run_wait_for_rows(struct run *r);
+struct run *run_next_for_rows(struct host *h);
+/* Something is to be decided on or recorded. */
+static inline bool host_has_work(const struct host *h) { return h->ready_first || h->rows_first; }
 /* There was no memory for something that happened. Given up with the next turn and not at once: the
  * kind that has just told of it must not be told to stop in the middle of that. */
 void run_starved(struct run *r);
@@ -330,6 +339,7 @@ enum err claim_quarantine(struct host *h, const struct store_execution *x, struc
 
 /* ---- turn.c ---- */
 void turn_decide(struct host *h);
+void turn_take_rows(struct host *h);
 /* Before all that waits to be decided on, in the commit of this turn. */
 enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) MUST_USE;
 

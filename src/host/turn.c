@@ -190,3 +190,16 @@ void turn_decide(struct host *h) {
         }
     }
 }
+
+/* Of those that wait for it, so many write rows of their steps with this commit as it has room for.
+ * Were all of them in it, each commit would touch every execution that has ended. */
+void turn_take_rows(struct host *h) {
+    uint32_t rows = 0;
+    while (rows < HOST_STEP_ROWS && h->rows_first) {
+        struct run *r = run_next_for_rows(h);
+        if (!r->lost && !r->ended && r->engine && exec_status_final(r->status)) {
+            join_batch(r);
+            rows += engine_track_count(r->engine) - r->steps_written;
+        }
+    }
+}
