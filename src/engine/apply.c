@@ -140,6 +140,7 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
     g->created = ev->at;
     g->timeout_us = ev->timeout_us;
     budget_from_value(ev->budget, &g->budget_given);
+    g->has_budget |= budget_any(&g->budget_given);
     g->is_charged = ev->of.len > 0;
     g->id = arena_str(&g->arena, ev->id);
     g->folder = arena_str(&g->arena, ev->folder);

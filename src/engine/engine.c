@@ -60,6 +60,7 @@ enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *
         return error_nomem(e);
     }
     g->plan = p;
+    g->has_budget = budget_any(&p->budget) || budget_any(&g->budget_given);
     g->nodes = nodes;
     g->loops = loops;
     g->vars = vars;
