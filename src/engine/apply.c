@@ -372,9 +372,8 @@ enum err engine_failure_map(struct engine *g, const struct event *ev, struct hel
                             struct error *e) {
     struct arena a;
     arena_init(&a, 0);
-    struct track t = {.error_type = ev->error_type,
-                      .error_message = ev->message,
-                      .attempt = (uint32_t)ev->attempt};
+    struct track_more what = {.error_type = ev->error_type, .error_message = ev->message};
+    struct track t = {.more = &what, .attempt = (uint32_t)ev->attempt};
     struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
     enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
     arena_fini(&a);

@@ -165,8 +165,8 @@ enum run_phase { PHASE_MAIN, PHASE_UNDO, PHASE_FINALLY };
 
 struct track_slot {
     struct track t;
-    struct held body, meta, request;
-    uint32_t last_call; /* index + 1 of the step's newest call, 0 none */
+    uint32_t last_call;      /* index + 1 of the step's newest call, 0 none */
+    struct mem *body, *meta; /* of these values in t; NULL: they need none */
 };
 
 struct call_slot {
@@ -693,6 +693,8 @@ enum err engine_on_over_budget(struct engine *g, const struct engine_input *in, 
 
 /* ---- track.c ---- */
 struct track_slot *track_of(const struct engine *g, struct step_id step);
+/* Nor for a time. */
+void track_waits_no_more(struct track_slot *s);
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
     MUST_USE;
 /* The step goes on in a new generation: *at is its entry so far, then its new one. */

@@ -239,8 +239,8 @@ bool budget_allowance(const struct run *r, const struct engine_input *in, struct
         }
         bool own = x == r;
         struct budget b = own ? engine_budget_for(x->engine, in) : engine_budget(x->engine);
-        int64_t time_us = own ? engine_time_used_for(x->engine, in)
-                              : engine_time_used_us(x->engine, in->now);
+        int64_t time_us =
+            own ? engine_time_used_for(x->engine, in) : engine_time_used_us(x->engine, in->now);
         narrow_all(x, &b, time_us, out);
         any |= budget_any(&b);
     }

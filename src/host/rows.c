@@ -77,8 +77,8 @@ static enum err row_of(const struct engine *g, struct arena *a, struct store_row
 }
 
 static struct str step_error(struct arena *a, const struct track *t, struct str node) {
-    struct engine_error x = {t->error_type, t->error_message, node, t->attempt};
-    return t->error_type.len ? error_json(a, &x) : STR("");
+    struct engine_error x = {t->more->error_type, t->more->error_message, node, t->attempt};
+    return t->more->error_type.len ? error_json(a, &x) : STR("");
 }
 
 /* JSON list of the nodes that the node needs. */
@@ -133,7 +133,7 @@ static const char *status_word(const struct engine *g, enum step_status status) 
 /* What was undone says so beside its status. */
 static struct str meta_of(struct arena *a, const struct track *t) {
     struct value_builder b;
-    struct value meta = value_is_null(t->request) ? t->meta : t->request;
+    struct value meta = value_is_null(t->more->request) ? t->meta : t->more->request;
     if (!t->undone) {
         return json_or_none(a, meta);
     }
