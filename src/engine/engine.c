@@ -134,6 +134,16 @@ void engine_free(struct engine *g) {
     free(g);
 }
 
+void engine_fetch(const struct engine *g) { fetch_ahead(g, offsetof(struct engine, epoch)); }
+
+/* The node after it in the file is often the next one. */
+void engine_fetch_step(const struct engine *g, struct step_id step) {
+    if (step.node < g->plan->node_count && g->track) {
+        fetch_ahead(&g->nodes[step.node], 2 * sizeof *g->nodes);
+        fetch_ahead(&g->track[g->track_count], sizeof *g->track);
+    }
+}
+
 /* Waiting: nothing runs or retries, and at least one step waits for something outside. */
 enum exec_status engine_status(const struct engine *g) {
     if (exec_status_final(g->status) || g->status == EXEC_PENDING) {

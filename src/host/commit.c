@@ -6,6 +6,15 @@
 
 enum { BUSY_FIRST_MS = 5000, BUSY_TRY_MS = 100 }; /* how long a commit waits for others */
 
+/* While a run of the batch has its turn those after it are fetched. */
+static void fetch_batch(const struct run *r) {
+    const struct run *next = r->batch_next, *second = next ? next->batch_next : NULL;
+    run_fetch_ahead(second, second ? second->batch_next : NULL);
+    if (next && next->engine && next->out.effect_count) {
+        engine_fetch_step(next->engine, next->out.effects[0].step);
+    }
+}
+
 static enum err put_blobs(struct run *r, struct error *e) {
     for (uint32_t i = 0; i < r->out.blobs.count; i++) {
         const struct event_blob *b = &r->out.blobs.items[i];
@@ -371,6 +380,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
     }
     while (r) {
         struct error why;
+        fetch_batch(r);
         enum err err = add_part(h, r, &room, b, &why);
         if (commit_is_waited_out(h, err)) {
             *e = why;
@@ -394,6 +404,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
 
 static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = r->batch_next) {
+        fetch_batch(r);
         if (!r->change) {
             r->failures = 0;
             drop_decided(r);
@@ -406,11 +417,13 @@ static void settle_batch(struct host *h, struct run *batch) {
     }
     lease_check(h);
     for (struct run *r = batch; r; r = r->batch_next) {
+        fetch_batch(r);
         run_perform(r);
     }
     struct run *next;
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
+        fetch_batch(r);
         run_end(r); /* after all: the end of a child is news for its parent */
         if (has_rows(r)) {
             run_wait_for_rows(r); /* further ones follow in commits of their own */

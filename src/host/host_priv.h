@@ -154,6 +154,20 @@ struct run {
     uint32_t timers;
 };
 
+/* Of the runs that come after the next one in a loop: each is fetched in steps, what a pointer leads
+ * to when the pointer has come. */
+static inline void run_fetch_ahead(const struct run *second, const struct run *third) {
+    if (third) {
+        fetch_ahead(third, offsetof(struct run, few));
+    }
+    if (second && second->engine) {
+        engine_fetch(second->engine);
+        fetch_ahead(second->out.records, 2 * sizeof *second->out.records);
+        fetch_ahead(second->out.effects, sizeof *second->out.effects);
+        fetch_ahead(second->out.bytes.ptr, 2 * FETCH_LINE_BYTES);
+    }
+}
+
 struct timer {
     wall_us recorded; /* when it is due, as recorded */
     wall_us due;      /* the same on the host's own time */
