@@ -188,8 +188,8 @@ struct open_call {
     int64_t tokens, nano_usd;
 };
 
-/* In the order of use: what a decision of a step and the row of an execution need comes first, in few
- * lines of the cache. */
+/* In the order of use: what a decision of a step and the row of an execution need comes first, in
+ * few lines of the cache. */
 struct engine {
     const struct plan *plan;
     struct engine_out *out; /* of the decision under way, else NULL */

@@ -154,8 +154,8 @@ struct run {
     uint32_t timers;
 };
 
-/* Of the runs that come after the next one in a loop: each is fetched in steps, what a pointer leads
- * to when the pointer has come. */
+/* Of the runs that come after the next one in a loop: each is fetched in steps, what a pointer
+ * leads to when the pointer has come. */
 static inline void run_fetch_ahead(const struct run *second, const struct run *third) {
     if (third) {
         fetch_ahead(third, offsetof(struct run, few));
