@@ -49,6 +49,12 @@ void arena_init(struct arena *a, size_t cap_bytes) {
     };
 }
 
+void arena_init_small(struct arena *a, size_t first_bytes) {
+    ASSERT(first_bytes >= ALIGN_BYTES);
+    arena_init(a, 0);
+    a->next_block_bytes = first_bytes;
+}
+
 static void free_blocks(struct arena_block *b) {
     while (b) {
         struct arena_block *next = b->next;

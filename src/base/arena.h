@@ -19,6 +19,8 @@ struct arena {
 
 /* Empty arena; no allocation yet. cap_bytes 0 means 1 GiB. */
 void arena_init(struct arena *a, size_t cap_bytes);
+/* The same for few or small objects: the first block has so many bytes instead of 4 KiB. */
+void arena_init_small(struct arena *a, size_t first_bytes);
 /* Frees everything; a may be used again. NULL and zeroed arenas are fine. */
 void arena_fini(struct arena *a);
 /* arena_fini after overwriting all that was handed out: for secrets. */

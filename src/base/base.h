@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/error.h"
+#include "base/fetch.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/str.h"

@@ -111,14 +111,15 @@ static struct str answer_command(const struct looking *l, struct str id, struct 
 
 /* A step that waits for a person, or has been held back for long; NULL: neither. */
 static const char *reason_of(const struct track *t, wall_us now) {
-    struct str what = details_text(t->request, "for"), why = details_text(t->request, "reason");
+    struct str what = details_text(t->more->request, "for"),
+               why = details_text(t->more->request, "reason");
     if (t->status != STEP_WAITING) {
         return NULL;
     }
     if (str_is(what, "answer")) {
         return str_is(why, "failed") ? "decision" : str_is(why, "budget") ? "budget" : "question";
     }
-    bool is_long = now.us - t->waits_since.us >= LONG_US;
+    bool is_long = now.us - t->more->waits_since.us >= LONG_US;
     return str_is(what, "service") && is_long ? "service" : NULL;
 }
 
@@ -130,11 +131,11 @@ static enum err note_step(struct looking *l, const struct store_execution *x, co
         return ERR_NOMEM;
     }
     i->step = keep(l, step_id_print(t->plan, t->step, id));
-    i->message = keep(l, details_text(t->request, "prompt"));
-    i->by = keep(l, details_text(t->request, "assignee"));
-    i->since = t->waits_since;
-    i->remedy = str_is(details_text(t->request, "for"), "answer")
-                    ? answer_command(l, x->fixed.id, i->step, t->request)
+    i->message = keep(l, details_text(t->more->request, "prompt"));
+    i->by = keep(l, details_text(t->more->request, "assignee"));
+    i->since = t->more->waits_since;
+    i->remedy = str_is(details_text(t->more->request, "for"), "answer")
+                    ? answer_command(l, x->fixed.id, i->step, t->more->request)
                     : command(l, "explain", x->fixed.id, "");
     return OK;
 }

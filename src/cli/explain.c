@@ -40,21 +40,21 @@ static struct str answer_command(const struct explaining *x, const struct track 
     buf_append_char(&b, ' ');
     text_shell(&b, step);
     buf_append_char(&b, ' ');
-    form_put_answer(&b, t->request);
+    form_put_answer(&b, t->more->request);
     struct str rest = arena_str(arena_of(x), buf_str(&b));
     buf_fini(&b);
     return command(x, "answer", rest);
 }
 
 static bool waits_for(const struct track *t, const char *what) {
-    return str_is(details_text(t->request, "for"), what);
+    return str_is(details_text(t->more->request, "for"), what);
 }
 
 static struct str signal_command(const struct explaining *x, const struct track *t) {
     struct buf b;
     buf_init(&b, 0);
     buf_append_char(&b, ' ');
-    text_shell(&b, details_text(t->request, "signal"));
+    text_shell(&b, details_text(t->more->request, "signal"));
     struct str rest = arena_str(arena_of(x), buf_str(&b));
     buf_fini(&b);
     return command(x, "signal", rest);
@@ -63,8 +63,8 @@ static struct str signal_command(const struct explaining *x, const struct track 
 /* ---- steps that were begun ---- */
 
 static const char *why_of(const struct explaining *x, const struct track *t) {
-    if (t->status == STEP_RUNNING && t->aux.len) {
-        return arena_printf(arena_of(x), "%.*s runs for it", STR_ARG(t->aux)).ptr;
+    if (t->status == STEP_RUNNING && t->more->aux.len) {
+        return arena_printf(arena_of(x), "%.*s runs for it", STR_ARG(t->more->aux)).ptr;
     }
     switch (t->status) {
     case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
@@ -108,21 +108,21 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     explain_text(&b, "step", id);
     explain_text(&b, "status", str_from(step_status_name(t->status)));
     explain_text(&b, "why", str_from(why_of(x, t)));
-    explain_time(&b, "since", t->status == STEP_WAITING ? t->waits_since : t->scheduled);
+    explain_time(&b, "since", t->status == STEP_WAITING ? t->more->waits_since : t->scheduled);
     explain_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
     value_map_add(&b, STR("attempts"), value_int(t->plan->nodes[t->step.node].retry.attempts));
     if (t->status == STEP_WAITING) {
-        value_map_add(&b, STR("request"), t->request);
+        value_map_add(&b, STR("request"), t->more->request);
     }
     if (t->status == STEP_RETRYING) {
         value_map_add(&b, STR("nextAttempt"), value_int(t->attempt + 1));
         explain_time(&b, "nextAt", t->due);
     }
-    if (t->error_type.len) {
-        explain_text(
-            &b, "error",
-            arena_printf(a, "%.*s: %.*s", STR_ARG(t->error_type), STR_ARG(t->error_message)));
+    if (t->more->error_type.len) {
+        explain_text(&b, "error",
+                     arena_printf(a, "%.*s: %.*s", STR_ARG(t->more->error_type),
+                                  STR_ARG(t->more->error_message)));
     }
     if (t->status == STEP_WAITING && (waits_for(t, "answer") || waits_for(t, "signal"))) {
         struct str remedy =

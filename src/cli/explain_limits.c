@@ -16,8 +16,8 @@ static struct value id_of(const struct explaining *x, const struct track *t) {
 }
 
 static bool waits_for(const struct track *t, const char *what, const char *why) {
-    return t->status == STEP_WAITING && str_is(details_text(t->request, "for"), what) &&
-           str_is(details_text(t->request, "reason"), why);
+    return t->status == STEP_WAITING && str_is(details_text(t->more->request, "for"), what) &&
+           str_is(details_text(t->more->request, "reason"), why);
 }
 
 /* ---- breakers ---- */
@@ -32,15 +32,15 @@ struct breaking {
 /* A step that was held back for it and has not ended. */
 static void look_at_held(const struct explaining *x, const struct track *t, struct breaking *b) {
     if (t->status != STEP_WAITING) {
-        if (t->probes) {
+        if (t->more->probes) {
             value_list_add(&b->probes, id_of(x, t));
         }
         return;
     }
-    const struct value *failures = value_get(t->request, STR("failures"));
-    struct str since = details_text(t->request, "since");
+    const struct value *failures = value_get(t->more->request, STR("failures"));
+    struct str since = details_text(t->more->request, "since");
     char text[TIME_RFC3339_BYTES];
-    time_print_rfc3339(t->waits_since, text);
+    time_print_rfc3339(t->more->waits_since, text);
     since = since.len ? since : str_from(text);
     if (!b->since.len || str_cmp(since, b->since) < 0) {
         b->since = arena_str(arena_of(x), since);
@@ -53,7 +53,7 @@ static void look_at_held(const struct explaining *x, const struct track *t, stru
 }
 
 static bool was_held(const struct track *t) {
-    return t->service.len && !step_status_final(t->status) && !t->undone;
+    return t->more->service.len && !step_status_final(t->status) && !t->undone;
 }
 
 static struct value breaker_value(const struct explaining *x, struct str service) {
@@ -64,7 +64,7 @@ static struct value breaker_value(const struct explaining *x, struct str service
     value_builder_init(&how.probes, a);
     for (uint32_t i = 0; i < engine_track_count(x->v.engine); i++) {
         const struct track *t = engine_track(x->v.engine, i);
-        if (was_held(t) && str_eq(t->service, service)) {
+        if (was_held(t) && str_eq(t->more->service, service)) {
             look_at_held(x, t, &how);
         }
     }
@@ -92,8 +92,8 @@ struct value explain_breakers(const struct explaining *x) {
     for (uint32_t i = 0; !exec_status_final(engine_status(g)) && i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
         bool is_new = false;
-        if (was_held(t) && map_put(&seen, t->service, &is_new) && is_new) {
-            value_list_add(&list, breaker_value(x, t->service));
+        if (was_held(t) && map_put(&seen, t->more->service, &is_new) && is_new) {
+            value_list_add(&list, breaker_value(x, t->more->service));
         }
     }
     return value_list_done(&list);
@@ -115,9 +115,9 @@ static double asked(const struct explaining *x, struct str key, struct value_bui
     double sum = 0;
     for (uint32_t i = 0; i < engine_track_count(x->v.engine); i++) {
         const struct track *t = engine_track(x->v.engine, i);
-        const struct value *account = value_get(t->request, STR("account"));
+        const struct value *account = value_get(t->more->request, STR("account"));
         if (waits_for(t, "answer", "budget") && account &&
-            str_eq(details_text(t->request, "what"), key)) {
+            str_eq(details_text(t->more->request, "what"), key)) {
             sum += number_in(*account, "asked");
             value_list_add(by, id_of(x, t));
         }
@@ -206,7 +206,7 @@ enum err explain_budget(const struct explaining *x, struct value *out, struct er
 static bool holds_slot(const struct track *t) {
     const struct plan_node *n = &t->plan->nodes[t->step.node];
     bool is_whole = n->foreach.present && t->step.index < 0;
-    return t->status == STEP_RUNNING && !t->aux.len && !t->undone && !n->pure && !is_whole &&
+    return t->status == STEP_RUNNING && !t->more->aux.len && !t->undone && !n->pure && !is_whole &&
            !(n->kind->flags & KIND_NO_SLOT) && !n->kind->wait;
 }
 

@@ -124,7 +124,7 @@ void prompt_waiting(struct prompt *p, struct run *r) {
     for (uint32_t i = 0; p->s && g && i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
         if (t->status == STEP_WAITING) {
-            add_step(p, r, step_id_print(t->plan, t->step, id), t->request);
+            add_step(p, r, step_id_print(t->plan, t->step, id), t->more->request);
         }
     }
 }

@@ -55,8 +55,8 @@ static const struct track *run_for(const struct looking *l, const struct track *
         struct undoable u = engine_undoable(l->v->engine, (uint32_t)slot->num);
         char text[STEP_ID_BYTES];
         x = u.run_of ? map_find(&l->tracks, step_id_print(u.run_of, u.run, text)) : NULL;
-    } else if (node >= 0 && t->aux.len) {
-        x = map_find(&l->tracks, t->aux);
+    } else if (node >= 0 && t->more->aux.len) {
+        x = map_find(&l->tracks, t->more->aux);
     }
     const struct track *run = x ? engine_track(l->v->engine, (uint32_t)x->num) : NULL;
     bool fits = run && (slot || (run->plan == t->plan && run->step.node == (uint32_t)node));
@@ -118,9 +118,10 @@ static void add_step(struct looking *l, const struct track *t, struct value_buil
     }
     value_map_add(&b, STR("at"), ended ? value_text(arena_str(l->a, str_from(at))) : value_null());
     value_map_add(&b, STR("error"),
-                  failed ? value_text(arena_printf(l->a, "%.*s: %.*s", STR_ARG(run->error_type),
-                                                   STR_ARG(run->error_message)))
-                         : value_null());
+                  failed
+                      ? value_text(arena_printf(l->a, "%.*s: %.*s", STR_ARG(run->more->error_type),
+                                                STR_ARG(run->more->error_message)))
+                      : value_null());
     value_map_add(&b, STR("rolledBack"), value_bool(t->undone));
     value_list_add(list, value_map_done(&b));
 }

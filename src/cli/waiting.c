@@ -16,14 +16,14 @@ static void print_waiter(struct cli *c, const struct store_execution *x, const s
                STR_ARG(step_id_print(t->plan, t->step, text)));
     uint32_t used = (uint32_t)(b->len - before);
     uint32_t room = c->out.terminal && columns > used + 20 ? columns - used : 100;
-    struct str assignee = details_text(t->request, "assignee");
+    struct str assignee = details_text(t->more->request, "assignee");
     if (assignee.len) {
         text_clip(b, assignee, 40);
         buf_append_cstr(b, "  ");
     }
-    text_clip(b, str_trim(details_text(t->request, "prompt")), room);
+    text_clip(b, str_trim(details_text(t->more->request, "prompt")), room);
     buf_append_char(b, '\n');
-    approves_put(b, t->request, "    ");
+    approves_put(b, t->more->request, "    ");
 }
 
 static struct value waiter_value(struct arena *a, const struct store_execution *x,
@@ -37,9 +37,9 @@ static struct value waiter_value(struct arena *a, const struct store_execution *
     struct str step = arena_str(a, step_id_print(t->plan, t->step, text));
     value_map_add(&b, STR("step"), value_text(step));
     char since[TIME_RFC3339_BYTES];
-    time_print_rfc3339(t->waits_since, since);
+    time_print_rfc3339(t->more->waits_since, since);
     value_map_add(&b, STR("since"), value_text(arena_str(a, str_from(since))));
-    b.ok = b.ok && value_copy(a, t->request, &request);
+    b.ok = b.ok && value_copy(a, t->more->request, &request);
     value_map_add(&b, STR("request"), b.ok ? request : value_null());
     return value_map_done(&b);
 }
@@ -55,7 +55,7 @@ static void add_waiters(struct session *s, const struct store_execution *x, stru
     }
     for (uint32_t i = 0; i < engine_track_count(v.engine); i++) {
         const struct track *t = engine_track(v.engine, i);
-        if (t->status == STEP_WAITING && str_is(details_text(t->request, "for"), "answer")) {
+        if (t->status == STEP_WAITING && str_is(details_text(t->more->request, "for"), "answer")) {
             print_waiter(s->cli, x, t, b);
             value_list_add(items, waiter_value(&s->cli->arena, x, t));
         }

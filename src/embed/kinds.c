@@ -60,6 +60,10 @@ static void tell_later(void *ctx) {
     c->done_first = c->done_last = NULL;
     while (s) {
         struct cairn_step *next = s->next;
+        if (next) {
+            fetch_ahead(next->next, sizeof *next);
+            fetch_ahead(next->port, sizeof *next->port);
+        }
         tell(s);
         s = next;
     }

@@ -182,7 +182,10 @@ enum err account_note(struct engine *g, const struct event *ev, struct error *e)
     case EVENT_CALL_DONE: call_over(g, ev, usage_of(ev->body), true); break;
     case EVENT_CALL_FAILED: call_over(g, ev, ev->meta, false); break;
     case EVENT_BUDGET_RAISED: return raised(g, ev, e);
-    case EVENT_EXECUTION_RETRIED: set_limits(ev->budget, &g->budget_given, g->budget_added); break;
+    case EVENT_EXECUTION_RETRIED:
+        set_limits(ev->budget, &g->budget_given, g->budget_added);
+        g->has_budget |= budget_any(&g->budget_given);
+        break;
     default: break;
     }
     return OK;
@@ -193,6 +196,8 @@ bool engine_is_charged(const struct engine *g) { return g->is_charged; }
 struct account engine_account(const struct engine *g) {
     return g->account;
 }
+
+bool engine_has_budget(const struct engine *g) { return g->has_budget; }
 
 static struct budget sum(const struct plan *p, const struct budget *given, const int64_t *added) {
     struct budget b = p->budget;

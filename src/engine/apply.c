@@ -140,6 +140,7 @@ static enum err apply_created(struct engine *g, const struct event *ev, struct e
     g->created = ev->at;
     g->timeout_us = ev->timeout_us;
     budget_from_value(ev->budget, &g->budget_given);
+    g->has_budget |= budget_any(&g->budget_given);
     g->is_charged = ev->of.len > 0;
     g->id = arena_str(&g->arena, ev->id);
     g->folder = arena_str(&g->arena, ev->folder);
@@ -371,9 +372,8 @@ enum err engine_failure_map(struct engine *g, const struct event *ev, struct hel
                             struct error *e) {
     struct arena a;
     arena_init(&a, 0);
-    struct track t = {.error_type = ev->error_type,
-                      .error_message = ev->message,
-                      .attempt = (uint32_t)ev->attempt};
+    struct track_more what = {.error_type = ev->error_type, .error_message = ev->message};
+    struct track t = {.more = &what, .attempt = (uint32_t)ev->attempt};
     struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
     enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
     arena_fini(&a);

@@ -176,7 +176,7 @@ bool engine_budget_holds(struct engine *g) {
 
 static enum err let_fail(struct engine *g, struct step_id step, struct error *e) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *prompt = t ? value_get(t->t.request, STR("prompt")) : NULL;
+    const struct value *prompt = t ? value_get(t->t.more->request, STR("prompt")) : NULL;
     struct arena a;
     arena_init(&a, 0);
     struct str why = prompt ? arena_str(&a, value_str(*prompt)) : STR("over the budget");
@@ -240,8 +240,8 @@ static enum err raise_budget(struct engine *g, struct budget *more, struct event
 enum err budget_on_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                           struct error *e) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *what = value_get(t->t.request, STR("what"));
-    const struct value *of = value_get(t->t.request, STR("of"));
+    const struct value *what = value_get(t->t.more->request, STR("what"));
+    const struct value *of = value_get(t->t.more->request, STR("of"));
     struct str word = in->value.type == VALUE_TEXT ? str_trim(value_str(in->value)) : STR("");
     bool fails = str_is(word, "fail");
     struct budget more = {0};
@@ -265,7 +265,7 @@ enum err budget_on_answer(struct engine *g, const struct engine_input *in, struc
     struct str name = step_id_print(g->plan, step, id);
     /* Of this question: the same attempt may ask again before it is begun. */
     int len = snprintf(key, sizeof key, "%.*s/%.*s/%llu", STR_ARG(str_sub(g->id, 0, 60)),
-                       STR_ARG(name), (unsigned long long)t->t.waits_by);
+                       STR_ARG(name), (unsigned long long)t->t.more->waits_by);
     ev.key = (struct str){key, (size_t)len};
     return raise_budget(g, &more, ev, e);
 }

@@ -20,6 +20,7 @@ struct account {
 bool engine_is_charged(const struct engine *g);
 /* Of this execution alone, sub-workflows not included. */
 struct account engine_account(const struct engine *g);
+bool engine_has_budget(const struct engine *g);
 /* Its own budget: the workflow's, what was given at submission before it, and what was added. */
 struct budget engine_budget(const struct engine *g);
 /* Of a budget's time: used until now. */

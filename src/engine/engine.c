@@ -60,6 +60,7 @@ enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *
         return error_nomem(e);
     }
     g->plan = p;
+    g->has_budget = budget_any(&p->budget) || budget_any(&g->budget_given);
     g->nodes = nodes;
     g->loops = loops;
     g->vars = vars;
@@ -131,6 +132,16 @@ void engine_free(struct engine *g) {
     free(g->rollbacks);
     free(g->index);
     free(g);
+}
+
+void engine_fetch(const struct engine *g) { fetch_ahead(g, offsetof(struct engine, epoch)); }
+
+/* The node after it in the file is often the next one. */
+void engine_fetch_step(const struct engine *g, struct step_id step) {
+    if (step.node < g->plan->node_count && g->track) {
+        fetch_ahead(&g->nodes[step.node], 2 * sizeof *g->nodes);
+        fetch_ahead(&g->track[g->track_count], sizeof *g->track);
+    }
 }
 
 /* Waiting: nothing runs or retries, and at least one step waits for something outside. */

@@ -168,6 +168,10 @@ bool engine_is_unsettled(const struct engine *g);
 void engine_mark_undone(const uint64_t *to, uint64_t count, bool *out_undone);
 /* Applies a recorded event that was undone: of it counts only what is never undone. */
 enum err engine_fold_undone(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
+/* It is decided on soon, or its row is written: its memory is fetched. Then, once that has come,
+ * that of one of its steps. */
+void engine_fetch(const struct engine *g);
+void engine_fetch_step(const struct engine *g, struct step_id step);
 /* Applies a recorded event. ERR_CORRUPT: it does not follow; ERR_UNSUPPORTED: other rules. */
 enum err engine_fold(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 /* A hash of all that decisions depend on: equal before and after a fold. */

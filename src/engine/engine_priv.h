@@ -165,8 +165,8 @@ enum run_phase { PHASE_MAIN, PHASE_UNDO, PHASE_FINALLY };
 
 struct track_slot {
     struct track t;
-    struct held body, meta, request;
-    uint32_t last_call; /* index + 1 of the step's newest call, 0 none */
+    uint32_t last_call;      /* index + 1 of the step's newest call, 0 none */
+    struct mem *body, *meta; /* of these values in t; NULL: they need none */
 };
 
 struct call_slot {
@@ -188,78 +188,93 @@ struct open_call {
     int64_t tokens, nano_usd;
 };
 
+/* In the order of use: what a decision of a step and the row of an execution need comes first, in
+ * few lines of the cache. */
 struct engine {
     const struct plan *plan;
-    const struct plan *offered; /* what the next workflow_changed means */
-    struct arena arena;         /* lives as long as the execution */
-    struct arena scratch;       /* one evaluation */
+    struct engine_out *out; /* of the decision under way, else NULL */
+    uint64_t seq;
+    wall_us now;
     enum exec_status status;
     enum run_mode mode;
     enum run_phase phase;
-    bool cancel_asked;      /* since it began or was tried again */
-    bool undo_asked;        /* once all is final */
-    bool want_undo;         /* the failure that is decided on asks for it */
+    bool cancel_asked; /* since it began or was tried again */
+    bool undo_asked;   /* once all is final */
+    bool want_undo;    /* the failure that is decided on asks for it */
+    bool cancelling;
+    bool has_error;
+    bool has_budget;  /* of its own */
+    bool is_charged;  /* to an execution above */
+    bool over_budget; /* a step has asked for more */
+    bool in_pass;
+    bool paused;
+    bool ending;       /* after the last event: it winds down or has ended */
+    bool superseded;   /* see engine_is_superseded */
+    bool unsettled;    /* see engine_is_unsettled */
+    bool undoing;      /* folding: events that were undone */
+    bool first_record; /* the next record is a cause */
+    bool starting;     /* folding: inside a decision, while what is ready starts */
+    uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
+    uint32_t uncalled;      /* auxiliary nodes that never ran: no step stands for them */
+    uint32_t active;        /* nodes that run, retry or wait */
+    uint32_t waiting_steps; /* steps that wait, items included */
+    uint32_t idle_running;  /* nodes under way that do nothing themselves: foreach, aided */
+    uint32_t items_running; /* items that run or retry */
+    uint32_t unfinished;    /* nodes that are not final */
+    uint32_t held_slots;
+    uint32_t ticks; /* numbers begins and ends of steps */
+    uint32_t pass_at;
+    wall_us created, started, ended;
+    int64_t timeout_us;
+    struct account account;
+    struct engine_usage usage;
+    struct track_slot *track;
+    uint32_t track_count, track_cap;
+    struct node_state *nodes;
+    uint8_t *raw;       /* enum edge_state by what the source did, per edge */
+    uint8_t *effective; /* OPEN, TAKEN, DEAD after loops, per edge */
+    uint32_t *order;    /* node -> rank by (priority, file) */
+    uint32_t *by_rank;
+    uint8_t *marks; /* of each event, see past.c */
+    uint64_t mark_cap;
+    struct heap now_dirty, next_dirty; /* nodes to look at: this pass, the next */
+    struct heap limits;                /* back edges taken that may be over their limit */
+    struct heap rearm;                 /* loops that may repeat */
+    struct heap ready;                 /* ranks of nodes to start that need no slot */
+    struct heap slotted;               /* ranks of nodes with steps that wait for a slot */
+    struct str id, folder;
+    struct held inputs;
+    const struct allowance *allowance; /* of the input under way, or NULL */
+    int64_t steps_before;              /* used when it came */
+    struct arena scratch;              /* one evaluation */
+    struct arena arena;                /* lives as long as the execution */
+    struct held env, result;
+    uint64_t epoch;          /* of the owner that began last */
+    wall_us timed_from;      /* its time counts from then: its start or its last retry ... */
+    int64_t timed_paused_us; /* ... when it had been paused so long */
+    wall_us paused_at;
+    int64_t paused_us; /* paused so far, without the pause that goes on */
+    struct str paused_by, paused_why;
+    const struct plan *offered; /* what the next workflow_changed means */
+    struct engine_error error;
+    struct loop_state *loops;
+    struct var_state *vars; /* by plan->vars */
+    struct str vars_error;  /* why the first values could not be had; ptr NULL: they could */
     uint64_t undo_seq;      /* of the event that began it last; 0: none since a retry */
     uint64_t undo_after;    /* PHASE_UNDO: what completed after this event; it goes back there */
     struct going_back back; /* how, unless undo_after is 0 */
     struct undo_slot *undo; /* steps with a compensate node, as they completed */
     uint32_t undo_count, undo_cap;
-    uint32_t undo_from; /* those behind are undone or left out */
-    struct str paused_why;
+    uint32_t undo_from;     /* those behind are undone or left out */
     uint32_t finally_begun; /* nodes of finally that were called */
     struct held prepared;   /* PHASE_FINALLY: the result, unless one of them fails */
-    uint32_t uncalled;      /* auxiliary nodes that never ran: no step stands for them */
-    bool cancelling;
-    bool has_error;
-    struct engine_error error;
-    uint64_t seq;
-    uint64_t epoch; /* of the owner that began last */
-    wall_us now, created, started, ended;
-    struct str id, folder;
-    struct held inputs, env, result;
-    struct var_state *vars; /* by plan->vars */
-    struct str vars_error;  /* why the first values could not be had; ptr NULL: they could */
-    int64_t timeout_us;
-    wall_us timed_from;      /* its time counts from then: its start or its last retry ... */
-    int64_t timed_paused_us; /* ... when it had been paused so long */
-    struct node_state *nodes;
-    uint8_t *raw;       /* enum edge_state by what the source did, per edge */
-    uint8_t *effective; /* OPEN, TAKEN, DEAD after loops, per edge */
-    struct loop_state *loops;
-    struct heap now_dirty, next_dirty; /* nodes to look at: this pass, the next */
-    bool in_pass;
-    uint32_t pass_at;
-    struct heap limits;                     /* back edges taken that may be over their limit */
-    struct heap rearm;                      /* loops that may repeat */
-    struct heap ready;                      /* ranks of nodes to start that need no slot */
-    struct heap slotted;                    /* ranks of nodes with steps that wait for a slot */
-    uint32_t active;                        /* nodes that run, retry or wait */
-    uint32_t by_status[STEP_CANCELLED + 1]; /* nodes by enum step_status */
-    uint32_t ticks;                         /* numbers begins and ends of steps */
-    uint32_t held_slots;
-    uint32_t waiting_steps; /* steps that wait, items included */
-    uint32_t idle_running;  /* nodes under way that do nothing themselves: foreach, aided */
-    uint32_t items_running; /* items that run or retry */
-    bool paused;
-    wall_us paused_at;
-    int64_t paused_us; /* paused so far, without the pause that goes on */
-    struct str paused_by;
-    uint32_t unfinished; /* nodes that are not final */
-    uint32_t *ends;      /* end nodes in order of completion */
+    uint32_t *ends;         /* end nodes in order of completion */
     uint32_t end_count, end_cap;
-    struct track_slot *track;
-    uint32_t track_count, track_cap;
-    struct engine_usage usage;
-    struct account account;
-    bool is_charged;                /* to an execution above */
-    bool over_budget;               /* a step has asked for more */
     const struct raise_key *raises; /* newest first */
     struct open_call *open_calls;
     uint32_t open_count, open_cap;
     struct budget budget_given;         /* at submission, before the workflow's */
     int64_t budget_added[BUDGET_KINDS]; /* since */
-    const struct allowance *allowance;  /* of the input under way, or NULL */
-    int64_t steps_before;               /* used when it came */
     struct kept_signal *signals;        /* in the order in which they came */
     uint32_t signal_count, signal_cap;
     struct kept_slot *kept; /* answers that came before their steps waited, in order */
@@ -268,24 +283,13 @@ struct engine {
     uint32_t call_count, call_cap;
     struct gone_node *gone;
     uint32_t gone_count, gone_cap;
-    uint32_t *order; /* node -> rank by (priority, file) */
-    uint32_t *by_rank;
-    uint8_t *marks; /* of each event, see past.c */
-    uint64_t mark_cap;
-    bool ending;          /* after the last event: it winds down or has ended */
     uint64_t changed_seq; /* the last change of the workflow, 0 none */
     struct checkpoint *points;
     uint32_t point_count, point_cap;
     struct rollback_count *rollbacks;
     uint32_t rollback_count, rollback_cap;
-    bool superseded; /* see engine_is_superseded */
-    bool unsettled;  /* see engine_is_unsettled */
-    bool undoing;    /* folding: events that were undone */
     uint32_t *index; /* while undoing: hash of step id -> track + 1 */
     uint32_t index_cap;
-    struct engine_out *out; /* of the decision under way, else NULL */
-    bool first_record;      /* the next record is a cause */
-    bool starting;          /* folding: inside a decision, while what is ready starts */
 };
 
 /* ---- emit.c ---- */
@@ -689,6 +693,8 @@ enum err engine_on_over_budget(struct engine *g, const struct engine_input *in, 
 
 /* ---- track.c ---- */
 struct track_slot *track_of(const struct engine *g, struct step_id step);
+/* Nor for a time. */
+void track_waits_no_more(struct track_slot *s);
 enum err track_begin(struct engine *g, struct step_id step, uint32_t *out, struct error *e)
     MUST_USE;
 /* The step goes on in a new generation: *at is its entry so far, then its new one. */

@@ -109,10 +109,19 @@ static enum err put_v(struct buf *b, unsigned number, struct value v, struct eve
 enum err event_encode(const struct event *e, struct buf *out, struct event_blobs *blobs,
                       struct error *err) {
     enum err code = OK;
-#define PUT_u(number, id) put_u(out, number, e->id)
-#define PUT_i(number, id) put_i(out, number, e->id)
-#define PUT_t(number, id) put_t(out, number, e->id)
-#define PUT_v(number, id) code = code ? code : put_v(out, number, e->id, blobs, err)
+/* Most fields of most events are empty: that is seen here. */
+#define PUT_u(number, id) \
+    if (e->id)            \
+    put_u(out, number, e->id)
+#define PUT_i(number, id) \
+    if (e->id)            \
+    put_i(out, number, e->id)
+#define PUT_t(number, id) \
+    if (e->id.len)        \
+    put_t(out, number, e->id)
+#define PUT_v(number, id)      \
+    if (!value_is_null(e->id)) \
+    code = code ? code : put_v(out, number, e->id, blobs, err)
 #define EVENT_FIELD(number, id, type, doc) PUT_##type(number, id);
 #include "engine/events.def"
 #undef EVENT_FIELD

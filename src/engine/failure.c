@@ -143,7 +143,8 @@ static enum err complete_with_value(struct engine *g, struct step_id step, uint3
     if (p->handle_count > 1 && ev.body.type == VALUE_TEXT) {
         ev.handle = value_str(ev.body);
     }
-    struct track t = {.error_type = f->type, .error_message = f->message, .attempt = attempt};
+    struct track_more what = {.error_type = f->type, .error_message = f->message};
+    struct track t = {.more = &what, .attempt = attempt};
     struct value_builder meta;
     value_builder_init(&meta, &g->scratch);
     value_map_add(&meta, STR("error"), engine_error_value(&g->scratch, &t, p->name));

@@ -20,6 +20,9 @@ struct flight {
     char cache_key[SHA256_HEX_BYTES]; /* "": it has none */
 };
 
+/* There may be many thousands: the texts that each has fit, and a few values. */
+enum { FIRST_BYTES = 480 };
+
 struct str flight_cache_key(const struct flight *f) {
     return str_from(f->cache_key);
 }
@@ -88,7 +91,7 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
     const struct plan_node *p = &g->plan->nodes[step.node];
     char text[STEP_ID_BYTES];
     f->refs = 1;
-    arena_init(&f->arena, 0);
+    arena_init_small(&f->arena, FIRST_BYTES);
     f->plan = g->plan;
     struct str id = step_id_print(g->plan, step, text);
     f->fields = ARENA_ARRAY(&f->arena, p->kind->field_count + 1, struct value);

@@ -6,6 +6,9 @@
 
 #include "engine/engine_priv.h"
 
+/* Most values that are kept are short texts and small maps. */
+enum { SMALL_BYTES = 128 };
+
 static bool needs_memory(struct value v) {
     switch ((enum value_type)v.type) {
     case VALUE_TEXT:
@@ -36,7 +39,7 @@ enum err held_set(struct held *h, struct value v, struct error *e) {
         return error_nomem(e);
     }
     m->refs = 1;
-    arena_init(&m->arena, 0);
+    arena_init_small(&m->arena, SMALL_BYTES);
     struct value copy;
     if (!value_copy(&m->arena, v, &copy)) {
         arena_fini(&m->arena);
@@ -76,7 +79,7 @@ static void *grow(struct held *h, size_t need, size_t size, uint32_t *room) {
             return NULL;
         }
         h->mem->refs = 1;
-        arena_init(&h->mem->arena, 0);
+        arena_init_small(&h->mem->arena, SMALL_BYTES);
     }
     void *moved = arena_array(&h->mem->arena, more, size);
     if (moved && h->v.extra) {

@@ -79,32 +79,36 @@ struct value engine_node_body(const struct engine *g, uint32_t node);
 /* A variable as it is now, by its number in the plan. */
 struct value engine_var(const struct engine *g, uint32_t var);
 
-/* The tracker: one entry per step, in order of its start (never started: of its end). */
-struct track {
-    struct step_id step;
-    const struct plan
-        *plan; /* that the step is of: of an earlier workflow than engine_plan, maybe */
-    enum step_status status;
-    uint32_t attempt;
-    wall_us scheduled, started, ended;
-    struct str handle;       /* the path taken */
-    struct value body, meta; /* envelope */
-    struct value request;    /* waiting: what it waits for; null otherwise */
-    wall_us due;             /* waiting, retrying: until when; 0: not by time */
-    enum content_type content;
+/* What only some steps have: an error, something that they wait for, a process. */
+struct track_more {
+    struct value request; /* waiting: what it waits for; null otherwise */
     struct str error_type, error_message;
     struct str aux; /* the step that runs, or ran, for it */
     int64_t pid;    /* of its newest process, 0 none */
     uint64_t process_start;
-    uint64_t seq;        /* of its last event */
     uint64_t waits_by;   /* seq of the event by which it began to wait last, 0: never */
     wall_us waits_since; /* waiting: since when; a service held back again: since the first time */
     struct str service;  /* for which it was held back last, or empty */
     bool probes;         /* it was let go when its time came, to see whether that answers again */
-    uint64_t before;     /* of the last event before it began */
-    bool undone;         /* a rollback went back behind its end, or its beginning */
+};
+/* The tracker: one entry per step, in order of its start (never started: of its end). */
+struct track {
+    struct step_id step;
+    enum step_status status;
+    uint32_t attempt;
+    const struct plan
+        *plan; /* that the step is of: of an earlier workflow than engine_plan, maybe */
+    wall_us scheduled, started, ended;
+    uint64_t seq;                  /* of its last event */
+    uint64_t before;               /* of the last event before it began */
+    struct value body, meta;       /* envelope */
+    struct str handle;             /* the path taken */
+    const struct track_more *more; /* never NULL */
+    wall_us due;                   /* waiting, retrying: until when; 0: not by time */
+    enum content_type content;
     uint32_t begun_tick; /* numbers begins and ends in order; 0: never started */
     uint32_t ended_tick;
+    bool undone; /* a rollback went back behind its end, or its beginning */
 };
 /* What all steps used so far, late results included. */
 struct engine_usage {

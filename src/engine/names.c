@@ -7,8 +7,8 @@
 struct value engine_error_value(struct arena *a, const struct track *t, struct str node) {
     struct value_builder b;
     value_builder_init(&b, a);
-    value_map_add(&b, STR("type"), value_text(t->error_type));
-    value_map_add(&b, STR("message"), value_text(t->error_message));
+    value_map_add(&b, STR("type"), value_text(t->more->error_type));
+    value_map_add(&b, STR("message"), value_text(t->more->error_message));
     value_map_add(&b, STR("node"), value_text(node));
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
     return value_map_done(&b);
@@ -47,9 +47,8 @@ static enum err whole_node(struct names *n, uint32_t node, struct value *out, st
 }
 
 static struct value error_value(const struct engine *g, struct arena *a) {
-    struct track t = {.error_type = g->error.type,
-                      .error_message = g->error.message,
-                      .attempt = g->error.attempt};
+    struct track_more what = {.error_type = g->error.type, .error_message = g->error.message};
+    struct track t = {.more = &what, .attempt = g->error.attempt};
     return g->has_error ? engine_error_value(a, &t, g->error.node) : value_null();
 }
 

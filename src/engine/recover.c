@@ -48,9 +48,8 @@ static enum err request_of(const struct engine *g, const struct failed_step *f,
                            const struct plan_recover *r, struct arena *a, struct value *out,
                            struct error *e) {
     struct value_builder b;
-    struct track t = {.error_type = f->failure->type,
-                      .error_message = f->failure->message,
-                      .attempt = f->attempt};
+    struct track_more what = {.error_type = f->failure->type, .error_message = f->failure->message};
+    struct track t = {.more = &what, .attempt = f->attempt};
     value_builder_init(&b, a);
     value_map_add(&b, STR("for"), value_text(STR("answer")));
     value_map_add(&b, STR("reason"), value_text(STR("failed")));

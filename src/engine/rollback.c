@@ -259,9 +259,7 @@ static void end_tracks(struct engine *g, const struct event *ev) {
             s->t.status = STEP_CANCELLED;
             s->t.ended = ev->at;
             s->t.ended_tick = ++g->ticks;
-            s->t.due = (wall_us){0};
-            held_clear(&s->request);
-            s->t.request = value_null();
+            track_waits_no_more(s);
         }
     }
 }

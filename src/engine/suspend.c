@@ -66,7 +66,7 @@ enum err engine_release(struct engine *g, struct step_id step, struct str by, ui
 static enum err refuse_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                               struct error *e) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *service = t ? value_get(t->t.request, STR("service")) : NULL;
+    const struct value *service = t ? value_get(t->t.more->request, STR("service")) : NULL;
     const struct item_state *item = engine_item_of(g, step);
     char id[STEP_ID_BYTES], at[TIME_RFC3339_BYTES];
     time_print_rfc3339((wall_us){item ? item->due_us : g->nodes[step.node].due_us}, at);
@@ -106,9 +106,8 @@ static enum err keep_failure(struct engine *g, const struct event *ev, struct he
                              struct error *e) {
     struct arena a;
     arena_init(&a, 0);
-    struct track t = {.error_type = ev->error_type,
-                      .error_message = ev->message,
-                      .attempt = (uint32_t)ev->attempt};
+    struct track_more what = {.error_type = ev->error_type, .error_message = ev->message};
+    struct track t = {.more = &what, .attempt = (uint32_t)ev->attempt};
     struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
     enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
     arena_fini(&a);

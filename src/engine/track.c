@@ -5,6 +5,52 @@
 
 #include "engine/engine_priv.h"
 
+/* Made when a step is the first time something that most are not. */
+struct more_slot {
+    struct track_more m; /* first: found from it */
+    struct mem *request;
+};
+
+static const struct more_slot none = {.m = {.error_type = STR_INIT(""),
+                                            .error_message = STR_INIT(""),
+                                            .aux = STR_INIT(""),
+                                            .service = STR_INIT("")}};
+
+static struct more_slot *more_of(const struct track_slot *s) {
+    return s->t.more == &none.m ? NULL : (struct more_slot *)(uintptr_t)s->t.more;
+}
+
+static struct more_slot *need_more(struct engine *g, struct track_slot *s) {
+    struct more_slot *m = more_of(s);
+    if (!m) {
+        m = ARENA_NEW(&g->arena, struct more_slot);
+        if (!m) {
+            return NULL;
+        }
+        *m = none;
+        s->t.more = &m->m;
+    }
+    return m;
+}
+
+static enum err set_value(struct value *at, struct mem **mem, struct value v, struct error *e) {
+    struct held h = {*at, *mem};
+    enum err err = held_set(&h, v, e);
+    *at = h.v;
+    *mem = h.mem;
+    return err;
+}
+
+void track_waits_no_more(struct track_slot *s) {
+    struct more_slot *m = more_of(s);
+    if (m) {
+        mem_unref(m->request);
+        m->request = NULL;
+        m->m.request = value_null();
+    }
+    s->t.due = (wall_us){0};
+}
+
 static struct track_slot *new_slot(struct engine *g, struct step_id step) {
     if (g->track_count == g->track_cap) {
         uint32_t cap = g->track_cap ? g->track_cap * 2 : 16;
@@ -18,6 +64,7 @@ static struct track_slot *new_slot(struct engine *g, struct step_id step) {
     struct track_slot *s = &g->track[g->track_count++];
     *s = (struct track_slot){.t = {.step = step,
                                    .plan = g->plan,
+                                   .more = &none.m,
                                    .scheduled = g->now,
                                    .seq = g->seq,
                                    .before = g->seq - 1}};
@@ -102,6 +149,14 @@ static bool keep_text(struct engine *g, struct str text, struct str *out) {
     return out->ptr != NULL;
 }
 
+static bool keep_error(struct engine *g, struct track_slot *s, const struct event *ev) {
+    bool any = ev->error_type.len || ev->message.len;
+    struct more_slot *m = any ? need_more(g, s) : more_of(s);
+    return m ? keep_text(g, ev->error_type, &m->m.error_type) &&
+                   keep_text(g, ev->message, &m->m.error_message)
+             : !any;
+}
+
 /* What an end is, whether it counts or was undone; attempt and body are set. */
 static enum err note_end(struct engine *g, struct track_slot *s, const struct event *ev,
                          enum step_status status, struct error *e) {
@@ -111,19 +166,12 @@ static enum err note_end(struct engine *g, struct track_slot *s, const struct ev
     s->t.seq = ev->seq;
     s->t.content = (enum content_type)ev->content;
     s->t.ended_tick = ++g->ticks;
-    if (!keep_text(g, ev->handle, &s->t.handle) ||
-        !keep_text(g, ev->error_type, &s->t.error_type) ||
-        !keep_text(g, ev->message, &s->t.error_message)) {
+    if (!keep_text(g, ev->handle, &s->t.handle) || !keep_error(g, s, ev)) {
         return error_nomem(e);
     }
-    s->t.body = s->body.v;
-    held_clear(&s->request);
-    s->t.request = value_null();
-    s->t.due = (wall_us){0};
+    track_waits_no_more(s);
     add_usage(g, ev->meta);
-    enum err err = held_set(&s->meta, ev->meta, e);
-    s->t.meta = s->meta.v;
-    return err;
+    return set_value(&s->t.meta, &s->meta, ev->meta, e);
 }
 
 enum err track_end(struct engine *g, const struct event *ev, enum step_status status,
@@ -139,7 +187,10 @@ enum err track_end(struct engine *g, const struct event *ev, enum step_status st
     struct item_state *item = engine_item_of(g, ev->step);
     const struct node_state *n = &g->nodes[ev->step.node];
     s->t.attempt = item ? item->attempt : n->attempt;
-    s->body = held_share(item ? &item->body : &n->body);
+    struct held body = held_share(item ? &item->body : &n->body);
+    mem_unref(s->body);
+    s->t.body = body.v;
+    s->body = body.mem;
     return note_end(g, s, ev, status, e);
 }
 
@@ -179,7 +230,7 @@ enum err track_end_undone(struct engine *g, const struct event *ev, struct error
     }
     s->t.undone = true;
     s->t.attempt = ev->attempt ? (uint32_t)ev->attempt : s->t.attempt ? s->t.attempt : 1;
-    enum err err = held_set(&s->body, ev->body, e);
+    enum err err = set_value(&s->t.body, &s->body, ev->body, e);
     return err ? err : note_end(g, s, ev, status_after(ev->kind), e);
 }
 
@@ -283,23 +334,25 @@ enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {
     if (!s) {
         return OK;
     }
-    if (value_is_null(s->t.request)) { /* else it is held back on */
-        s->t.waits_since = ev->at;
+    struct more_slot *m = need_more(g, s);
+    if (!m) {
+        return error_nomem(e);
+    }
+    if (value_is_null(m->m.request)) { /* else it is held back on */
+        m->m.waits_since = ev->at;
     }
     s->t.status = STEP_WAITING;
     s->t.due = (wall_us){ev->due_us};
-    s->t.waits_by = ev->seq;
-    s->t.probes = false;
-    enum err err = held_set(&s->request, ev->body, e);
-    s->t.request = s->request.v;
+    m->m.waits_by = ev->seq;
+    m->m.probes = false;
+    enum err err = set_value(&m->m.request, &m->request, ev->body, e);
     add_usage(g, ev->meta);
-    struct str service = service_of(s->t.request);
-    if (!err && service.len && !str_eq(service, s->t.service) &&
-        !keep_text(g, service, &s->t.service)) {
+    struct str service = service_of(m->m.request);
+    if (!err && service.len && !str_eq(service, m->m.service) &&
+        !keep_text(g, service, &m->m.service)) {
         return error_nomem(e);
     }
-    bool ok = !ev->error_type.len || (keep_text(g, ev->error_type, &s->t.error_type) &&
-                                      keep_text(g, ev->message, &s->t.error_message));
+    bool ok = !ev->error_type.len || keep_error(g, s, ev);
     return err || ok ? err : error_nomem(e);
 }
 
@@ -309,14 +362,14 @@ enum err track_retry(struct engine *g, const struct event *ev, struct error *e) 
         return OK;
     }
     add_usage(g, ev->meta);
-    s->t.probes = service_of(s->t.request).len && s->t.due.us && ev->at.us >= s->t.due.us;
+    struct more_slot *m = more_of(s);
+    if (m) {
+        m->m.probes = service_of(m->m.request).len && s->t.due.us && ev->at.us >= s->t.due.us;
+    }
+    track_waits_no_more(s);
     s->t.status = STEP_RETRYING;
     s->t.due = (wall_us){ev->due_us};
-    held_clear(&s->request);
-    s->t.request = value_null();
-    bool ok = keep_text(g, ev->error_type, &s->t.error_type) &&
-              keep_text(g, ev->message, &s->t.error_message);
-    return ok ? OK : error_nomem(e);
+    return keep_error(g, s, ev) ? OK : error_nomem(e);
 }
 
 enum err track_aid(struct engine *g, const struct event *ev, struct error *e) {
@@ -324,24 +377,24 @@ enum err track_aid(struct engine *g, const struct event *ev, struct error *e) {
     if (!s) {
         return OK;
     }
+    struct more_slot *m = need_more(g, s);
+    if (!m) {
+        return error_nomem(e);
+    }
     s->t.status = STEP_RUNNING;
-    s->t.due = (wall_us){0};
-    held_clear(&s->request);
-    s->t.request = value_null();
+    track_waits_no_more(s);
     add_usage(g, ev->meta);
-    bool ok = keep_text(g, ev->error_type, &s->t.error_type) &&
-              keep_text(g, ev->message, &s->t.error_message) && keep_text(g, ev->aux, &s->t.aux);
-    return ok ? OK : error_nomem(e);
+    return keep_error(g, s, ev) && keep_text(g, ev->aux, &m->m.aux) ? OK : error_nomem(e);
 }
 
 enum err track_process(struct engine *g, const struct event *ev, struct error *e) {
     struct track_slot *s = track_of(g, ev->step);
-    (void)e;
-    if (s) {
-        s->t.pid = ev->pid;
-        s->t.process_start = ev->process_start;
+    struct more_slot *m = s ? need_more(g, s) : NULL;
+    if (m) {
+        m->m.pid = ev->pid;
+        m->m.process_start = ev->process_start;
     }
-    return OK;
+    return s && !m ? error_nomem(e) : OK;
 }
 
 const struct call *track_call_find(struct engine *g, struct step_id step, uint32_t number) {
@@ -368,11 +421,7 @@ enum err track_late(struct engine *g, const struct event *ev, struct error *e) {
         return OK;
     }
     struct track_slot *s = g->undoing ? track_of(g, ev->step) : track_past(g, ev->step);
-    enum err err = s ? held_set(&s->meta, ev->meta, e) : OK;
-    if (s) {
-        s->t.meta = s->meta.v;
-    }
-    return err;
+    return s ? set_value(&s->t.meta, &s->meta, ev->meta, e) : OK;
 }
 
 uint32_t engine_call_count(const struct engine *g) { return g->call_count; }
@@ -384,9 +433,12 @@ const struct call *engine_call(const struct engine *g, uint32_t i) {
 
 void track_free(struct engine *g) {
     for (uint32_t i = 0; i < g->track_count; i++) {
-        held_clear(&g->track[i].body);
-        held_clear(&g->track[i].meta);
-        held_clear(&g->track[i].request);
+        struct more_slot *m = more_of(&g->track[i]);
+        mem_unref(g->track[i].body);
+        mem_unref(g->track[i].meta);
+        if (m) {
+            mem_unref(m->request);
+        }
     }
     for (uint32_t i = 0; i < g->call_count; i++) {
         held_clear(&g->calls[i].request);

@@ -120,7 +120,7 @@ struct waiters {
 
 static bool asks(const struct engine *g, struct step_id step) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *what = t ? value_get(t->t.request, STR("for")) : NULL;
+    const struct value *what = t ? value_get(t->t.more->request, STR("for")) : NULL;
     return what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
 }
 

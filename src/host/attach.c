@@ -41,7 +41,7 @@ static void kill_left(const struct run *r) {
         const struct node_kind *kind = t->plan->nodes[t->step.node].kind;
         if ((kind->flags & KIND_PROGRAM) && t->status != STEP_COMPLETED) {
             programs = true;
-            io_process_kill_stale(t->pid, t->process_start);
+            io_process_kill_stale(t->more->pid, t->more->process_start);
         }
     }
     if (programs) {

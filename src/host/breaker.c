@@ -123,8 +123,8 @@ static void tell_up(struct run *r, struct step_id step, uint32_t attempt) {
 }
 
 static struct str service_of(const struct track *t) {
-    const struct value *what = value_get(t->request, STR("for"));
-    const struct value *service = value_get(t->request, STR("service"));
+    const struct value *what = value_get(t->more->request, STR("for"));
+    const struct value *service = value_get(t->more->request, STR("service"));
     bool held = t->status == STEP_WAITING && what && what->type == VALUE_TEXT &&
                 str_is(value_str(*what), "service") && service && service->type == VALUE_TEXT;
     return held ? value_str(*service) : STR("");

@@ -234,13 +234,13 @@ bool budget_allowance(const struct run *r, const struct engine_input *in, struct
     bool any = false;
     *out = (struct allowance){0};
     for (const struct run *x = r; x; x = x->above) {
-        struct budget b = {0};
-        int64_t time_us = 0;
-        if (x->engine) {
-            b = x == r ? engine_budget_for(x->engine, in) : engine_budget(x->engine);
-            time_us = x == r ? engine_time_used_for(x->engine, in)
-                             : engine_time_used_us(x->engine, in->now);
+        if (!x->engine || (in->type != INPUT_RETRY && !engine_has_budget(x->engine))) {
+            continue;
         }
+        bool own = x == r;
+        struct budget b = own ? engine_budget_for(x->engine, in) : engine_budget(x->engine);
+        int64_t time_us =
+            own ? engine_time_used_for(x->engine, in) : engine_time_used_us(x->engine, in->now);
         narrow_all(x, &b, time_us, out);
         any |= budget_any(&b);
     }
@@ -249,8 +249,7 @@ bool budget_allowance(const struct run *r, const struct engine_input *in, struct
 
 struct str budget_above(const struct run *r) {
     for (; r; r = r->above) {
-        struct budget b = r->engine ? engine_budget(r->engine) : (struct budget){0};
-        if (budget_any(&b)) {
+        if (r->engine && engine_has_budget(r->engine)) {
             return str_from(r->id);
         }
     }

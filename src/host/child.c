@@ -210,15 +210,16 @@ static enum err follow_pause(struct port *p, struct error *e) {
 void child_begin(struct step_port *sp, struct value inputs) {
     struct port *p = (struct port *)(void *)sp;
     struct store *s = p->run->host->options.store;
+    struct error *e = &p->run->host->child_error;
     struct arena a;
     struct store_execution found;
     ASSERT(p->state == PORT_STARTING);
     arena_init(&a, 0);
-    enum err err = store_execution_by_key(s, child_key(p->flight, &a), &a, &found, &p->child_error);
-    err = err == ERR_NOT_FOUND ? begin_child(p, inputs, &a, &p->child_error)
+    enum err err = store_execution_by_key(s, child_key(p->flight, &a), &a, &found, e);
+    err = err == ERR_NOT_FOUND ? begin_child(p, inputs, &a, e)
           : err                ? err
-                               : find_child(p, &found, &p->child_error);
-    err = err ? err : follow_pause(p, &p->child_error);
+                               : find_child(p, &found, e);
+    err = err ? err : follow_pause(p, e);
     p->child_failed = err != OK;
     arena_fini(&a);
 }
@@ -237,13 +238,13 @@ static bool begin_later(struct port *p) {
                       .step = p->step,
                       .attempt = p->attempt,
                       .type = INPUT_REFRESH};
-    if (p->child || !commit_is_waited_out(h, p->child_error.code) ||
-        timer_add(h, &t, &ignored) != OK) {
+    const struct error *why = &h->child_error;
+    if (p->child || !commit_is_waited_out(h, why->code) || timer_add(h, &t, &ignored) != OK) {
         return false;
     }
-    commit_note_busy(h, &p->child_error);
+    commit_note_busy(h, why);
     p->state = PORT_CANCELLING; /* so that it is only ended */
-    fail_port(p, FAILURE_TRANSIENT, err_name(p->child_error.code), p->child_error.message);
+    fail_port(p, FAILURE_TRANSIENT, err_name(why->code), why->message);
     return true;
 }
 
@@ -251,7 +252,7 @@ static bool begin_later(struct port *p) {
  * that, the child that an earlier owner may have begun would be left alone. */
 static void end_unbegun(struct port *p) {
     struct run *r = p->run;
-    struct error why = p->child_error;
+    struct error why = p->run->host->child_error;
     if (why.code == ERR_INVALID || why.code == ERR_QUARANTINED) {
         fail_port(p, FAILURE_PERMANENT, err_name(why.code), why.message);
         return;

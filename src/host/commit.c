@@ -6,6 +6,15 @@
 
 enum { BUSY_FIRST_MS = 5000, BUSY_TRY_MS = 100 }; /* how long a commit waits for others */
 
+/* While a run of the batch has its turn those after it are fetched. */
+static void fetch_batch(const struct run *r) {
+    const struct run *next = r->batch_next, *second = next ? next->batch_next : NULL;
+    run_fetch_ahead(second, second ? second->batch_next : NULL);
+    if (next && next->engine && next->out.effect_count) {
+        engine_fetch_step(next->engine, next->out.effects[0].step);
+    }
+}
+
 static enum err put_blobs(struct run *r, struct error *e) {
     for (uint32_t i = 0; i < r->out.blobs.count; i++) {
         const struct event_blob *b = &r->out.blobs.items[i];
@@ -166,7 +175,6 @@ static void drop_decided(struct run *r) {
 
 /* Everything of the run's batch is durable. */
 static void run_committed(struct run *r, const struct store_change *c) {
-    bool had_more = exec_status_final(engine_status(r->engine));
     struct error ignored;
     if (r->untold) {
         (void)!run_tell_recorded(r, r->last_seq - 1, &ignored);
@@ -187,14 +195,18 @@ static void run_committed(struct run *r, const struct store_change *c) {
     drop_decided(r);
     tell_events(r);
     tell_verdicts(r);
-    if (had_more && r->steps_written < engine_track_count(r->engine)) {
-        run_make_ready(r); /* further rows of steps follow in commits of their own */
-    }
+}
+
+/* It has ended and rows of its steps are to be written. */
+static bool has_rows(const struct run *r) {
+    return !r->ended && !r->lost && r->engine && !r->row_complete &&
+           exec_status_final(engine_status(r->engine));
 }
 
 /* A run that has nothing to record still has effects (timers, refreshed attempts). */
-static bool nothing_to_record(const struct run *r) {
-    return r->out.record_count == 0 && (r->ended || !exec_status_final(engine_status(r->engine)));
+static bool nothing_to_record(const struct run *r, uint32_t room) {
+    bool row = !r->ended && exec_status_final(engine_status(r->engine));
+    return r->out.record_count == 0 && (!row || (room == 0 && has_rows(r)));
 }
 
 static void run_perform(struct run *r) {
@@ -347,7 +359,7 @@ static void leave_batch(struct run **batch, const struct run *top, const struct 
 /* What is to be recorded of the run, if anything is. */
 static enum err add_part(struct host *h, struct run *r, uint32_t *room, struct store_batch *b,
                          struct error *e) {
-    r->change = nothing_to_record(r) ? NULL : &b->changes[b->count];
+    r->change = nothing_to_record(r, *room) ? NULL : &b->changes[b->count];
     enum err err = r->change ? put_blobs(r, e) : OK;
     err = err || !r->change ? err : change_of(r, room, r->change, &h->scratch, e);
     if (!err && h->scratch.starved) { /* some text of a row may be missing */
@@ -368,6 +380,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
     }
     while (r) {
         struct error why;
+        fetch_batch(r);
         enum err err = add_part(h, r, &room, b, &why);
         if (commit_is_waited_out(h, err)) {
             *e = why;
@@ -391,6 +404,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
 
 static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = r->batch_next) {
+        fetch_batch(r);
         if (!r->change) {
             r->failures = 0;
             drop_decided(r);
@@ -403,12 +417,17 @@ static void settle_batch(struct host *h, struct run *batch) {
     }
     lease_check(h);
     for (struct run *r = batch; r; r = r->batch_next) {
+        fetch_batch(r);
         run_perform(r);
     }
     struct run *next;
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
+        fetch_batch(r);
         run_end(r); /* after all: the end of a child is news for its parent */
+        if (has_rows(r)) {
+            run_wait_for_rows(r); /* further ones follow in commits of their own */
+        }
         run_rest(r);
     }
 }

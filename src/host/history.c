@@ -13,7 +13,8 @@ static bool is_of(const struct call *c, struct str agent) {
 static bool was_said(const struct engine *g, const struct call *c, const struct track *before) {
     const struct track *t = engine_track(g, c->track);
     return !value_is_null(c->answer) && !c->forgotten && !t->undone &&
-           t->status == STEP_COMPLETED && !t->error_type.len && t->ended_tick < before->begun_tick;
+           t->status == STEP_COMPLETED && !t->more->error_type.len &&
+           t->ended_tick < before->begun_tick;
 }
 
 /* Where the last at_most of them begin; *out_count is how many there are. */

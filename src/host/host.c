@@ -317,10 +317,11 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     lease_turn(h);
     timers_due(h);
     enum err err = inbox_take(h, false, e);
-    bool decides = h->ready_first != NULL; /* the caller looks at what came of it before a wait */
+    bool decides = host_has_work(h); /* the caller looks at what came of it before a wait */
     if (!err) {
         turn_decide(h);
         budget_turn(h);
+        turn_take_rows(h);
         err = turn_commit(h, e);
         run_drop_lost(h);
         child_turn_left(h);
@@ -330,7 +331,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     }
     lease_check(h);
     perform_queued(h);
-    bool pending = h->ready_first != NULL && !h->batch;
+    bool pending = host_has_work(h) && !h->batch;
     timers_arm(h);
     *out_busy = h->live_runs > 0 || h->port_count > 0 || pending || h->batch;
     if (!pending) {
@@ -338,7 +339,7 @@ enum err host_turn(struct host *h, bool wait, bool *out_busy, struct error *e) {
     }
     bool waits = wait && !pending && !decides && *out_busy;
     bool alive = io_loop_turn(h->options.loop, waits);
-    if (waits && !alive && !h->ready_first && !h->timer_count) {
+    if (waits && !alive && !host_has_work(h) && !h->timer_count) {
         *out_busy = false; /* nobody is left who could end what is performed */
     }
     return OK;

@@ -12,9 +12,11 @@ struct happened {
     struct happened *next;
     wall_us not_before; /* of a timer: when it was due; its decision has at least this time */
     struct engine_input in;
-    struct step_result result;
-    struct step_failure failure;
-    struct step_charge charge;
+    union { /* by in.type */
+        struct step_result result;
+        struct step_failure failure;
+        struct step_charge charge;
+    };
     struct arena arena; /* what they point to */
 };
 
@@ -79,8 +81,7 @@ struct port {
     uint64_t process_start;
     struct port *process_next;
     struct run *child;
-    bool child_failed; /* could not be begun; told after start */
-    struct error child_error;
+    bool child_failed; /* could not be begun: host.child_error, told after start */
 };
 
 /* What of the read model was recorded last: see store_row.same. */
@@ -92,63 +93,80 @@ struct row_written {
     bool texts; /* an error, a result or usage */
 };
 
+/* In the order of use: a commit of a step touches the first lines and those of the ports. */
 struct run {
     struct host *host;
-    struct run *next;       /* all runs of the host */
+    struct engine *engine;
+    const struct plan *plan;
     struct run *ready_next; /* runs with something to decide */
+    struct run *batch_next;
+    struct store_change *change; /* of the commit under way; NULL: nothing to record */
+    struct queue happened;       /* to decide on */
+    struct queue decided;        /* decided on in this batch */
+    uint64_t last_seq;           /* committed */
+    int64_t last_event;
+    int64_t num;
+    uint64_t epoch;
+    enum exec_status status; /* as last committed */
+    uint32_t failures;       /* commits and decisions that failed in a row */
     bool is_ready;
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
     bool ended, lost;
-    bool asleep;  /* it rests without a state in memory: sleep.c */
-    bool starved; /* there was no memory for what happened: given up before the next decision */
-    bool untold;  /* its last recorded event, a claim: watchers learn of it with the next */
-    bool to_drop; /* lost, and in the store still owned by this host */
-    struct run *batch_next;
-    int64_t num;
-    char id[IO_ID_BYTES];
-    uint64_t epoch;
-    uint64_t last_seq; /* committed */
-    int64_t last_event;
     bool is_new;
-    const struct plan *plan;
-    struct engine *engine;
-    enum exec_status status; /* as last committed */
-    struct queue happened;   /* to decide on */
-    struct queue decided;    /* decided on in this batch */
-    struct engine_out out;
-    struct store_change *change; /* of the commit under way; NULL: nothing to record */
-    bool told_again;             /* among the effects are some that may be under way */
-    struct port *ports;
-    struct port *few[8];   /* the index of ports by step as long as they are few */
-    struct port **buckets; /* afterwards; NULL: few is used */
-    uint32_t bucket_count, port_count, undone_ports;
-    struct port *slot_first, *slot_last; /* ports that wait for a slot */
-    uint32_t queued_free;                /* of these, ports that need none */
+    bool asleep;     /* it rests without a state in memory: sleep.c */
+    bool starved;    /* there was no memory for what happened: given up before the next decision */
+    bool untold;     /* its last recorded event, a claim: watchers learn of it with the next */
+    bool to_drop;    /* lost, and in the store still owned by this host */
+    bool told_again; /* among the effects are some that may be under way */
+    bool rows_void;  /* a rollback in this batch: rows of steps and messages go */
+    bool row_complete; /* the last rows of steps and messages are written */
+    bool is_child;
+    bool waits_for_rows;
     bool waits_for_slot;
-    struct run *slot_next;
-    struct run *above;           /* whose sub-workflow it is, also when it has ended */
-    struct account counted;      /* its own, as it was counted in tree, here and above */
-    struct account tree;         /* its own and that of all below */
-    struct stored_child *stored; /* sub-workflows counted in it that do not live here */
+    bool has_left; /* sub-workflows that had not ended when it was taken over: to be looked at */
+    bool held;     /* claimed for one request: nothing of it goes on, and nobody else's is taken */
+    struct row_written written;
+    uint32_t steps_written;
+    struct engine_out out;
+    struct port *parent;    /* port of the parent's step, for a child */
+    struct run *above;      /* whose sub-workflow it is, also when it has ended */
+    struct account counted; /* its own, as it was counted in tree, here and above */
+    struct account tree;    /* its own and that of all below */
+    struct str folder;
     struct vault *vault; /* shared with parent and children; NULL: nothing was performed yet */
-    struct port *parent; /* port of the parent's step, for a child */
+    struct port *ports;
+    struct port *slot_first, *slot_last; /* ports that wait for a slot */
+    struct run *slot_next;
+    uint32_t queued_free; /* of the ports that wait for a slot, those that need none */
+    uint32_t bucket_count, port_count, undone_ports;
+    struct port **buckets; /* the index of ports by step; NULL: few is used */
+    struct port *few[8];   /* as long as they are few */
+    char id[IO_ID_BYTES];
+    struct run *next;            /* all runs of the host */
+    struct run *rows_next;       /* runs that only have rows of steps to write */
+    struct stored_child *stored; /* sub-workflows counted in it that do not live here */
     int64_t parent_num;
     struct arena memory;    /* of the texts below */
     struct store_new fixed; /* of an execution that was submitted here */
-    struct str folder;
     struct str result_json, error_json;
-    struct row_written written;
-    uint32_t steps_written;
-    bool rows_void;    /* a rollback in this batch: rows of steps and messages go */
-    bool row_complete; /* the last rows of steps and messages are written */
-    bool is_child;
-    bool has_left; /* sub-workflows that had not ended when it was taken over: to be looked at */
-    bool held;     /* claimed for one request: nothing of it goes on, and nobody else's is taken */
     int64_t inbox_upto; /* rows up to this were taken */
-    uint32_t failures;  /* commits and decisions that failed in a row */
     uint32_t timers;
 };
+
+/* Of the runs that come after the next one in a loop: each is fetched in steps, what a pointer
+ * leads to when the pointer has come. */
+static inline void run_fetch_ahead(const struct run *second, const struct run *third) {
+    if (third) {
+        fetch_ahead(third, offsetof(struct run, few));
+    }
+    if (second && second->engine) {
+        engine_fetch(second->engine);
+        fetch_ahead(second->out.records, 2 * sizeof *second->out.records);
+        fetch_ahead(second->out.effects, sizeof *second->out.effects);
+        fetch_ahead(second->out.bytes.ptr, 2 * FETCH_LINE_BYTES);
+    }
+}
 
 struct timer {
     wall_us recorded; /* when it is due, as recorded */
@@ -176,6 +194,7 @@ struct host {
     bool inbox_left;            /* the last look found rows, or failed */
     struct run *runs;
     struct run *ready_first, *ready_last;
+    struct run *rows_first, *rows_last; /* ended, and write their steps in commits of their own */
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
     struct run *batch;
     uint32_t batch_events;
@@ -194,6 +213,7 @@ struct host {
     uint32_t live_runs;
     uint32_t drops; /* runs to drop */
     uint32_t port_count;
+    struct error child_error;            /* of the port that is being started */
     struct breakers *breakers;           /* NULL: no attempt has one yet */
     struct port *held_first, *held_last; /* calls that wait for others to need less */
     bool budget_moved;                   /* something reserved was given back */
@@ -221,6 +241,12 @@ void run_make_ready(struct run *r);
 /* Its turn comes before that of all others, unless it waits for its turn already: somebody waits
  * for what it decides. A batch may be full long before the last of many thousands. */
 void run_hurry(struct run *r);
+/* It has ended, and not all rows of its steps were written: its turn comes as commits have room.
+ * Nothing when it waits already. */
+void run_wait_for_rows(struct run *r);
+struct run *run_next_for_rows(struct host *h);
+/* Something is to be decided on or recorded. */
+static inline bool host_has_work(const struct host *h) { return h->ready_first || h->rows_first; }
 /* There was no memory for something that happened. Given up with the next turn and not at once: the
  * kind that has just told of it must not be told to stop in the middle of that. */
 void run_starved(struct run *r);
@@ -330,6 +356,7 @@ enum err claim_quarantine(struct host *h, const struct store_execution *x, struc
 
 /* ---- turn.c ---- */
 void turn_decide(struct host *h);
+void turn_take_rows(struct host *h);
 /* Before all that waits to be decided on, in the commit of this turn. */
 enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) MUST_USE;
 

@@ -200,7 +200,7 @@ enum err inbox_take(struct host *h, bool always, struct error *e) {
 /* ---- leaving ---- */
 
 bool host_at_rest(const struct host *h) {
-    if (h->ready_first || h->slots_used || h->batch) {
+    if (host_has_work(h) || h->slots_used || h->batch) {
         return false;
     }
     for (const struct run *r = h->runs; r; r = r->next) {
@@ -246,7 +246,7 @@ static enum err release_all(struct host *h, struct error *e) {
 
 enum err host_release(struct host *h, struct error *e) {
     enum err err = inbox_take(h, true, e);
-    if (!err && (h->ready_first || h->batch)) {
+    if (!err && (host_has_work(h) || h->batch)) {
         err = error_set(e, ERR_CONFLICT, "there are requests to be decided on");
     }
     err = err ? err : release_all(h, e);

@@ -437,8 +437,10 @@ static void perform(struct run *r, const struct engine_effect *fx) {
         run_give_up(r, &why);
         return;
     }
-    *p = (struct port){
-        .run = r, .step = fx->step, .attempt = fx->attempt, .flight = flight_ref(fx->flight)};
+    p->run = r;
+    p->step = fx->step;
+    p->attempt = fx->attempt;
+    p->flight = flight_ref(fx->flight);
     buf_init(&p->log.text, 0);
     ports_add(p);
     if (needs_slot(p) || must_wait(p)) {

@@ -67,6 +67,27 @@ void run_make_ready(struct run *r) {
     h->ready_last = r;
 }
 
+void run_wait_for_rows(struct run *r) {
+    struct host *h = r->host;
+    if (r->waits_for_rows || r->lost) {
+        return;
+    }
+    r->waits_for_rows = true;
+    r->rows_next = NULL;
+    *(h->rows_last ? &h->rows_last->rows_next : &h->rows_first) = r;
+    h->rows_last = r;
+}
+
+struct run *run_next_for_rows(struct host *h) {
+    struct run *r = h->rows_first;
+    if (r) {
+        h->rows_first = r->rows_next;
+        h->rows_last = h->rows_first ? h->rows_last : NULL;
+        r->waits_for_rows = false;
+    }
+    return r;
+}
+
 void run_starved(struct run *r) {
     r->starved = true;
     run_make_ready(r);

@@ -5,6 +5,9 @@
 
 struct str json_text(struct arena *a, struct value v) {
     struct buf b;
+    if (value_is_null(v)) {
+        return STR("null");
+    }
     buf_init(&b, 0);
     value_print_json(v, 0, &b);
     a->starved = a->starved || b.starved;
@@ -26,7 +29,11 @@ static struct str error_json(struct arena *a, const struct engine_error *x) {
 
 /* Empty as long as nothing was used; with what a sub-workflow is charged with. */
 static struct str usage_json(struct arena *a, struct engine_usage u, const struct account *below) {
+    bool any = u.input_tokens || u.output_tokens || u.cached_tokens || u.llm_calls || below;
     struct value_builder b;
+    if (!any) {
+        return STR("");
+    }
     value_builder_init(&b, a);
     value_map_add(&b, STR("inputTokens"), value_int(u.input_tokens));
     value_map_add(&b, STR("outputTokens"), value_int(u.output_tokens));
@@ -38,9 +45,7 @@ static struct str usage_json(struct arena *a, struct engine_usage u, const struc
     if (below) {
         value_map_add(&b, STR("charged"), budget_charged(below, a));
     }
-    struct value v = value_map_done(&b);
-    bool any = u.input_tokens || u.output_tokens || u.cached_tokens || u.llm_calls || below;
-    return any ? json_text(a, v) : STR("");
+    return json_text(a, value_map_done(&b));
 }
 
 static enum err row_of(const struct engine *g, struct arena *a, struct store_row *out,
@@ -72,8 +77,8 @@ static enum err row_of(const struct engine *g, struct arena *a, struct store_row
 }
 
 static struct str step_error(struct arena *a, const struct track *t, struct str node) {
-    struct engine_error x = {t->error_type, t->error_message, node, t->attempt};
-    return t->error_type.len ? error_json(a, &x) : STR("");
+    struct engine_error x = {t->more->error_type, t->more->error_message, node, t->attempt};
+    return t->more->error_type.len ? error_json(a, &x) : STR("");
 }
 
 /* JSON list of the nodes that the node needs. */
@@ -128,7 +133,7 @@ static const char *status_word(const struct engine *g, enum step_status status) 
 /* What was undone says so beside its status. */
 static struct str meta_of(struct arena *a, const struct track *t) {
     struct value_builder b;
-    struct value meta = value_is_null(t->request) ? t->meta : t->request;
+    struct value meta = value_is_null(t->more->request) ? t->meta : t->more->request;
     if (!t->undone) {
         return json_or_none(a, meta);
     }
@@ -233,7 +238,11 @@ enum err row_make(struct run *r, struct arena *a, struct store_row *out, struct 
     return err;
 }
 
-void row_recorded(struct run *r, const struct store_row *row) { r->written = written_of(r, row); }
+void row_recorded(struct run *r, const struct store_row *row) {
+    if (!row->same) {
+        r->written = written_of(r, row);
+    }
+}
 
 /* Owned by nobody it was left at rest: what seems to run is a step whose sub-workflow waits. */
 void row_release(struct store_row *row) {

@@ -51,6 +51,16 @@ static void join_batch(struct run *r) {
     }
 }
 
+/* Only these say of which workflow and in which folder it is. */
+static bool may_be_another(const struct run *r, uint32_t first) {
+    bool may = false;
+    for (uint32_t i = first; i < r->out.record_count; i++) {
+        enum event_kind kind = r->out.records[i].kind;
+        may |= kind == EVENT_EXECUTION_CREATED || kind == EVENT_WORKFLOW_CHANGED;
+    }
+    return may;
+}
+
 static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
     uint32_t from = r->out.effect_count, first = r->out.record_count;
     struct deciding d = {r, &x->in};
@@ -69,7 +79,7 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
         r->engine = NULL; /* in parts changed: left alone, folded anew */
     }
     budget_note(r);
-    err = err ? err : run_follow_plan(r, e);
+    err = err || !may_be_another(r, first) ? err : run_follow_plan(r, e);
     err = err ? err : queue_evals(r, from, e);
     if (!err && engine_is_superseded(r->engine)) {
         err = roll_back(r, e);
@@ -166,6 +176,19 @@ static void cancel_children(struct run *r) {
     }
 }
 
+/* What the decisions on the next ones need is fetched during that on this one. */
+static void fetch_ready(const struct run *next) {
+    const struct run *second = next ? next->ready_next : NULL;
+    const struct happened *x = next ? next->happened.first : NULL;
+    run_fetch_ahead(second, second ? second->ready_next : NULL);
+    if (second && second->happened.first) {
+        fetch_ahead(second->happened.first, offsetof(struct happened, arena));
+    }
+    if (x && next->engine) {
+        engine_fetch_step(next->engine, x->in.step);
+    }
+}
+
 /* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
 void turn_decide(struct host *h) {
     struct run *last = h->ready_last;
@@ -175,6 +198,7 @@ void turn_decide(struct host *h) {
         h->ready_first = r->ready_next;
         h->ready_last = h->ready_first ? h->ready_last : NULL;
         r->is_ready = false;
+        fetch_ready(h->ready_first);
         struct error why = {0};
         if (r->starved) {
             error_nomem(&why);
@@ -187,6 +211,19 @@ void turn_decide(struct host *h) {
         }
         if (was_last) {
             break;
+        }
+    }
+}
+
+/* Of those that wait for it, so many write rows of their steps with this commit as it has room for.
+ * Were all of them in it, each commit would touch every execution that has ended. */
+void turn_take_rows(struct host *h) {
+    uint32_t rows = 0;
+    while (rows < HOST_STEP_ROWS && h->rows_first) {
+        struct run *r = run_next_for_rows(h);
+        if (!r->lost && !r->ended && r->engine && exec_status_final(r->status)) {
+            join_batch(r);
+            rows += engine_track_count(r->engine) - r->steps_written;
         }
     }
 }

@@ -337,7 +337,7 @@ static bool step(struct world *w) {
     if (w->ended && !busy) {
         return false;
     }
-    if (!w->host->ready_first) {
+    if (!host_has_work(w->host)) {
         act(w);
     }
     return w->idle < MOST_IDLE;

@@ -37,7 +37,7 @@ static const char *shown(const char *step) {
     const struct track *t = engine_track_find(d.engine, id);
     assert_non_null(t);
     assert_int_equal(t->status, STEP_WAITING);
-    const struct value *v = value_get(t->request, STR("approves"));
+    const struct value *v = value_get(t->more->request, STR("approves"));
     buf_init(&b, 0);
     value_print_json(v ? *v : value_null(), 0, &b);
     const char *text = arena_str(&d.arena, buf_str(&b)).ptr;

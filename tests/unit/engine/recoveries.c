@@ -26,7 +26,7 @@ static struct value request_of(const char *step) {
     const struct track *t = engine_track_find(d.engine, id);
     assert_non_null(t);
     assert_int_equal(t->status, STEP_WAITING);
-    return t->request;
+    return t->more->request;
 }
 
 static void assert_asks(const char *step) {

@@ -284,7 +284,7 @@ bool rig_turn(void) {
 
 static bool more_to_do(void) {
     wall_us due;
-    return rig.host->ready_first || (host_next_due(rig.host, &due) && due.us <= rig.now.us);
+    return host_has_work(rig.host) || (host_next_due(rig.host, &due) && due.us <= rig.now.us);
 }
 
 void rig_turns(void) {

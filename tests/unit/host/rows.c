@@ -1,5 +1,6 @@
 /* The read model: what other programs see of an execution without folding its journal.
  */
+#include "host/host_priv.h"
 #include "rig.h"
 
 static uint32_t steps_of(struct run *r, struct store_step **out) {
@@ -184,6 +185,39 @@ static void many_effects(void **state) {
     check_many(r, 3500);
 }
 
+/* A commit takes as many of the executions that have ended as it has room for, not all of them. */
+static void rows_wait_for_room(void **state) {
+    (void)state;
+    enum { RUNS = 5, ITEMS = 900 };
+    struct run *runs[RUNS];
+    struct store_step *rows;
+    uint32_t in_batch = 0;
+    const struct plan *p = rig_plan(
+        "{cairn: 1, nodes: {l: {type: work}, f: {type: calc, needs: [l], foreach: {items: l}, "
+        "value: \"item + index\"}, e: {type: end, needs: [f], value: \"size(f)\"}}}");
+    for (size_t i = 0; i < RUNS; i++) {
+        runs[i] = rig_submit(p, NULL);
+    }
+    rig_turns();
+    for (size_t i = 0; i < RUNS; i++) {
+        rig_tell_done(rig_find("l"), numbers(ITEMS), NULL);
+    }
+    while (!exec_status_final(run_status(runs[0])) || !exec_status_final(run_status(runs[4]))) {
+        rig_turn();
+    }
+    assert_in_range(rig.ended, 0, RUNS - 3);
+    turn_take_rows(rig.host);
+    for (const struct run *r = rig.host->batch; r; r = r->batch_next) {
+        in_batch++;
+    }
+    assert_in_range(in_batch, 1, 2);
+    rig_turns();
+    assert_int_equal(rig.ended, RUNS);
+    for (size_t i = 0; i < RUNS; i++) {
+        assert_int_equal(steps_of(runs[i], &rows), ITEMS + 3);
+    }
+}
+
 int run_row_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -192,6 +226,7 @@ int run_row_tests(void) {
         T(step_rows_hold_what_happened),
         cmocka_unit_test(many_rows_come_in_several_commits),
         T(many_effects),
+        T(rows_wait_for_room),
 #undef T
     };
     return cmocka_run_group_tests_name("host rows", tests, NULL, NULL);

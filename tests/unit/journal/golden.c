@@ -51,8 +51,8 @@ static struct value step_value(struct arena *a, const struct track *t) {
     add(&b, "body", canonical(a, t->body));
     add(&b, "meta", canonical(a, t->meta));
     add(&b, "content", value_int(t->content));
-    add_text(&b, "error", t->error_type);
-    add_text(&b, "message", t->error_message);
+    add_text(&b, "error", t->more->error_type);
+    add_text(&b, "message", t->more->error_message);
     add(&b, "scheduled_us", value_int(t->scheduled.us));
     add(&b, "started_us", value_int(t->started.us));
     add(&b, "ended_us", value_int(t->ended.us));
