@@ -30,8 +30,8 @@ static double bytes_of(const char *path) {
 
 typedef void write_workflow(const char *folder, const char *name, int nodes);
 
-/* The medians of some runs; fold: of db check of the newest, which folds its journal; bytes: what one more execution adds to the database file, the log of
- * which every run moves into it. */
+/* The medians of some runs; fold: of db check of the newest, which folds its journal; bytes: what
+ * one more execution adds to the database file, the log of which every run moves into it. */
 static struct figures measure(const char *folder, const char *shape, write_workflow *write,
                               int nodes) {
     char name[40], file[700], store[700];

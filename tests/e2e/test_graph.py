@@ -224,7 +224,7 @@ def test_svg_is_a_document_of_its_own(cairn):
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert text.count("http") == 1 and "url(" not in text and "href" not in text
     words = [x.text for x in root.iter() if x.tag.endswith("text")]
-    assert "<b>&'\ufffd   Ä" in words
+    assert "<b>&'\ufffd \\x07 Ä" in words
     for word in ["limit", "true", "false", "transform, foreach", "transform, up to 5 times"]:
         assert word in words
     assert text.count("stroke-dasharray") == 1  # the one edge that leads back

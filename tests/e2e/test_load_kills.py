@@ -10,10 +10,8 @@ import struct
 import subprocess
 from collections import Counter
 
-import pytest
-
 from conftest import BIN, PATIENCE
-from test_fail_syscalls import SHIM, is_sanitized
+from test_fail_syscalls import PRELOADED
 from killer import LONG, chance, parallel, query, until
 
 LOAD = os.path.join(os.path.dirname(os.path.abspath(BIN)), "tests", "load")
@@ -87,10 +85,9 @@ def test_a_host_of_1000_executions_is_killed_at_20_random_moments(tmp_path):
     assert any(lost)  # else the moments were none at which there was something to lose
 
 
-@pytest.mark.skipif(is_sanitized(), reason="a sanitizer wants to be loaded first")
 def test_each_commit_is_synced(tmp_path):
     """No acknowledgement without its own fdatasync: as many as commits at least."""
-    child = start(tmp_path, LD_PRELOAD=SHIM, FAIL_CALL="fsync", FAIL_COUNT=str(tmp_path / "syncs"))
+    child = start(tmp_path, LD_PRELOAD=PRELOADED, FAIL_CALL="fsync", FAIL_COUNT=str(tmp_path / "syncs"))
     commits = int(child.communicate(timeout=PATIENCE)[0])
     syncs = struct.unpack("q", (tmp_path / "syncs").read_bytes())[0]
     assert child.returncode == 0 and commits > STEPS
