@@ -272,8 +272,8 @@ static const char *note_of(struct str command) {
                 {"watch", "shows it as it goes"},
                 {"resume", "goes on with it"},
                 {"explain", "of its sub-workflow"},
-                {"answer", "answers it"},
-                {"signal", "tells it"}};
+                {"answer", "answers what a step asks"},
+                {"signal", "tells it what a step waits for"}};
     struct str rest = command, verb;
     (void)str_split(rest, ' ', &rest);
     verb = str_split(rest, ' ', &rest);

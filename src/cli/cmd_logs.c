@@ -25,7 +25,7 @@ static void put_lines(struct buf *b, const struct store_event *row, struct str s
         text.len--;
     }
     do {
-        struct str line = str_split(text, '\n', &text);
+        struct str line = text_next_line(&text);
         text_clock(b, row->at);
         buf_printf(b, " %.*s %.*s: ", STR_ARG(row->step), STR_ARG(stream));
         text_clean(b, line);

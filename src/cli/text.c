@@ -204,11 +204,13 @@ void text_clip(struct buf *b, struct str s, uint32_t max_columns) {
 
 void text_clean(struct buf *b, struct str s) { append_columns(b, s, UINT32_MAX); }
 
-/* Without the CR of a line that ends in CR LF. */
+struct str text_next_line(struct str *text) {
+    struct str line = str_split(*text, '\n', text);
+    line.len -= str_ends(line, STR("\r"));
+    return line;
+}
+
 static void append_line(struct buf *b, struct str line) {
-    if (str_ends(line, STR("\r"))) {
-        line.len--;
-    }
     for (size_t at = 0; at < line.len;) {
         size_t from = at;
         uint32_t c = str_utf8_next(line, &at);
@@ -226,7 +228,7 @@ void text_block(struct buf *b, struct str s, const char *indent) {
         rest.len--;
     }
     do {
-        struct str line = str_split(rest, '\n', &rest);
+        struct str line = text_next_line(&rest);
         buf_append_cstr(b, line.len ? indent : "");
         append_line(b, line);
         buf_append_char(b, '\n');

@@ -39,6 +39,8 @@ enum colour text_status_colour(struct str status);
 uint32_t text_width(struct str s);
 /* At most max columns, "..." at the end when cut; one line. */
 void text_clip(struct buf *b, struct str s, uint32_t max_columns);
+/* Of a text that programs print: the next line, without its end (LF or CR LF); *text the rest. */
+struct str text_next_line(struct str *text);
 /* One line, whole. */
 void text_clean(struct buf *b, struct str s);
 /* Several lines, each behind the indent, whole; tabs stay. */

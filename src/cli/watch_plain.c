@@ -242,7 +242,7 @@ void watch_log_lines(struct watch *w, const struct watch_source *of, struct str 
         rest.len--;
     }
     while (rest.len) {
-        struct str line = str_split(rest, '\n', &rest);
+        struct str line = text_next_line(&rest);
         put_head(out, watch_log_time(w), of);
         buf_printf(out, "step %.*s %s: ", STR_ARG(step), stream);
         text_message(out, line, TEXT_IN_LOGS);

@@ -68,6 +68,13 @@ def test_nothing_that_is_shown_acts_on_a_terminal(cairn):
     harmless(cairn("retry", "@last", "--workflow", "flow.yaml"))
 
 
+def test_lines_that_end_in_cr_lf_are_lines(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: \"printf 'one\\r\\ntwo\\r10%%\\r\\n' >&2\"}\n")
+    done = cairn("run", "flow.yaml")
+    for text in (done.err, cairn("logs", "@last").out):
+        assert "stderr: one\n" in text and "stderr: two\\x0d10%\n" in text
+
+
 def test_a_result_is_itself_for_a_pipe_and_escaped_on_a_terminal(cairn):
     cairn.write("flow.yaml", "cairn: 1\nname: flow\ninputs: {x: {type: string}}\n"
                 "nodes:\n  a: {type: end, value: inputs.x}\n")

@@ -163,6 +163,13 @@ def test_no_option_is_ignored_beside_another(cairn, line, refusal):
     assert (done.status, done.out) == (2, "") and done.err.startswith(f"error: {refusal}\n")
 
 
+def test_what_goes_together_is_heeded(cairn):
+    make(cairn)
+    assert cairn("results", "@last", "--json", "--verbose").json == cairn("results", "@last", "--json").json
+    assert cairn("logs", "@last", "--raw", "--follow").status == 0
+    assert cairn("list", "--waiting", "--all", "--json", "--workflow", "flow").json == {"items": []}
+
+
 def test_who_waits_in_which_status(cairn):
     cairn.write("flow.yaml", "cairn: 1\nname: flow\nnodes:\n  a: {type: ask, prompt: Well?, timeout: 1h}\n")
     waiting = cairn.start("run", "flow.yaml")
