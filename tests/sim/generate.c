@@ -35,6 +35,7 @@ struct generator {
     bool certain;           /* what is generated never fails: nobody mends what undoes */
     bool hears, given;      /* some steps wait for signals; there is an input, x */
     uint64_t budgets;       /* 0: there are none */
+    bool strict;            /* what would exceed one fails */
     bool shifts;            /* what is approved changes, perhaps, while the ask waits */
     char asked[NAME_BYTES]; /* the newest node that asks ... */
     size_t asked_at;        /* ... and where its fields end, in out */
@@ -561,7 +562,8 @@ static struct needs block(struct generator *g, const struct needs *needs, int de
     return g->depth < 2 ? call(g, needs) : plain(g, needs, NULL, "", false);
 }
 
-/* Some seeds have budgets, all of whose questions are answered by more. */
+/* Some seeds have budgets, all of whose questions are answered by more, or which nobody is asked
+ * about. */
 static void budget(struct generator *g) {
     static const char *const keys[] = {"llm_calls", "steps", "tokens"};
     struct rng r = {g->budgets++ * 0x9e3779b97f4a7c15u + 3};
@@ -573,7 +575,7 @@ static void budget(struct generator *g) {
     if (key > 2) {
         buf_printf(&g->out, ",\"tokens\":%u", rng_below(&r, 90));
     }
-    buf_append_cstr(&g->out, "},");
+    buf_append_cstr(&g->out, g->strict ? ",\"on_exceed\":\"fail\"}," : "},");
 }
 
 /* An approval of what reads a variable that another node changes, perhaps while the ask waits. */
@@ -654,6 +656,7 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
                            .flaky_permille = rng_below(&g.r, 2) * 200,
                            .keeps_going = failure >= 2};
     g.budgets = seed % 7 == 5 ? seed * 1000 : 0;
+    g.strict = seed % 28 == 5;
     g.hears = seed % 12 == 3 || seed % 12 == 11;
     g.given = out->given = seed % 10 == 7 || seed % 13 == 2;
     g.risky = chance(&g, 250);
@@ -664,7 +667,7 @@ static void generate(uint64_t seed, uint32_t mended_from, uint64_t mended_seed, 
     g.undo_permille = chance(&g, 200) ? 500 : 0;
     bool limited = chance(&g, 40);
     g.shifts = seed % 16 == 7;
-    out->differs = g.once || limited || g.shifts;
+    out->differs = g.once || g.strict || limited || g.shifts;
     out->slots = chance(&g, 400) ? 1 + rng_below(&g.r, 3) : 0;
     buf_printf(&g.out, "{\"cairn\":1,\"on_failure\":\"%s\",%s", on_failure[failure],
                limited ? "\"timeout\":\"20s\"," : "");

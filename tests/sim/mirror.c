@@ -482,6 +482,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         if (ev->kind == EVENT_STEP_COMPLETED && !w->jumped && ev->at.us < s->wake_us) {
             world_fail(w, "%.*s is woken before its time", STR_ARG(id));
         }
+        world_tally(w, TALLY_BUDGET_FAILED,
+                    ev->kind == EVENT_STEP_FAILED && str_is(ev->error_type, "budget"));
         bool decided = s->recovers && ev->kind == EVENT_STEP_FAILED;
         w->answers_taken += decided;
         world_tally(w, TALLY_DECISION, decided);

@@ -55,7 +55,7 @@ struct recipe {
     uint32_t flaky_permille;  /* steps whose first attempts fail */
     uint32_t slots;           /* of the host, 0: its own number */
     bool keeps_going;         /* on_failure: continue: what fails is the same in every order */
-    bool differs;             /* crashes may change the outcome: at_most_once, a time limit */
+    bool differs;             /* crashes may change the outcome: at_most_once, limits */
     bool given;               /* it has an input, x, which a retry may change */
     struct str example;       /* a workflow of examples/, or empty */
     struct str entry;         /* its file */
