@@ -9,8 +9,6 @@
 #include "cli/orphans.h"
 #include "cli/waiting.h"
 
-enum { HINT_MOST = 1000 };
-
 struct page {
     const struct store_execution **rows;
     uint32_t count, limit;
@@ -168,11 +166,11 @@ static void print_row(struct cli *c, const struct store_execution *x, uint32_t c
 
 /* Executions that their process left behind are easily overlooked. */
 static void print_interrupted(struct session *s) {
-    uint32_t count = orphans_interrupted(s, HINT_MOST);
+    uint32_t count = orphans_interrupted(s);
     struct str store = session_store_option(s);
     if (count) {
-        sink_printf(&s->cli->err, "%u%s interrupted: cairn resume --all%.*s\n", count,
-                    count == HINT_MOST ? " or more" : "", STR_ARG(store));
+        sink_printf(&s->cli->err, "%u interrupted: cairn resume --all%.*s\n", count,
+                    STR_ARG(store));
     }
 }
 

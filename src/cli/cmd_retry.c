@@ -34,15 +34,27 @@ static enum err find(struct running *x, struct str *out_id) {
     return OK;
 }
 
-static int refuse(struct running *x, struct str id, const struct error *e) {
+static struct str help_of(struct running *x, struct str id, const struct error *e) {
+    struct arena *a = &x->c->arena;
     struct str store = session_store_option(&x->s);
-    struct str help =
-        e->code == ERR_QUARANTINED
-            ? arena_printf(&x->c->arena, "try it once more: cairn retry %.*s --force%.*s",
-                           STR_ARG(id), STR_ARG(store))
-        : strstr(e->message, "nothing of it failed")
-            ? arena_printf(&x->c->arena, "--from NODE runs a node and all that depends on it anew")
-            : STR("");
+    struct store_execution now;
+    struct error ignored;
+    if (e->code == ERR_QUARANTINED) {
+        return arena_printf(a, "try it once more: cairn retry %.*s --force%.*s", STR_ARG(id),
+                            STR_ARG(store));
+    }
+    if (strstr(e->message, "nothing of it failed")) {
+        return arena_printf(a, "--from NODE runs a node and all that depends on it anew");
+    }
+    bool runs = e->code == ERR_CONFLICT &&
+                store_execution_get(x->s.store, 0, id, a, &now, &ignored) == OK && now.owner_alive;
+    return runs ? arena_printf(a, "process %lld runs it: cairn watch %.*s%.*s",
+                               (long long)now.owner_pid, STR_ARG(id), STR_ARG(store))
+                : STR("");
+}
+
+static int refuse(struct running *x, struct str id, const struct error *e) {
+    struct str help = help_of(x, id, e);
     background_back(&x->background, true);
     return cli_fail_error(x->c, e, help.len ? help.ptr : NULL);
 }
@@ -78,7 +90,10 @@ static int go_on(struct running *x, const struct budget *budget) {
     if (background_log(&x->background, &x->s, id)) {
         return EXIT_STORE;
     }
-    if (host_retry(x->s.host, id, &q, &r, &e)) {
+    do {
+        err = host_retry(x->s.host, id, &q, &r, &e);
+    } while (err && running_waits(x, &e));
+    if (err) {
         return refuse(x, id, &e);
     }
     x->recorded = true;

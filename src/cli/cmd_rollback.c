@@ -36,12 +36,16 @@ static int revive(struct running *x, const struct store_execution *found) {
     if (background_log(&x->background, &x->s, found->fixed.id)) {
         return EXIT_STORE;
     }
-    if (host_rollback(x->s.host, found->fixed.id, &q, &r, &e)) {
+    enum err err;
+    do {
+        err = host_rollback(x->s.host, found->fixed.id, &q, &r, &e);
+    } while (err && running_waits(x, &e));
+    if (err) {
         background_back(&x->background, true);
         return refuse(x, found, &e);
     }
     x->recorded = true;
-    enum err err = running_watch(x, r);
+    err = running_watch(x, r);
     err = err ? err : running_catch_up(x);
     err = err ? err : running_turn(x);
     int status = err ? err_exit_code(err) : running_tell(x);

@@ -143,30 +143,8 @@ enum err orphans_find(struct session *s, struct orphans *out) {
 
 /* ---- counting ---- */
 
-struct counting {
-    uint32_t count, most, looked;
-};
-
-enum { LOOK_MOST = 2000 }; /* rows, so that a list of a large store does not become slow by it */
-
-static enum err visit_count(void *ctx, const struct store_execution *x, bool *stop,
-                            struct error *e) {
-    struct counting *k = ctx;
-    (void)e;
-    k->count += !x->fixed.parent && is_interrupted(x);
-    *stop = k->count == k->most || ++k->looked == LOOK_MOST;
-    return OK;
-}
-
-uint32_t orphans_interrupted(struct session *s, uint32_t most) {
-    struct counting k = {.most = most};
-    struct visitor v = {.s = s, .ctx = &k, .visit = visit_count};
+uint32_t orphans_interrupted(struct session *s) {
     struct error ignored;
-    for (size_t i = 0; i < ARRAY_LEN(live) && s->store && k.count < most; i++) {
-        k.looked = 0;
-        if (visit_status(&v, live[i], STR(""), &ignored)) {
-            return 0;
-        }
-    }
-    return k.count;
+    uint32_t count = 0;
+    return s->store && store_left_count(s->store, &count, &ignored) == OK ? count : 0;
 }

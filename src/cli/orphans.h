@@ -20,7 +20,7 @@ struct orphans {
 
 /* Finds them all: of a tree its topmost execution that has not ended. Reported. */
 enum err orphans_find(struct session *s, struct orphans *out) MUST_USE;
-/* How many are interrupted, counted up to most; 0 when that cannot be read. */
-uint32_t orphans_interrupted(struct session *s, uint32_t most);
+/* How many are interrupted, of all in the store; 0 when that cannot be read. */
+uint32_t orphans_interrupted(struct session *s);
 
 #endif

@@ -252,7 +252,9 @@ static int take_over(struct asking *k, bool *out_other) {
     if (background_log(&x->background, &x->s, k->root.fixed.id)) {
         return EXIT_STORE;
     }
-    err = host_resume(x->s.host, k->root.fixed.id, &r, &e);
+    do {
+        err = host_resume(x->s.host, k->root.fixed.id, &r, &e);
+    } while (err && running_waits(x, &e));
     *out_other = err == ERR_CONFLICT;
     if (err) {
         background_back(&x->background, true);
@@ -316,7 +318,10 @@ static int visit(struct asking *k, bool *out_other) {
     x->ticket = k->q->ask.ticket = k->row ? k->row : -1;
     x->verdict = STR("");
     x->told = NULL;
-    enum err err = host_visit(x->s.host, k->target.fixed.id, &k->q->ask, &e);
+    enum err err;
+    do {
+        err = host_visit(x->s.host, k->target.fixed.id, &k->q->ask, &e);
+    } while (err && running_waits(x, &e));
     x->lost = false;
     if (!err && x->verdict.len) {
         return tell_verdict(k, x->verdict);

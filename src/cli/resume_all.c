@@ -46,7 +46,7 @@ struct all {
     struct io_signal *signals[2];
     struct item *items;
     uint32_t count;
-    bool leaving, left;
+    bool leaving, left, waited;
 };
 
 /* ---- what the host tells ---- */
@@ -174,7 +174,11 @@ static uint32_t claim_all(struct all *x) {
     uint32_t claimed = 0;
     for (uint32_t i = 0; i < x->count; i++) {
         struct item *it = &x->items[i];
-        if (host_resume(x->s.host, it->of.id, &it->run, &it->why)) {
+        enum err err;
+        do {
+            err = host_resume(x->s.host, it->of.id, &it->run, &it->why);
+        } while (err && !x->leaving && session_waits(&x->s, &x->waited, &it->why));
+        if (err) {
             it->run = NULL;
             it->fate = fate_of(it->why.code);
         }

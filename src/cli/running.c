@@ -165,6 +165,11 @@ enum err running_open(struct running *x, bool make) {
     return x->s.store ? session_open_host(&x->s, &observer) : OK;
 }
 
+bool running_waits(struct running *x, const struct error *why) {
+    bool stays = !x->leaving && !x->interrupts;
+    return stays && session_waits(&x->s, &x->waited, why) && !x->leaving && !x->interrupts;
+}
+
 enum err running_watch(struct running *x, struct run *r) {
     x->run = r;
     x->id = arena_str(&x->c->arena, run_id(r));

@@ -23,6 +23,7 @@ struct running {
     struct run *run;
     struct str id;
     struct io_signal *signals[2];
+    bool waited;         /* for a store that others hold */
     uint32_t interrupts; /* SIGINT that came */
     bool leaving;        /* SIGTERM: without waiting for what runs */
     bool recorded;       /* something of it since this process has it */
@@ -37,6 +38,9 @@ struct running {
 
 /* The session with its store (made when make), loop and host, and the signals. Reported. */
 enum err running_open(struct running *x, bool make) MUST_USE;
+/* After a claim that failed: to be tried again, see session_waits; false also when somebody wants
+ * out. */
+bool running_waits(struct running *x, const struct error *why);
 /* The execution that this process runs from now on: shown as the options say. Reported. */
 enum err running_watch(struct running *x, struct run *r) MUST_USE;
 /* After that, of one that was taken over: how its steps stand, and with asks_again what it waits

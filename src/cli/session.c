@@ -204,6 +204,25 @@ struct str session_busy_line(struct arena *a, const struct error *why) {
                : STR("the store is free again\n");
 }
 
+static void moment_over(void *ctx) { *(bool *)ctx = true; }
+
+bool session_waits(struct session *s, bool *told, const struct error *why) {
+    bool due = false;
+    struct io_timer *t =
+        why->code == ERR_STORE_BUSY ? io_timer_open(s->loop, moment_over, &due) : NULL;
+    if (!t) {
+        return false;
+    }
+    if (!*told) {
+        sink_write(&s->cli->err, session_busy_line(&s->cli->arena, why));
+    }
+    *told = true;
+    io_timer_start(t, 100000000);
+    while (!due && io_loop_turn(s->loop, true)) {}
+    io_timer_close(t);
+    return true;
+}
+
 wall_us session_now(void) { return io_clock_system.wall(io_clock_system.ctx); }
 
 struct str session_user(struct session *s) {

@@ -45,6 +45,10 @@ struct str session_store_option(const struct session *s);
 wall_us session_now(void);
 /* What is said when a host waits for others to let go of the store (why), or need not any more. */
 struct str session_busy_line(struct arena *a, const struct error *why);
+/* After a claim that failed: true when others merely hold the store, which is told once (told is
+ * set), after a moment in which signals are taken. Then it is to be tried again, for as long as it
+ * takes. */
+bool session_waits(struct session *s, bool *told, const struct error *why);
 
 /* Who uses this, for what is recorded of requests. */
 struct str session_user(struct session *s);

@@ -79,7 +79,7 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
                                : NULL;
 }
 
-/* A signal has a name of its own and is for no step: an id that only a step can have is a mistake. */
+/* A signal has a name of its own and is for no step: an id that only a step has is a mistake. */
 static enum err refuse_step(struct engine *g, const struct engine_input *in, struct step_id step,
                             struct error *e) {
     bool waits = engine_step_status(g, step) == STEP_WAITING;

@@ -6,8 +6,8 @@
 
 static enum err owned(const struct store_execution *x, struct error *e) {
     return error_set(e, ERR_CONFLICT,
-                     "execution %.*s is run by another process (host %lld, which is alive)",
-                     STR_ARG(x->fixed.id), (long long)x->host);
+                     "execution %.*s is run by another process, %lld, which is alive",
+                     STR_ARG(x->fixed.id), (long long)x->owner_pid);
 }
 
 /* Given up here: children that this host still owns. */

@@ -31,10 +31,20 @@ enum err claim_event(const struct event *ev, wall_us at, uint64_t seq, struct ar
     return err ? err : out->body.ptr ? OK : error_nomem(e);
 }
 
-static enum err fenced(const struct store_execution *x, struct error *e) {
-    return error_set(e, ERR_CONFLICT,
-                     "execution %.*s was taken by another process at the same moment",
-                     STR_ARG(x->fixed.id));
+/* Who was quicker is told as far as it is still there. */
+static enum err fenced(struct host *h, const struct store_execution *x, struct error *e) {
+    struct arena a;
+    struct store_execution now = {0};
+    struct error ignored;
+    char who[40] = "another process";
+    arena_init(&a, 0);
+    if (!store_execution_get(h->options.store, x->num, STR(""), &a, &now, &ignored) &&
+        now.owner_alive) {
+        snprintf(who, sizeof who, "process %lld", (long long)now.owner_pid);
+    }
+    arena_fini(&a);
+    return error_set(e, ERR_CONFLICT, "execution %.*s was taken by %s at the same moment",
+                     STR_ARG(x->fixed.id), who);
 }
 
 enum err claim_look_again(struct host *h, const struct store_execution *before,
@@ -48,7 +58,7 @@ enum err claim_look_again(struct host *h, const struct store_execution *before,
     *out_done = now.epoch == c->new_epoch && now.host == c->host &&
                 now.last_seq == c->last_seq + c->event_count;
     bool untouched = now.epoch == before->epoch && now.last_seq == before->last_seq;
-    return *out_done || untouched ? OK : fenced(before, e);
+    return *out_done || untouched ? OK : fenced(h, before, e);
 }
 
 bool claim_may_pass(enum err err) {
@@ -70,14 +80,14 @@ static enum err commit(struct host *h, const struct store_execution *x, struct s
         struct error why;
         err = store_commit(h->options.store, &b, e);
         if (!err) {
-            return c->fenced && !MUTANT(claim_despite_fence) ? fenced(x, e) : OK;
+            return c->fenced && !MUTANT(claim_despite_fence) ? fenced(h, x, e) : OK;
         }
-        if (!claim_may_pass(err)) {
-            return err;
+        if (!claim_may_pass(err) || err == ERR_STORE_BUSY) {
+            return err; /* nothing was recorded; who is busy for how long is the caller's to wait */
         }
         enum err again = claim_look_again(h, x, c, &done, a, &why);
         if (done || again == ERR_CONFLICT) {
-            return done ? OK : fenced(x, e);
+            return done ? OK : fenced(h, x, e);
         }
     }
     return err;
@@ -151,7 +161,7 @@ enum err claim_take(struct host *h, struct store_execution *x, struct error *e) 
     struct store_execution after;
     err = err ? err : store_execution_get(h->options.store, x->num, STR(""), &a, &after, e);
     if (!err && after.epoch != x->epoch + 1) {
-        err = fenced(x, e);
+        err = fenced(h, x, e);
     }
     if (err) { /* it may have been recorded */
         struct error ignored;

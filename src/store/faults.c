@@ -219,6 +219,10 @@ static enum err faulty_host_list(struct store *s, struct arena *a, struct store_
     return inner(s)->ops->host_list(inner(s), a, out, e);
 }
 
+static enum err faulty_left_count(struct store *s, uint32_t *out, struct error *e) {
+    return store_left_count(inner(s), out, e);
+}
+
 static const char *faulty_inbox_file(struct store *s) { return store_inbox_file(inner(s)); }
 
 static bool faulty_has_news(struct store *s) { return store_has_news(inner(s)); }
@@ -251,6 +255,7 @@ static const struct store_ops ops = {
     .host_renew = faulty_host_renew,
     .hosts_sweep = faulty_hosts_sweep,
     .host_list = faulty_host_list,
+    .left_count = faulty_left_count,
     .kinds_put = faulty_kinds_put,
     .idle = faulty_idle,
 };

@@ -525,6 +525,7 @@ static const struct store_ops ops = {
     .host_renew = memory_host_renew,
     .hosts_sweep = memory_hosts_sweep,
     .host_list = memory_host_list,
+    .left_count = memory_left_count,
     .kinds_put = memory_kinds_put,
     .idle = memory_idle,
 };

@@ -107,3 +107,19 @@ enum err memory_host_list(struct store *s, struct arena *a, struct store_hosts *
     *out = rows;
     return OK;
 }
+
+enum err memory_left_count(struct store *s, uint32_t *out, struct error *e) {
+    const struct memory_data *d = memory_of(s);
+    uint32_t count = 0;
+    (void)e;
+    for (uint32_t i = 0; i < d->execution_count; i++) {
+        const struct store_execution *x = &d->executions[i]->x;
+        bool owned =
+            x->host > 0 && x->host <= d->host_count && memory_host_alive(d, &d->hosts[x->host - 1]);
+        bool live = is_live(x->row.status) && !str_is(x->row.status, "paused");
+        bool left = x->host == 0 && str_is(x->row.status, "waiting");
+        count += live && !owned && !left && !x->fixed.parent;
+    }
+    *out = count;
+    return OK;
+}

@@ -97,5 +97,6 @@ enum err memory_host_renew(struct store *s, int64_t host, wall_us until, struct 
 enum err memory_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e);
 enum err memory_host_list(struct store *s, struct arena *a, struct store_hosts *out,
                           struct error *e);
+enum err memory_left_count(struct store *s, uint32_t *out, struct error *e);
 
 #endif

@@ -315,6 +315,7 @@ static const struct store_ops ops = {
     .host_renew = sqlite_host_renew,
     .hosts_sweep = sqlite_hosts_sweep,
     .host_list = sqlite_host_list,
+    .left_count = sqlite_left_count,
     .kinds_put = sqlite_kinds_put,
     .idle = sqlite_idle,
     .check = sqlite_check,

@@ -175,3 +175,36 @@ enum err sqlite_host_list(struct store *base, struct arena *a, struct store_host
     }
     return status;
 }
+
+/* --- what they left --- */
+
+/* Of all executions of one owner at once: whether that lives is no question for SQL. */
+static enum err count_left(struct sqlite_store *s, uint32_t *out, struct error *e) {
+    sqlite3_stmt *st = sqlite_stmt(s, &s->reader, STMT_LEFT_COUNT, e);
+    uint32_t count = 0;
+    int rc;
+    if (!st) {
+        return sqlite_conn_fail(s, &s->reader, e);
+    }
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        int64_t host = sqlite3_column_int64(st, 0);
+        bool known = sqlite3_column_type(st, 1) != SQLITE_NULL;
+        bool owned = known && sqlite_host_alive(s, host, column_time(st, 1));
+        bool left = host == 0 && sqlite3_column_int(st, 2);
+        count += owned || left ? 0 : column_u32(st, 3);
+    }
+    enum err status = rc == SQLITE_DONE ? OK : sqlite_conn_fail(s, &s->reader, e);
+    sqlite3_reset(st);
+    *out = status == OK ? count : *out;
+    return status;
+}
+
+enum err sqlite_left_count(struct store *base, uint32_t *out, struct error *e) {
+    struct sqlite_store *s = sqlite_of(base);
+    enum err status = sqlite_read_begin(s, e);
+    if (status == OK) {
+        status = count_left(s, out, e);
+        sqlite_read_end(s);
+    }
+    return status;
+}

@@ -168,6 +168,7 @@ enum err sqlite_host_renew(struct store *base, int64_t host, wall_us until, stru
 enum err sqlite_hosts_sweep(struct store *base, uint32_t *out_gone, struct error *e);
 enum err sqlite_host_list(struct store *base, struct arena *a, struct store_hosts *out,
                           struct error *e);
+enum err sqlite_left_count(struct store *base, uint32_t *out, struct error *e);
 /* sqlite_read.c */
 enum err sqlite_events(struct store *base, struct store_range r, struct arena *a,
                        struct store_events *out, struct error *e);

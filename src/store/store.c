@@ -238,6 +238,10 @@ enum err store_host_list(struct store *s, struct arena *a, struct store_host **o
     return status;
 }
 
+enum err store_left_count(struct store *s, uint32_t *out, struct error *e) {
+    return s->ops->left_count(s, out, e);
+}
+
 enum err store_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                          struct error *e) {
     return s->ops->kinds_put(s, kinds, count, e);

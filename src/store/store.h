@@ -115,6 +115,10 @@ enum err store_hosts_sweep(struct store *s, uint32_t *out_gone, struct error *e)
 enum err store_host_list(struct store *s, struct arena *a, struct store_host **out,
                          uint32_t *out_count, struct error *e) MUST_USE;
 
+/* How many executions, sub-workflows not counted, are under way while their owner is gone; what its
+ * owner left waiting is none of them. Reads a little of each that is under way. */
+enum err store_left_count(struct store *s, uint32_t *out, struct error *e) MUST_USE;
+
 /* Names the event kinds; costs a read when they are there already. */
 enum err store_kinds_put(struct store *s, const struct store_kind_name *kinds, size_t count,
                          struct error *e) MUST_USE;

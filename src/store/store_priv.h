@@ -88,6 +88,7 @@ struct store_ops {
     enum err (*hosts_sweep)(struct store *s, uint32_t *out_gone, struct error *e);
     enum err (*host_list)(struct store *s, struct arena *a, struct store_hosts *out,
                           struct error *e);
+    enum err (*left_count)(struct store *s, uint32_t *out, struct error *e);
     enum err (*kinds_put)(struct store *s, const struct store_kind_name *kinds, size_t count,
                           struct error *e);
     void (*idle)(struct store *s);

@@ -89,6 +89,40 @@ def test_a_foreign_lock_is_waited_for_and_named(cairn):
     assert cairn("results", run.id, "--json").json["status"] == "completed"
 
 
+def held_before_its_claim(cairn, other):
+    """A resume that has registered and has not claimed yet, while the store is held."""
+    cairn.flow("  a: {type: ask, prompt: go}\n")
+    newest, epoch = "SELECT coalesce(max(id), 0) FROM hosts", "SELECT epoch FROM progress ORDER BY execution"
+    for _ in range(30):
+        id = cairn("run", "flow.yaml", "--json").json["id"]
+        known = other.execute(newest).fetchone()[0]
+        resume = cairn.start("resume", id)
+        while other.execute(newest).fetchone()[0] <= known:
+            pass
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            if other.execute(epoch).fetchall()[-1][0] == 1:
+                return resume
+            other.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            pass
+        assert resume.finish().status == 3
+    raise AssertionError("the moment between the two was never met")
+
+
+def test_a_claim_waits_for_who_holds_the_store(cairn):
+    cairn.flow("  a: {type: ask, prompt: go}\n")
+    cairn("run", "flow.yaml")
+    other = sqlite3.connect(cairn.store, isolation_level=None, timeout=0)
+    resume = held_before_its_claim(cairn, other)
+    resume.wait_for("waiting for the store; nothing is lost: ")
+    other.execute("ROLLBACK")
+    other.close()
+    done = resume.finish()
+    assert done.status == 3 and "goes on: execution" in done.err
+    assert done.err.count("waiting for the store") == 1
+
+
 def test_readers_of_ours_stop_no_foreign_writer(cairn):
     run, pipe = holding(cairn)
     other = foreign(cairn)

@@ -77,6 +77,19 @@ def test_one_of_many_wins(cairn):
     assert effects(cairn) == ["a", "b", "b~1"]
 
 
+def test_who_comes_late_is_told_who_has_it(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: 'echo busy >&2; cat pipe'}\n")
+    assert cairn("run", "flow.yaml").status == 1
+    pipe = cairn.pipe("pipe")
+    first = cairn.start("retry", "@last")
+    first.wait_for("busy")
+    late = cairn("retry", "@last")
+    assert late.status == 2
+    assert f"    process {first.child.pid} runs it: cairn watch {first.id}\n" in late.err
+    release(pipe, "x")
+    assert first.finish().status == 0
+
+
 def test_a_sub_workflow_is_retried_with_its_parent(cairn):
     cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:" + FLOW)
     cairn.flow("""

@@ -827,6 +827,41 @@ static void test_hosts_are_listed(void **state) {
     assert_int_equal(rows[1].executions, 4);
 }
 
+static uint32_t left_count(struct fixture *f) {
+    uint32_t count = 99;
+    assert_ok(f, store_left_count(f->s, &count, &f->e));
+    return count;
+}
+
+static void test_what_owners_left_is_counted(void **state) {
+    struct fixture *f = fixture_of(state);
+    struct store *other = second_handle(f);
+    int64_t mine = 0, theirs = 0;
+    uint32_t gone = 0;
+    assert_int_equal(left_count(f), 0);
+    assert_ok(f, store_host_register(f->s, 11, STR("box"), &mine, &f->e));
+    assert_ok(f, store_host_register(other, 12, STR("box"), &theirs, &f->e));
+    const char *const states[] = {"pending", "running", "waiting", "paused", "completed", "failed"};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        put_owned(f, states[i], states[i], theirs);
+    }
+    put_owned(f, "mine", "running", mine);
+    put_owned(f, "left", "waiting", 0); /* by an owner that lives or has ended well */
+    assert_int_equal(left_count(f), 0);
+    put_owned(f, "nobody", "running", 0);
+    assert_int_equal(left_count(f), 1);
+    struct store_change below = change_new(f, "below");
+    below.host = theirs;
+    below.row.status = STR("running");
+    ((struct store_new *)(uintptr_t)below.new)->parent = 1;
+    assert_ok(f, commit_one(f, f->s, &below));
+    store_close(other);
+    assert_int_equal(left_count(f), 4);
+    assert_ok(f, store_hosts_sweep(f->s, &gone, &f->e));
+    assert_int_equal(gone, 1);
+    assert_int_equal(left_count(f), 4);
+}
+
 static void test_dead_hosts_are_swept(void **state) {
     struct fixture *f = fixture_of(state);
     struct store *others[] = {second_handle(f), second_handle(f)};
@@ -938,6 +973,7 @@ int run_suite(const char *scheme) {
         TEST(test_news_of_others_are_told_once),
         TEST(test_hosts_live_with_their_handle),
         TEST(test_hosts_are_listed),
+        TEST(test_what_owners_left_is_counted),
         TEST(test_dead_hosts_are_swept),
         TEST(test_memory_that_does_not_suffice),
         TEST(test_kinds_and_idle),
