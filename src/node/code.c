@@ -179,6 +179,19 @@ static void check_folder(struct node_check *c, struct code_data *d) {
     }
 }
 
+/* Words by which code reaches the process that runs it, or what its other steps see. One that is
+ * found in a text or a comment costs no more than a process for the step. */
+static bool is_pure_js(const struct node_check *c, const struct code_data *d) {
+    static const char *const words[] = {"import",    "require",     "process",   "prototype",
+                                        "Prototype", "constructor", "__proto__", "\\"};
+    bool pure = d->language != NULL && d->language->js && check_has(c, "code") &&
+                !check_has(c, "env") && !check_has(c, "expect_exit") && !d->own_folder;
+    for (size_t i = 0; pure && i < ARRAY_LEN(words); i++) {
+        pure = str_find(d->text, str_from(words[i]), 0) == SIZE_MAX;
+    }
+    return pure;
+}
+
 static void code_check(struct node_check *c) {
     struct code_data *d = ARENA_NEW(check_arena(c), struct code_data);
     if (d == NULL) {
@@ -194,6 +207,7 @@ static void code_check(struct node_check *c) {
     check_folder(c, d);
     d->preload = check_preload(c, &d->preload_count);
     d->repeats = check_repeats(c, "language");
+    d->pure_js = is_pure_js(c, d);
     check_set_data(c, d);
 }
 

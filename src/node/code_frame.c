@@ -106,6 +106,20 @@ static enum err make_item(const struct code_job *job, const struct step_port *po
     return all.ok ? OK : error_nomem(e);
 }
 
+enum err code_step_frame(const struct code_job *job, const struct step_port *port, struct buf *b,
+                         struct str *out, struct error *e) {
+    struct arena a;
+    struct str text;
+    arena_init(&a, 0);
+    enum err status = code_job_text(job, port, &a, &text, e);
+    if (status == OK) {
+        *out = code_frame(b, text);
+        status = out->ptr != NULL ? OK : error_nomem(e);
+    }
+    arena_fini(&a);
+    return status;
+}
+
 enum err code_item_frame(const struct code_job *job, const struct step_port *port,
                          struct code_sent *sent, struct buf *b, struct str *out, struct error *e) {
     struct arena a;

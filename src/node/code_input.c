@@ -296,8 +296,8 @@ static struct str module_folder(const struct code_data *d, struct str base_dir, 
                              : base_dir;
 }
 
-static enum err runner_input(const struct code_job *job, const struct step_port *port,
-                             struct arena *a, struct str *out, struct error *e) {
+enum err code_job_text(const struct code_job *job, const struct step_port *port, struct arena *a,
+                       struct str *out, struct error *e) {
     const struct code_data *d = job->data;
     struct value names;
     enum err status = code_mark(a, job->names, d->language->js, &names, e);
@@ -346,7 +346,7 @@ static enum err make_input(const struct code_job *job, const struct step_port *p
         status = make_argv(job, v->arena, &out->argv, e);
     }
     if (status == OK) {
-        status = answers(job->data) ? runner_input(job, port, v->arena, &out->stdin_text, e)
+        status = answers(job->data) ? code_job_text(job, port, v->arena, &out->stdin_text, e)
                                     : print_input(v->arena, job->names, &out->stdin_text, e);
     }
     if (status == OK) {

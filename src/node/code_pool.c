@@ -1,4 +1,6 @@
-/* Forks that the items of one foreach step share: each takes one item after another.
+/* Forks that the items of one foreach step share: each takes one item after another. And processes
+ * that the JavaScript steps of one execution share in the same way: what is said here of items and
+ * their step holds for steps and their execution.
  *
  * An item waits here until a fork is free. When none has become free for a moment, there are more
  * of them, up to one for each item that is under way: so items that take long run side by side as
@@ -42,8 +44,8 @@ struct pool {
     struct pools *home;
     struct pool *next;
     struct io_loop *loop;
-    char *step; /* <execution>/<step without its index> */
-    const struct plan_node *node;
+    char *step;                   /* <execution>/<step without its index>, or the execution */
+    const struct plan_node *node; /* NULL: the pool of an execution, for steps of any node */
     struct worker *workers;
     size_t worker_count;
     struct code_item *first, *last; /* that wait */
@@ -252,7 +254,8 @@ static bool start_process(struct worker *w, const struct code_item *item, struct
                                    .exited = on_exited,
                                    .ctx = w};
     w->process = ok ? io_process_start(item->port->launcher, &spec, e) : NULL;
-    if (w->process != NULL && !io_process_feed(w->process, code_frame(&w->frame, in.stdin_text))) {
+    if (w->process != NULL && w->pool->node != NULL &&
+        !io_process_feed(w->process, code_frame(&w->frame, in.stdin_text))) {
         io_process_kill(w->process, 0);
     }
     arena_fini(&a);
@@ -286,7 +289,9 @@ static bool give(struct worker *w, struct code_item *item) {
     struct error e;
     struct str frame;
     enum err status = item->cancelled ? error_set(&e, ERR_CANCELLED, "the step was cancelled") : OK;
-    if (status == OK) {
+    if (status == OK && w->pool->node == NULL) {
+        status = code_step_frame(item->job, item->port, &w->frame, &frame, &e);
+    } else if (status == OK) {
         status = code_item_frame(item->job, item->port, &w->sent, &w->frame, &frame, &e);
     }
     if (status == OK && !io_process_feed(w->process, frame)) {
@@ -380,6 +385,9 @@ static void waiting_due(void *ctx) {
     }
 }
 
+/* A process for JavaScript takes longer to start, and its steps come one by one. */
+static int64_t idle_ns(const struct pool *p) { return p->node != NULL ? IDLE_NS : 10 * IDLE_NS; }
+
 static void idle_due(void *ctx) {
     struct pool *p = ctx;
     bool busy = p->first != NULL || p->begun > 0;
@@ -397,7 +405,7 @@ static void idle_due(void *ctx) {
     if (!busy && p->workers == NULL) {
         pool_free(p);
     } else {
-        io_timer_start(p->idle, busy ? IDLE_NS : GRACE_MS * INT64_C(1000000));
+        io_timer_start(p->idle, busy ? idle_ns(p) : GRACE_MS * INT64_C(1000000));
     }
 }
 
@@ -417,16 +425,14 @@ static char *name_of(const struct step_port *port) {
     return asprintf(&name, "%.*s%.*s", STR_ARG(step), STR_ARG(rest)) < 0 ? NULL : name;
 }
 
-static struct pool *pool_open(struct pools *home, const struct step_port *port, char *name) {
+static struct pool *pool_open(struct pools *home, const struct step_port *port,
+                              const struct plan_node *node, char *name) {
     struct pool *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
     }
-    *p = (struct pool){.home = home,
-                       .loop = port->loop,
-                       .step = name,
-                       .node = port->in->node,
-                       .next = home->first};
+    *p = (struct pool){
+        .home = home, .loop = port->loop, .step = name, .node = node, .next = home->first};
     home->first = p;
     p->timer = io_timer_open(port->loop, waiting_due, p);
     p->idle = io_timer_open(port->loop, idle_due, p);
@@ -436,20 +442,23 @@ static struct pool *pool_open(struct pools *home, const struct step_port *port, 
         return NULL;
     }
     io_timer_background(p->idle);
-    io_timer_start(p->idle, IDLE_NS);
+    io_timer_start(p->idle, idle_ns(p));
     return p;
 }
 
-static struct pool *pool_for(const struct step_port *port) {
+/* node: NULL for the pool of the execution. */
+static struct pool *pool_for(const struct step_port *port, const struct plan_node *node) {
     void **kept = io_launcher_keep(port->launcher, close_all);
     struct pools *home = *kept != NULL ? *kept : calloc(1, sizeof *home);
-    char *name = home != NULL ? name_of(port) : NULL;
+    char *name = home == NULL   ? NULL
+                 : node == NULL ? strndup(port->in->execution.ptr, port->in->execution.len)
+                                : name_of(port);
     *kept = home;
     struct pool *p = name != NULL ? home->first : NULL;
-    while (p != NULL && (p->node != port->in->node || strcmp(p->step, name) != 0)) {
+    while (p != NULL && (p->node != node || strcmp(p->step, name) != 0)) {
         p = p->next;
     }
-    struct pool *made = p == NULL && name != NULL ? pool_open(home, port, name) : NULL;
+    struct pool *made = p == NULL && name != NULL ? pool_open(home, port, node, name) : NULL;
     if (made == NULL) {
         free(name);
     }
@@ -458,12 +467,16 @@ static struct pool *pool_for(const struct step_port *port) {
 
 bool code_pool_fits(const struct code_job *job, const struct step_port *port) {
     const struct code_language *language = job->data->language;
+    if (job->data->pure_js) {
+        return job->data->repeats;
+    }
     return port->in->index >= 0 && port->in->items > 1 && language != NULL &&
            language->items != NULL && !job->data->own_folder && code_may_fork(job);
 }
 
 bool code_pool_start(struct code_item *item) {
-    struct pool *p = pool_for(item->port);
+    bool of_step = !item->job->data->pure_js;
+    struct pool *p = pool_for(item->port, of_step ? item->port->in->node : NULL);
     if (p == NULL) {
         return false;
     }
@@ -475,7 +488,8 @@ bool code_pool_start(struct code_item *item) {
     *(p->first != NULL ? &p->last->next : &p->first) = item;
     p->last = item;
     p->begun++;
-    p->all_begun = p->all_begun || item->port->in->index + 1 == (int64_t)item->port->in->items;
+    p->all_begun =
+        p->all_begun || (of_step && item->port->in->index + 1 == (int64_t)item->port->in->items);
     return true;
 }
 

@@ -2,11 +2,10 @@
  *
  * code.c is the kind: its fields and what is checked when compiling. code_run.c owns an attempt;
  * code_input.c makes arguments, environment and input of a step; code_zygote.c says whose fork it
- * may be instead of a program of its own; code_pool.c has items of a foreach share forks,
- * code_frame.c tells them what to do and code_items.c is what they run; code_sandbox.c puts it into
- * bwrap; code_files.c fills the private folder and takes what is to be kept; code_log.c makes output
- * the step's log; code_result.c turns output into a value; code_python.c and code_js.c hold the
- * programs that run code of these languages.
+ * may be instead of a program of its own; code_pool.c has steps share processes, code_frame.c tells
+ * these what to do and code_items.c is what they run; code_sandbox.c puts it into bwrap;
+ * code_files.c fills the private folder and takes what is to be kept; code_log.c makes output the
+ * step's log; code_result.c turns output into a value.
  */
 #ifndef CAIRN_NODE_CODE_PRIV_H
 #define CAIRN_NODE_CODE_PRIV_H
@@ -60,6 +59,7 @@ struct code_data {
     const struct str *preload; /* modules that the zygote imports; each ends with NUL */
     uint32_t preload_count;
     bool repeats; /* more than one step in this language is to be expected */
+    bool pure_js; /* nothing in it leads out of a context of its own */
 };
 
 /* One run: what the node says, evaluated. All must stay as it is until the port is answered. */
@@ -116,6 +116,12 @@ struct code_sent {
 void code_sent_fini(struct code_sent *s);
 /* Text as a frame, in b; ptr is NULL without memory. */
 struct str code_frame(struct buf *b, struct str text);
+/* The input of a program that runs code: the job as JSON. */
+enum err code_job_text(const struct code_job *job, const struct step_port *port, struct arena *a,
+                       struct str *out, struct error *e) MUST_USE;
+/* One step of a process that performs steps of many nodes: its whole job. */
+enum err code_step_frame(const struct code_job *job, const struct step_port *port, struct buf *b,
+                         struct str *out, struct error *e) MUST_USE;
 /* One item: its names, what is new of those that all share, its environment. ERR_INVALID for an
  * environment that cannot be set. */
 enum err code_item_frame(const struct code_job *job, const struct step_port *port,
@@ -151,7 +157,8 @@ struct code_item {
     bool cancelled;
 };
 
-/* The attempt is an item that may share a process with others of its step. */
+/* The attempt is an item that may share a process with others of its step, or a step whose
+ * JavaScript may share one with others of its execution. */
 bool code_pool_fits(const struct code_job *job, const struct step_port *port);
 /* False without memory. */
 bool code_pool_start(struct code_item *item) MUST_USE;

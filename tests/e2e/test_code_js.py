@@ -31,21 +31,32 @@ nodes:
 """), "--json")
 
 
+# Another JavaScript node: then the steps of both may share a process, each in a context of its own.
+SHARED = "  other: {type: code, language: javascript, needs: [job], code: \"return 1\"}\n"
+
+
 def out(done):
     assert done.status == 0, done.out
     return done.json["outputs"]["out"]
 
 
-def test_values_cross(cairn):
-    assert out(flow(cairn, "javascript", "return {a: up.v, b: [null, true, 'é', 1.5]}", up="\"'x'\"")) == {
+@pytest.mark.parametrize("more", ["", SHARED])
+def test_values_cross(cairn, more):
+    def js(*args, **named):
+        return out(flow(cairn, "javascript", *args, more=more, **named))
+
+    assert js("return {a: up.v, b: [null, true, 'é', 1.5]}", up="\"'x'\"") == {
         "a": "x", "b": [None, True, "é", 1.5]}
-    assert out(flow(cairn, "javascript", "return undefined")) is None
-    assert out(flow(cairn, "javascript", "console.log(JSON.stringify({printed: 1}))")) == {"printed": 1}
+    assert js("return undefined") is None
+    assert js("console.log(JSON.stringify({printed: 1}))") == {"printed": 1}
+    assert js("return [new Uint8Array([104, 105]), up.v instanceof Object, new Date(0)]", up="{}")[1:] == [
+        True, "1970-01-01T00:00:00.000Z"]
 
 
-def test_integers_keep_all_their_digits(cairn):
+@pytest.mark.parametrize("more", ["", SHARED])
+def test_integers_keep_all_their_digits(cairn, more):
     got = flow(cairn, "javascript", "return [typeof up.v, up.v, up.v + 1n, typeof up.small, 2 ** 53]",
-               up="9007199254740993, small: 4")
+               up="9007199254740993, small: 4", more=more)
     assert out(got) == ["bigint", 9007199254740993, 9007199254740994, "number", 2**53]
 
 
@@ -77,6 +88,7 @@ def test_console_is_the_log(cairn):
     assert "said é" in got.err and "warned" in got.err
 
 
+@pytest.mark.parametrize("more", ["", SHARED])
 @pytest.mark.parametrize("code, message", [
     ("const f = x => {\n  throw new TypeError('too ' + x)\n}\nf('far')", "TypeError: too far (flow.yaml, line 11)"),
     ("\n\nnull.x", "(flow.yaml, line 12)"),
@@ -91,18 +103,97 @@ def test_console_is_the_log(cairn):
     ("const a = {}; a.a = a; return a", "circular"),
     ("process.exit(3)", "the JavaScript code ended with exit status 3"),
 ])
-def test_errors_say_where(cairn, code, message):
-    done = flow(cairn, "javascript", code)
+def test_errors_say_where(cairn, code, message, more):
+    done = flow(cairn, "javascript", code, more=more)
     assert done.status == 1
     error = done.json["error"]
     assert error["type"] == "code" and message in error["message"]
 
 
-def test_tracebacks_show_the_code_alone(cairn):
-    done = flow(cairn, "javascript", "function inner() {\n  throw new Error('x')\n}\ninner()")
+@pytest.mark.parametrize("more", ["", SHARED])
+def test_tracebacks_show_the_code_alone(cairn, more):
+    done = flow(cairn, "javascript", "function inner() {\n  throw new Error('x')\n}\ninner()", more=more)
     trace = next(s for s in done.json["subSteps"] if s["id"] == "job")["meta"]["traceback"]
     assert "flow.yaml:11" in trace and "flow.yaml:13" in trace
     assert "eval" not in trace and "node:" not in trace
+
+
+def chain(cairn, *codes, more=""):
+    """One step after the other; the body of the end is the list of theirs."""
+    nodes = "".join(f"  s{i}:\n    type: code\n    language: javascript\n"
+                    f"    needs: {[f's{i - 1}'] if i else []}\n{more}    code: |\n"
+                    + "".join(f"      {line}\n" for line in code.split("\n"))
+                    for i, code in enumerate(codes))
+    names = ", ".join(f"s{i}" for i in range(len(codes)))
+    cairn.flow(f"nodes:\n{nodes}  end: {{type: end, needs: [{names}], value: \"[{names}]\"}}\n")
+    return cairn("run", "flow.yaml", "--json")
+
+
+STARTED = "return performance.timeOrigin"  # of the process
+
+
+def test_steps_share_a_process(cairn):
+    started = chain(cairn, STARTED, STARTED, STARTED).json["finalResult"]
+    assert len(set(started)) == 1
+
+
+def test_no_global_goes_from_one_step_to_the_next(cairn):
+    done = chain(cairn, """leak = 1
+globalThis.more = 2
+JSON.stringify = null
+Array.of = null
+Math.max = null
+console.log = null
+global.setTimeout = null
+Object.defineProperty(Object, 'mine', {value: 1})
+return performance.timeOrigin""", """console.log('still', typeof leak, typeof more)
+await new Promise((done) => setTimeout(done, 1))
+return [typeof leak, typeof more, JSON.stringify([1]), Array.of(1), Math.max(1, 2), Object.mine === undefined,
+        performance.timeOrigin]""")
+    first, second = done.json["finalResult"]
+    assert second == ["undefined", "undefined", "[1]", [1], 2, True, first]
+    assert "s1 stdout: still undefined undefined" in done.err
+
+
+def test_code_that_reaches_for_the_process_has_its_own(cairn):
+    pids = chain(cairn, "process.env.LEAK = 'x'; process.chdir('/')\nreturn process.pid",
+                 "return [process.pid, process.env.LEAK, process.cwd() === '/']",
+                 "const fs = require('fs'); return typeof fs.readFileSync",
+                 "return [].constructor === Array").json["finalResult"]
+    assert pids[0] != pids[1][0]
+    assert pids[1][1:] == [None, False]
+    assert pids[2:] == ["function", True]
+
+
+def test_a_step_that_never_ends_ends_alone(cairn):
+    cairn.flow("""
+nodes:
+  job:
+    type: code
+    language: javascript
+    foreach: {items: "[0, 1, 2, 3, 4, 5]", as: n, concurrency: 3, on_item_error: collect}
+    timeout: 3s
+    retry: {attempts: 1}
+    code: |
+      console.log('item', n)
+      while (n === 2) { }
+      return n
+  after: {type: code, language: javascript, needs: [job], code: "return 7"}
+  end: {type: end, needs: [job, after], value: "[job, after]"}
+""")
+    done = cairn("run", "flow.yaml", "--json")
+    rows, after = done.json["finalResult"]
+    assert [row.get("value") for row in rows] == [0, 1, None, 3, 4, 5]
+    assert rows[2]["error"]["type"] == "timeout"
+    assert after == 7
+    for n in range(6):
+        assert f"job[{n}] stdout: item {n}\n" in done.err
+
+
+def test_what_a_step_threw_late_is_its_own_failure(cairn):
+    done = chain(cairn, STARTED, "setTimeout(() => { throw new RangeError('late') }, 20)\nreturn 1", STARTED)
+    failed = {s["id"]: s["error"]["message"] for s in done.json["subSteps"] if s.get("error")}
+    assert list(failed) == ["s1"] and "RangeError: late" in failed["s1"]
 
 
 FILES = {
