@@ -67,7 +67,7 @@ struct str load_shown(struct cli *c, struct str folder, struct str file) {
     char here[PATH_MAX];
     struct str rest = folder, at = getcwd(here, sizeof here) ? str_from(here) : STR("");
     if (at.len && str_eq(folder, at)) {
-        return file;
+        return arena_str(&c->arena, file);
     }
     if (at.len > 1 && str_starts(folder, at) && folder.ptr[at.len] == '/') {
         rest = str_sub(folder, at.len + 1, folder.len);

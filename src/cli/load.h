@@ -21,10 +21,11 @@ struct workflow {
     struct diag diag;  /* findings, in the arena of the command line */
 };
 
+/* A file of a workflow as one would type it here: below the current folder without that. A copy. */
+struct str load_shown(struct cli *c, struct str folder, struct str file);
+
 /* Reads and compiles. ERR_INVALID: diag says why. Any other error is reported. Free by
  * workflow_close. */
-/* A file of a workflow as one would type it here: below the current folder without that. */
-struct str load_shown(struct cli *c, struct str folder, struct str file);
 enum err workflow_open(struct cli *c, const char *path, struct kind_table kinds,
                        struct workflow *out) MUST_USE;
 void workflow_close(struct workflow *w);

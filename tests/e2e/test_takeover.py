@@ -153,3 +153,13 @@ def test_cancel_of_a_tree_that_nobody_runs_ends_its_sub_workflow_as_it_was_left(
     listed = cairn("list", "--all", "--json").json["items"]
     assert [x["status"] for x in listed] == ["cancelled", "cancelled"]
     assert (cairn.folder / "log").read_text().split() == ["x", "y", "last"]
+
+
+def test_who_takes_over_what_fails_names_its_file(cairn):
+    """From the store alone, and in memory that is still there: the sanitizers see to that."""
+    cairn.flow("  q: {type: ask, prompt: '?'}\n"
+               "  b: {type: code, language: sh, needs: [q], code: exit 3}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    failed = cairn("answer", id, "yes")
+    assert failed.status == 1 and "at node b (flow.yaml:5:3)\n" in failed.err
+    assert f"after mending it: cairn retry {id} --workflow flow.yaml\n" in failed.err

@@ -255,24 +255,26 @@ def check_answers(story, asked):
 
 def check_kept(story):
     """A kept answer is taken by the first wait of its step, or dropped with a word then."""
-    kept, waits = {}, None
+    kept, waits = {}, set()
     for event in story.events:
         step = event.get("step")
-        if waits:
-            assert event["type"] in ("step_completed", "answer_dropped", "execution_rolled_back",
-                                     "execution_claimed", "execution_started"), (waits, event)
-            waits = None
-        if event["type"] == "answer_kept":
+        if step in waits:
+            assert event["type"] in ("step_completed", "answer_dropped"), event
+            waits.remove(step)
+        if event["type"] == "execution_rolled_back":
+            waits.clear()
+        elif event["type"] == "answer_kept":
             assert step not in kept, f"kept twice: {event}"
             kept[step] = event["body"]
         elif event["type"] == "step_waiting" and step in kept:
-            waits = event
+            waits.add(step)
         elif event["type"] == "step_completed" and step in kept:
             body = kept.pop(step)
             taken = (event.get("meta") or {}).get("answeredBy") is None or event["body"] == body
             assert taken, f"not what was kept: {event}"
         elif event["type"] == "answer_dropped":
             kept.pop(step)
+    assert not waits, f"waited although an answer was kept: {waits}"
 
 
 # ---- what was seen, and what it came to ----
