@@ -259,10 +259,24 @@ static enum err show_and_bind(struct engine *g, uint32_t node, struct step_wait 
     return err;
 }
 
+/* Asked again, the same step shows the same: an answer to it may be one to what it showed first. */
+static enum err show_again(const struct engine *g, uint32_t ask, struct step_wait *wait,
+                           struct value *out_bound, struct error *why) {
+    struct value held = g->nodes[ask].approval.v;
+    const struct value *shown = value_get(held, STR("shown"));
+    const struct value *bound = value_get(held, STR("bound"));
+    enum err err = extend(&wait->request, *shown, wait->arena, why);
+    bool copied = value_copy(wait->arena, *bound, out_bound);
+    return err || copied ? err : error_nomem(why);
+}
+
 enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *wait,
                        struct value *out_bound, struct error *why) {
     int32_t node = g->plan->nodes[ask.node].approves;
     *out_bound = value_null();
+    if (node >= 0 && !value_is_null(g->nodes[ask.node].approval.v)) {
+        return show_again(g, ask.node, wait, out_bound, why);
+    }
     return node >= 0 ? show_and_bind(g, (uint32_t)node, wait, out_bound, why)
                      : show_of_subject(g, ask, wait, why);
 }
@@ -305,28 +319,28 @@ static bool is_taken(const struct engine *g, uint32_t ask, const struct plan_nod
     return false;
 }
 
-/* Names of the parts of a that are not the same in b, after those that out has. */
-static void name_changed(struct value a, struct value b, bool missing_only, struct buf *out) {
+/* Adds the names of the parts of a that b has not, or not the same unless missing_only. */
+static void name_changed(struct value a, struct value b, bool missing_only, struct arena *arena,
+                         struct str *names) {
     for (size_t i = 0; i < value_count(a); i++) {
+        struct str name = str_sub(value_str(a.pairs[i].key), 0, 100);
         const struct value *other = value_get(b, value_str(a.pairs[i].key));
         bool same = other && (missing_only || value_identical(*other, a.pairs[i].val));
-        if (!same && out->len < 300) {
-            buf_append_cstr(out, out->len ? ", " : "");
-            buf_append(out, str_sub(value_str(a.pairs[i].key), 0, 100));
+        if (!same && names->len < 300) {
+            *names = arena_printf(arena, "%.*s%s%.*s", STR_ARG(*names), names->len ? ", " : "",
+                                  STR_ARG(name));
         }
     }
 }
 
+/* Without memory the arena tells. */
 static struct str describe_change(struct value was, struct value is, struct arena *a) {
     const struct value *before = value_get(was, STR("parts")), *now = value_get(is, STR("parts"));
-    struct buf b;
-    buf_init(&b, 0);
+    struct str names = STR("");
     if (before && now) {
-        name_changed(*before, *now, false, &b);
-        name_changed(*now, *before, true, &b);
+        name_changed(*before, *now, false, a, &names);
+        name_changed(*now, *before, true, a, &names);
     }
-    struct str names = arena_str(a, buf_str(&b));
-    buf_fini(&b);
     return names;
 }
 

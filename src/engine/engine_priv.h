@@ -377,8 +377,8 @@ enum err flight_given(const struct flight *f, struct held *out, struct error *e)
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 
 /* ---- approval.c ---- */
-/* An ask begins to wait: the request gets what it approves, *out_bound is recorded with it. An
- * error is one of the step. */
+/* An ask begins to wait: the request gets what it approves (in a later attempt what it showed in the
+ * first), *out_bound is recorded with it. An error is one of the step. */
 enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *wait,
                        struct value *out_bound, struct error *why) MUST_USE;
 enum err approval_note(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

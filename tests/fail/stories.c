@@ -168,6 +168,32 @@ const struct story stories[] = {
                  "  last: {type: transform, needs: [side], value: size(side)}\n"
                  "outputs: {seen: vars.seen, last: last}\n",
      .inputs = "{}"},
+    {.name = "approvals",
+     .document =
+         "cairn: 1\n"
+         "inputs: {topic: {type: string, default: rivers}}\n"
+         "vars: {n: 1}\n"
+         "agents:\n"
+         "  writer: {service: offline, system: 'About {{ inputs.topic }}.'}\n"
+         "nodes:\n"
+         "  draft: {type: transform, value: \"'on ' + inputs.topic\"}\n"
+         "  ok: {type: ask, needs: [draft], prompt: Send?, choices: [send, drop],"
+         " timeout: 2s, on_timeout: chief, approves: send}\n"
+         "  chief: {type: ask, prompt: And now?, choices: [send, drop], timeout: 2s,"
+         " on_timeout: {value: send}}\n"
+         "  send: {type: task, needs: [ok.send], in: {text: draft},"
+         " value: {token: 'a {{ secrets.TOKEN }}', text: '{{ text }}'}}\n"
+         "  sure: {type: ask, needs: [send], prompt: Tell?, timeout: 2s,"
+         " on_timeout: {value: well}, approves: tell}\n"
+         "  tell: {type: agent, needs: [sure], agent: writer, prompt: 'Tell {{ draft }}.'}\n"
+         "  more: {type: task, needs: [tell], value: 1}\n"
+         "  set: {type: wait, needs: [more], for: 1s, set: {n: '2'}}\n"
+         "  first: {type: ask, needs: [more], prompt: Now?, timeout: 1m,"
+         " on_timeout: {value: well}, approves: late}\n"
+         "  late: {type: task, needs: [first], value: '{{ vars.n }}',"
+         " on_error: {value: \"'changed'\"}}\n"
+         "outputs: {send: send, tell: tell, late: late}\n",
+     .inputs = "{}"},
     {.name = "limits",
      .document = "cairn: 1\n"
                  "timeout: 10h\n"

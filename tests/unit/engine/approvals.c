@@ -169,6 +169,24 @@ static void arguments_that_cannot_be_evaluated_are_not_asked_for(void **state) {
     assert_true(str_starts(ev->message, STR("what it approves has no arguments yet: ")));
 }
 
+/* An answer may be one to what the step showed at first. */
+static void asked_again_it_shows_the_same(void **state) {
+    (void)state;
+    drive_open(&d, "{cairn: 1, vars: {n: 1}, nodes: {side: {type: work, set: {n: '2'}},"
+                   "q: {type: person, choices: ['yes', 'no'], approves: s, timeout: 10s,"
+                   " retry: {attempts: 2, backoff: 0s, on: [any]}},"
+                   "s: {type: work, needs: q.yes, note: '{{ vars.n }}'}}}");
+    assert_string_equal(shown("q"), "{\"node\":\"s\",\"arguments\":{\"note\":\"1\"}}");
+    done("side");
+    d.now_us += 10000000;
+    drive_input(&d, INPUT_WAIT_DUE, "q", 1);
+    drive_refold(&d);
+    assert_int_equal(event_of(&d, EVENT_STEP_WAITING)->attempt, 2);
+    assert_string_equal(shown("q"), "{\"node\":\"s\",\"arguments\":{\"note\":\"1\"}}");
+    assert_string_equal(answer("q", "yes"), "accepted");
+    assert_refused("approval_changed", CHANGED "note");
+}
+
 /* In each iteration it approves the step of that one; behind the loop, what it saw last. */
 static void in_a_loop_each_answer_is_for_its_own_iteration(void **state) {
     (void)state;
@@ -311,6 +329,7 @@ int run_approval_tests(void) {
         CASE(an_ask_that_was_skipped_approves_nothing),
         CASE(an_answer_before_it_asks_approves_nothing),
         CASE(arguments_that_cannot_be_evaluated_are_not_asked_for),
+        CASE(asked_again_it_shows_the_same),
         CASE(in_a_loop_each_answer_is_for_its_own_iteration),
         CASE(behind_a_loop_the_last_answer_counts),
         CASE(all_who_approve_it_must),
