@@ -73,6 +73,11 @@ void host_close(struct host *h) {
         ports_cancel_all(r);
     }
     while (h->port_count > 0 && io_loop_turn(h->options.loop, true)) {}
+    /* First what the loop may call: closing the launcher turns it. */
+    io_timer_close(h->timer);
+    io_timer_close(h->log_timer);
+    io_timer_close(h->process_timer);
+    inbox_close(h);
     struct run *next;
     for (struct run *r = h->runs; r; r = next) {
         next = r->next;
@@ -83,10 +88,6 @@ void host_close(struct host *h) {
     if (h->launcher) {
         io_launcher_close(h->launcher);
     }
-    io_timer_close(h->timer);
-    io_timer_close(h->log_timer);
-    io_timer_close(h->process_timer);
-    inbox_close(h);
     arena_fini(&h->keys_memory);
     breakers_free(h);
     arena_fini(&h->scratch);
