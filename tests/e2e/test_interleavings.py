@@ -6,6 +6,7 @@ happens and told.py for what must hold. Four run at a time, two in a store.
 """
 
 import os
+import re
 import traceback
 
 from conftest import SLOWER, Cairn
@@ -53,7 +54,16 @@ def processes_in(folder):
     return found
 
 
+def check_logs(cairn):
+    """No process in the background ended by itself: those that follow would hide it."""
+    for path in (cairn.folder / "state" / "cairn.db-logs").iterdir():
+        text = path.read_text(errors="replace")
+        wrong = re.search(r".*(Sanitizer|runtime error:|cairn: bug:).*", text)
+        assert not wrong, (path.name, wrong.group())
+
+
 def check_store(cairn):
+    check_logs(cairn)
     until(lambda: not processes_in(cairn.folder), "processes are left", 10 * SLOWER)
     done = cairn("db", "check", "--all")
     assert done.status == 0, done.out + done.err

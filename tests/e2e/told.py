@@ -207,6 +207,7 @@ KINDS = ["pause", "cancel", "rollback", "checkpoint", "signal", "answer", "retry
 def check_told(story, asked, kinds):
     """What each was told is so. Those who were killed do not know, so both is right."""
     for one in asked:
+        assert "cairn: bug:" not in one.said and "Sanitizer" not in one.said, one
         if one.told == "recorded":
             verdict = [row[3] for row in story.inbox if row[0] == one.number]
             assert verdict and verdict[0], f"recorded and never decided on: {one}"
