@@ -311,11 +311,14 @@ static int nobody(struct asking *k) {
                     STR_ARG(name));
 }
 
-/* Decided on and recorded; nothing goes on. */
+/* Decided on and recorded, once; nothing goes on. */
 static int visit(struct asking *k, bool *out_other) {
     struct running *x = &k->x;
     struct error e = {0};
-    x->ticket = k->q->ask.ticket = k->row ? k->row : -1;
+    if (!k->row && put_row(k)) {
+        return EXIT_STORE;
+    }
+    x->ticket = k->q->ask.ticket = k->row;
     x->verdict = STR("");
     x->told = NULL;
     enum err err;

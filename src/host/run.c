@@ -151,7 +151,8 @@ static enum err decide_anew(struct run *r, struct error *e) {
     bool recorded = engine_last_seq(r->engine) > 0;
     bool unsettled = engine_is_unsettled(r->engine);
     bool started = engine_epoch(r->engine) == r->epoch;
-    struct happened *refresh = recorded && !unsettled ? happened_new(INPUT_REFRESH) : NULL;
+    bool tells = recorded && !unsettled && !r->held; /* what is held has begun nothing here */
+    struct happened *refresh = tells ? happened_new(INPUT_REFRESH) : NULL;
     enum err err = OK;
     while ((x = queue_take(&all))) {
         bool settled = false;
@@ -172,7 +173,7 @@ static enum err decide_anew(struct run *r, struct error *e) {
     if (!err && unsettled) {
         return run_start_first(r, e);
     }
-    return err ? err : recorded && !refresh ? error_nomem(e) : OK;
+    return err ? err : tells && !refresh ? error_nomem(e) : OK;
 }
 
 static enum err refold(struct run *r, struct error *e) {

@@ -3,6 +3,7 @@ more than once, over a crash; nothing is done twice under one key, what is kept 
 
 import signal
 import sqlite3
+import time
 
 from test_control import holding, release
 
@@ -400,3 +401,39 @@ def test_a_rollback_in_the_background_says_that_it_pauses(cairn):
         assert status(cairn, "@last") == "paused"
     on = cairn("rollback", "@last", "--to", "@drafted", "--background", "--resume")
     assert "runs in the background, process " in on.err
+
+
+def test_a_crash_while_a_cancelled_sub_workflow_cleans_up_after_a_rollback(cairn):
+    """It was cancelled with the step that went back; who goes on lets it end, too."""
+    pipe = cairn.pipe("pipe")
+    cairn.write("child.yaml", """cairn: 1
+name: child
+nodes:
+  hold: {type: code, language: sh, code: "echo busy >&2; sleep 1000"}
+  clean: {type: code, language: sh, code: "echo cleaning >&2; cat pipe; echo cleaned >>effects"}
+finally: [clean]
+""")
+    cairn.flow("""
+  a: {type: code, language: sh, code: "echo 1"}
+  sub: {type: workflow, needs: [a], workflow: child.yaml}
+  e: {type: end, needs: [a], value: a}
+""")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy")
+    root, child = executions(cairn)
+    assert cairn("rollback", root, "--to", "a").status == 0
+    run.wait_for("cleaning")
+    run.send(signal.SIGKILL)
+    run.finish()
+    assert status(cairn, child) == "running" and status(cairn, root) == "paused"
+    resumed = cairn.start("resume", root)
+    resumed.wait_for("cleaning")
+    resumed.wait_for("busy")  # the step that runs anew has a sub-workflow of its own
+    release(pipe)
+    end = time.monotonic() + 60
+    while status(cairn, child) != "cancelled":
+        assert time.monotonic() < end
+    assert (cairn.folder / "effects").read_text() == "cleaned\n"
+    resumed.send(signal.SIGKILL)
+    resumed.finish()
+    assert len(executions(cairn)) == 3

@@ -301,6 +301,40 @@ static void a_view_of_what_another_host_runs(void **state) {
     rig_done("c", NULL);
 }
 
+static const char *verdict_on(struct str id, const struct host_request *q) {
+    struct str verdict = {0};
+    struct error e;
+    assert_int_equal(host_would(rig.host, id, q, &rig.arena, &verdict, &e), OK);
+    return arena_printf(&rig.arena, "%.*s", STR_ARG(verdict)).ptr;
+}
+
+/* Neither what would be said nor a checkpoint goes on with anything, also when a commit fails. */
+static void a_visit_records_and_goes_on_with_nothing(void **state) {
+    struct host_request here = {.type = REQUEST_CHECKPOINT, .step = STR("here"), .ticket = -1};
+    struct host_request none = {.type = REQUEST_ANSWER, .step = STR("zz")};
+    struct error e;
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work, delivery: at_most_once}}}");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    rig_reopen();
+    struct str before = arena_printf(&rig.arena, "%s", rig_journal(id));
+    assert_string_equal(verdict_on(id, &none), "refused: the workflow has no step \"zz\"");
+    assert_string_equal(verdict_on(id, &here), "accepted");
+    assert_true(str_is(before, rig_journal(id)));
+    rig.commits = ".b";
+    assert_int_equal(host_visit(rig.host, id, &here, &e), OK);
+    assert_string_equal(
+        rig_journal(id),
+        arena_printf(&rig.arena, "%.*s; execution_claimed; checkpoint_made", STR_ARG(before)).ptr);
+    assert_int_equal(rig_stored(id).host, 0);
+    assert_string_equal(host_status(&(struct store_execution){.row = rig_stored(id).row}).ptr,
+                        "interrupted");
+    r = rig_resume(id);
+    assert_int_equal(host_visit(rig.host, id, &here, &e), ERR_CONFLICT); /* it is run */
+    rig_turns();
+    assert_string_equal(rig_status(r), "failed"); /* in doubt, as ever */
+}
+
 int run_resume_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -318,6 +352,7 @@ int run_resume_tests(void) {
         T(another_use_of_a_key_is_refused),
         T(a_key_taken_by_another_process_at_once),
         T(a_view_of_what_another_host_runs),
+        T(a_visit_records_and_goes_on_with_nothing),
 #undef T
     };
     return cmocka_run_group_tests_name("host resumes", tests, NULL, NULL);
