@@ -175,6 +175,7 @@ static enum err settle_dirty(struct engine *g, struct error *e) {
 
 enum err engine_settle_quietly(struct engine *g, struct error *e) {
     if (g->status == EXEC_PENDING || exec_status_final(g->status) || g->unsettled) {
+        g->starting = false; /* what goes on from here begins in a turn of its own */
         return OK;
     }
     enum err err = g->starting ? engine_begin_quietly(g, UINT32_MAX, e) : OK;

@@ -464,7 +464,8 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     }
     check_generation(w, x, s, ev);
     s->started = s->started || ev->kind == EVENT_STEP_SCHEDULED || ev->kind == EVENT_STEP_WAITING ||
-                 ev->kind == EVENT_FOREACH_STARTED || ev->kind == EVENT_STEP_SUSPENDED;
+                 ev->kind == EVENT_FOREACH_STARTED || ev->kind == EVENT_STEP_SUSPENDED ||
+                 ev->kind == EVENT_STEP_AIDED;
     s->begun = s->begun || runs_on || ev->kind == EVENT_STEP_COMPLETED ||
                ev->kind == EVENT_STEP_SKIPPED || ev->kind == EVENT_STEP_READY;
     if (ev->kind == EVENT_STEP_SCHEDULED) {

@@ -62,12 +62,12 @@ static struct seen_step *find_waiter(struct world *w, uint32_t n,
 }
 
 /* What somebody decides about a failure: always the same of a node, so that it is the same in every
- * order; sometimes, before that, to try again what will fail again. Not what has a fallback: its
- * next run is its next iteration, which may come to something else. */
+ * order; sometimes, before that, to try again what will fail again. Not what has a fallback or
+ * an on_timeout: their next run is their next iteration, which may come to something else. */
 static const char *decision(struct world *w, const struct seen_step *s) {
     uint64_t hash = hash_bytes(s->node->name, w->recipe->seed);
     bool may_again = s->node->delivery == DELIVERY_AT_LEAST_ONCE;
-    bool alone = s->node->aux[ROLE_FALLBACK] < 0;
+    bool alone = s->node->aux[ROLE_FALLBACK] < 0 && s->node->aux[ROLE_ON_TIMEOUT] < 0;
     if (!w->weather.calm && may_again && rng_chance(&w->rng, 200) && alone) {
         return "\"retry\"";
     }

@@ -143,7 +143,7 @@ struct seen_step {
     struct str id;
     const struct plan_node *node;
     int64_t index;
-    bool started; /* it has had an attempt, or its items were evaluated */
+    bool started; /* it has had an attempt, its items were evaluated, or another runs for it */
     bool begun;   /* anything was recorded of it but its cancelling */
     bool running, over;
     bool rolled;     /* back behind, before it had ended */
