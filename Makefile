@@ -115,7 +115,7 @@ CLI_BIN   := $(if $(CLI_SRC),$(OUT)/cairn)
 TEST_BIN  := $(UNIT_BIN) $(STORE_BIN) $(SIM_BIN) $(MUT_BIN) $(FAIL_BIN) $(CASES_BIN) $(LOAD_BIN)
 
 .PHONY: all binary tests benches fuzzers run test tidy format bench install check-all coverage
-.PHONY: bench-compare bench-peers fresh-check clean help libs-present force
+.PHONY: bench-counts bench-compare bench-peers fresh-check clean help libs-present force
 
 ifeq ($(BUILD),fuzz)
 all: fuzzers
@@ -221,6 +221,12 @@ bench:
 	+$(Q)$(MAKE) --no-print-directory benches
 	$(Q)tools/run-bench $(OUT) $(BENCH_ARGS)
 
+# Instructions per step, by valgrind: no noise.
+bench-counts:
+	$(Q)tools/setup run
+	+$(Q)$(MAKE) --no-print-directory binary
+	$(Q)tools/bench-counts $(OUT)
+
 # Against another revision, both measured now: make bench-compare BASE=v1.0
 bench-compare:
 	$(Q)tools/setup run
@@ -281,6 +287,7 @@ help:
 	@echo 'make run          set up what is missing, build, run examples/triage.yaml'
 	@echo 'make test         set up, build, run every test; the last line counts them'
 	@echo 'make bench        build and run the benchmarks'
+	@echo 'make bench-counts instructions per step of engine, resolver and store, when valgrind is there'
 	@echo 'make bench-compare BASE=rev   the same beside those of another revision'
 	@echo 'make bench-peers  the same works by other engines, which npm installs (node 20 or newer)'
 	@echo 'make tidy         layers, sizes, formatting, unused functions, warnings as errors'

@@ -109,7 +109,7 @@ static enum err bind(const struct plan *p, const struct step_in *in, struct aren
     if (n->kind->flags & KIND_SCOPE) {
         add_scope(&b, p, in);
     }
-    if (n->contents[0]) {
+    if (n->contents) {
         add_part(&b, "", STR("its files or output_schema"), value_text(str_from(n->contents)));
     }
     if (n->agent >= 0) {

@@ -61,7 +61,7 @@ bool cache_key_make(const struct plan *p, const struct step_in *in, struct value
     bool ok = true;
     sha256_init(&h);
     mix(&h, "cairn cache 1", str_from(n->kind->name));
-    mix(&h, "contents", (struct str){n->contents, sizeof n->contents});
+    mix(&h, "contents", plan_node_contents(n));
     if (n->cache.key.type == PVAL_NONE) {
         ok = mix_all(&h, p, in);
     } else {

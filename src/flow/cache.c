@@ -6,21 +6,26 @@
  */
 #include "flow/flow_priv.h"
 
-void flow_contents_mix(struct plan_node *n, struct str bytes) {
+void flow_contents_mix(struct unit *u, struct plan_node *n, struct str bytes) {
     struct sha256 h;
     uint8_t digest[SHA256_BYTES];
+    char *hex = KEEP(u->s, SHA256_HEX_BYTES, char);
+    if (!hex) {
+        return; /* the compilation ends for that */
+    }
     sha256_init(&h);
-    sha256_update(&h, (struct str){n->contents, sizeof n->contents});
+    sha256_update(&h, plan_node_contents(n));
     sha256_update(&h, bytes);
     sha256_final(&h, digest);
-    hex_encode(digest, sizeof digest, n->contents);
+    hex_encode(digest, sizeof digest, hex);
+    n->contents = hex;
 }
 
-void flow_contents_mix_value(struct plan_node *n, struct value v) {
+void flow_contents_mix_value(struct unit *u, struct plan_node *n, struct value v) {
     struct buf b;
     buf_init(&b, 0);
     value_encode(v, &b);
-    flow_contents_mix(n, buf_str(&b));
+    flow_contents_mix(u, n, buf_str(&b));
     buf_fini(&b);
 }
 

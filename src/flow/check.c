@@ -253,7 +253,7 @@ bool check_read_file(struct node_check *c, const char *field, struct str path, s
     bool done =
         flow_file_resolve(c->u, path, mark, &resolved) && flow_file_read(c->u, resolved, mark, out);
     if (done) {
-        flow_contents_mix(c->d->node, *out);
+        flow_contents_mix(c->u, c->d->node, *out);
     }
     return done;
 }

@@ -111,7 +111,7 @@ bool flow_common_read(struct unit *u, struct draft *d) {
     struct value source;
     if (schema) {
         if (flow_schema_compile(u, schema, "output_schema", &source, &d->node->output_schema)) {
-            flow_contents_mix_value(d->node, source);
+            flow_contents_mix_value(u, d->node, source);
         }
     }
     flow_cache_read(u, d);

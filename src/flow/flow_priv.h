@@ -248,8 +248,8 @@ bool flow_cache_compile(struct scope *scope, struct draft *d); /* cache.c */
 void flow_cache_read(struct unit *u, struct draft *d);
 bool flow_cache_check(struct unit *u, struct draft *d);
 /* The node is made of these bytes, too. */
-void flow_contents_mix(struct plan_node *n, struct str bytes);
-void flow_contents_mix_value(struct plan_node *n, struct value v);
+void flow_contents_mix(struct unit *u, struct plan_node *n, struct str bytes);
+void flow_contents_mix_value(struct unit *u, struct plan_node *n, struct value v);
 bool flow_in_compile(struct scope *scope, struct draft *d);  /* in.c */
 bool flow_vars_read(struct unit *u);                         /* vars.c: their names */
 bool flow_vars_compile(struct scope *scope);                 /* vars.c: initial values */

@@ -25,7 +25,7 @@ const struct yaml_node *check_yaml_read(struct node_check *c, const char *field,
         !flow_file_read(u, resolved, check_mark(c, field), &text)) {
         return NULL;
     }
-    flow_contents_mix(c->d->node, text);
+    flow_contents_mix(u, c->d->node, text);
     const char *file = flow_file_display(u->s, resolved);
     if (reported_before(u->s->diag, file)) {
         return NULL;

@@ -21,6 +21,11 @@ const char *plan_role_name(enum node_role role) {
     return names[role];
 }
 
+struct str plan_node_contents(const struct plan_node *n) {
+    static const char none[SHA256_HEX_BYTES];
+    return (struct str){n->contents ? n->contents : none, SHA256_HEX_BYTES};
+}
+
 uint32_t plan_node_root(const struct plan *p, uint32_t node) {
     while (p->nodes[node].owner >= 0) {
         node = (uint32_t)p->nodes[node].owner;

@@ -55,56 +55,57 @@ struct plan_loop { /* sorted: inner first (smaller body, then header in file ord
     uint32_t inner_count;
 };
 
+/* Ordered so that it has no holes: there may be 100,000 of them. */
 struct plan_node {
     struct str name;
     uint32_t index; /* file order */
+    uint16_t handle_count;
+    bool pure;
+    bool secrets; /* some field has a secret in it */
     const struct node_kind *kind;
     struct mark mark;
     struct str label, description;
-    struct str checkpoint; /* this name is given to the moment of its completion; empty: none */
-    bool pure;
+    struct str checkpoint;     /* this name is given to the moment of its completion; empty: none */
     const struct str *handles; /* normal handles */
-    uint16_t handle_count;
-    struct pval *fields;      /* by index of kind->fields */
-    struct mark *field_marks; /* where each value stands; line 0 when absent */
-    bool secrets;             /* some field has a secret in it */
-    const void *data;         /* the kind's own, set by check_set_data */
-    struct plan *child;       /* workflow nodes: the compiled sub-workflow */
-    int agent;                /* index into plan->agents or -1 */
-    const struct expr *guard; /* if; NULL for none */
+    struct pval *fields;       /* by index of kind->fields */
+    struct mark *field_marks;  /* where each value stands; line 0 when absent */
+    const void *data;          /* the kind's own, set by check_set_data */
+    struct plan *child;        /* workflow nodes: the compiled sub-workflow */
+    const struct expr *guard;  /* if; NULL for none */
     const struct plan_in *ins;
-    uint32_t in_count;
     const struct plan_set *sets; /* in order of the file; of a foreach: for each item */
+    uint32_t in_count;
     uint32_t set_count;
+    int agent;     /* index into plan->agents or -1 */
+    int32_t heads; /* loop it heads, or -1 */
     struct plan_foreach foreach;
     struct plan_cache cache;
-    char contents[SHA256_HEX_BYTES]; /* hash of the files it is made of and its output_schema */
+    const char *contents; /* hash of the files it is made of and its output_schema, or NULL */
+    bool approved;        /* some ask approves it: it never begins without */
+    bool has_error_edge;
+    bool has_timeout_edge; /* some node needs its handle `timeout` */
     enum join_mode join;
-    enum on_error_mode on_error;
     struct pval on_error_value;
+    enum on_error_mode on_error;
+    enum node_role role;
     const struct plan_recover *recover; /* in order; the workflow's when it has none of its own */
     uint32_t recover_count;
-    enum node_role role;
     int32_t owner;             /* node that it belongs to, or -1 */
     int32_t aux[ROLE_FINALLY]; /* by role: nodes that belong to it, or -1 */
     int32_t approves;          /* of an ask: the node whose arguments it shows and binds, or -1 */
-    bool approved;             /* some ask approves it: it never begins without */
     enum delivery_mode delivery;
     struct retry_policy retry;
     int64_t timeout_us; /* per attempt, 0 for none */
-    int32_t priority;
     const struct schema *output_schema;
-    bool has_error_edge;
-    bool has_timeout_edge;    /* some node needs its handle `timeout` */
-    int32_t heads;            /* loop it heads, or -1 */
-    const uint32_t *in_edges; /* forward edges, in order of needs */
-    uint32_t in_count_edges;
+    const uint32_t *in_edges;   /* forward edges, in order of needs */
     const uint32_t *back_edges; /* back edges that lead here */
-    uint32_t back_count;
     const uint32_t *out_edges;
-    uint32_t out_count;
     const uint32_t *loops; /* loops whose body it is in, inner first */
+    uint32_t in_count_edges;
+    uint32_t back_count;
+    uint32_t out_count;
     uint32_t loop_count;
+    int32_t priority;
 };
 
 struct plan_input {
@@ -177,6 +178,8 @@ uint32_t plan_node_root(const struct plan *p, uint32_t node);
 /* Number of a normal handle (or error, limit), HANDLE_NONE when the node has no such. */
 uint16_t plan_handle_find(const struct plan_node *n, struct str name);
 struct str plan_handle_name(const struct plan_node *n, uint16_t handle);
+/* Its contents for a hash: as many zeros when it has none. */
+struct str plan_node_contents(const struct plan_node *n);
 /* True when leaving by the normal handle (or HANDLE_ERROR) takes this edge. */
 static inline bool plan_edge_matches(const struct plan_edge *e, uint16_t handle) {
     return e->handle == handle ||
