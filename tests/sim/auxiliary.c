@@ -32,7 +32,8 @@ static void stands_in(struct world *w, struct seen_execution *x, struct seen_ste
     subject->aux = called(w, x, run, ev->aux);
     subject->aux->subject = subject;
     x->owed = x->owed == subject ? NULL : x->owed; /* another one after the first */
-    subject->running = subject->asks = false;
+    w->answers_taken += subject->wants_more;       /* "fail", as in mirror.c */
+    subject->running = subject->asks = subject->wants_more = false;
     subject->wake_us = 0;
 }
 

@@ -366,6 +366,7 @@ static void suspended(struct world *w, struct seen_step *s, const struct event *
     }
     s->idle_starts += more && s->running && !s->called && s->starts > s->idle_starts;
     s->running = false;
+    w->answers_taken += s->wants_more; /* "fail", to a question about a budget */
     s->asks = s->wants_more = more;
     s->recovers = person && !more;
     s->wake_us = s->due_us = 0;
@@ -485,7 +486,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         }
         world_tally(w, TALLY_BUDGET_FAILED,
                     ev->kind == EVENT_STEP_FAILED && str_is(ev->error_type, "budget"));
-        bool decided = s->recovers && ev->kind == EVENT_STEP_FAILED;
+        bool decided = (s->recovers || s->wants_more) && ev->kind == EVENT_STEP_FAILED;
         w->answers_taken += decided;
         world_tally(w, TALLY_DECISION, decided);
         s->running = s->asks = s->recovers = s->wants_more = false;
