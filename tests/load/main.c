@@ -44,16 +44,18 @@ static void told(void *ctx, const struct cairn_event *ev) {
                         (unsigned long long)ev->seq, ev->type, ev->step));
 }
 
-static struct cairn_workflow *chain(struct cairn *c, int steps) {
+/* *out_text is to stay until c is closed. */
+static struct cairn_workflow *chain(struct cairn *c, int steps, char **out_text) {
     struct cairn_workflow *w = NULL;
     char why[CAIRN_ERROR_BYTES];
-    char *text = malloc((size_t)steps * NODE_BYTES + 200); /* c keeps it */
+    char *text = malloc((size_t)steps * NODE_BYTES + 200);
     must(!text, "workflow", "out of memory");
     int at = sprintf(text, "cairn: 1\nname: load\nnodes:\n  s0: {type: noop}\n");
     for (int i = 1; i < steps; i++) {
         at += sprintf(text + at, "  s%d: {type: noop, needs: [s%d]}\n", i, i - 1);
     }
     must(cairn_load_text(c, text, "load.yaml", &w, why), "load", why);
+    *out_text = text;
     return w;
 }
 
@@ -84,7 +86,7 @@ int main(int argc, char **argv) {
     struct cairn_execution *x;
     struct cairn_kind kind = {.name = "noop", .doc = "does nothing", .start = noop};
     struct cairn_stats stats;
-    char why[CAIRN_ERROR_BYTES];
+    char why[CAIRN_ERROR_BYTES], *text;
     must(argc != 5, "usage", "load STORE NOTES EXECUTIONS STEPS");
     notes = open(argv[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     must(notes < 0, argv[2], "cannot be opened");
@@ -92,13 +94,14 @@ int main(int argc, char **argv) {
     must(cairn_register(c, &kind, why), "register", why);
     cairn_set_slots(c, SLOTS);
     cairn_subscribe(c, told, NULL);
-    struct cairn_workflow *w = chain(c, atoi(argv[4]));
+    struct cairn_workflow *w = chain(c, atoi(argv[4]), &text);
     for (int left = atoi(argv[3]) - go_on(c, argv[1]); left > 0; left--) {
         must(cairn_submit(c, w, NULL, &x, why), "submit", why);
     }
     must(cairn_run(c, why), "run", why);
     cairn_stats(c, &stats);
     cairn_close(c);
+    free(text);
     printf("%llu\n", (unsigned long long)stats.commits);
     return 0;
 }
