@@ -222,7 +222,7 @@ static void put_budget(struct buf *b, struct value v) {
     }
 }
 
-/* "  breaker of api.example: open since 12:00:03.101 after 5 failures in a row, next probe at ..." */
+/* "  breaker of api.example: open since 12:00:03.101 after 5 failures in a row, next probe at" */
 static void put_breakers(struct buf *b, struct value v) {
     const struct value *all = value_get(v, STR("breakers"));
     for (size_t i = 0; all && i < value_count(*all); i++) {
@@ -385,9 +385,9 @@ const struct command command_explain = {
     .doc = "says why an execution is where it is, and what to do",
     .details =
         "What failed and what was lost by it, what was undone, who runs it, requests that were not "
-        "taken\nyet, breakers of services, slots, budgets of its tree, and of each step that has not "
-        "ended why it\nstands, in which attempt, and what it needs. Last come the commands that help. "
-        "--json has all\nsections always, also where there is nothing to tell.",
+        "taken\nyet, breakers of services, slots, budgets of its tree, and of each step that has "
+        "not ended why it\nstands, in which attempt, and what it needs. Last come the commands "
+        "that help. --json has all\nsections always, also where there is nothing to tell.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

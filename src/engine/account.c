@@ -244,6 +244,8 @@ void account_digest(const struct engine *g, struct buf *b) {
         int64_t given[] = {g->budget_given.has[i], g->budget_given.limit[i]};
         buf_append(b, (struct str){(const char *)given, sizeof given});
     }
+    const uint64_t exceed = g->budget_given.on_exceed;
+    buf_append(b, (struct str){(const char *)&exceed, sizeof exceed});
     for (const struct raise_key *k = g->raises; k; k = k->before) {
         buf_append(b, k->key);
     }

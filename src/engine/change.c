@@ -86,6 +86,7 @@ static enum err note_gone(struct engine *g, struct str name, const struct node_s
     bool further = n->floor && n->floor_iteration > n->iteration; /* before a rollback */
     g->gone[g->gone_count++] =
         (struct gone_node){.name = name,
+                           .undone = n->undone || (n->fresh & FRESH_UNDONE),
                            .iteration = further ? n->floor_iteration : n->iteration,
                            .generation = next > n->floor ? next : n->floor};
     return OK;
@@ -108,6 +109,7 @@ static void name_new(const struct change *c, uint32_t node) {
             n->generation = x->generation;
         }
         n->called = p->role != ROLE_NONE; /* its next run has an id of its own */
+        n->fresh = x->undone ? FRESH_UNDONE : 0;
         *x = g->gone[--g->gone_count];
         return;
     }
@@ -140,8 +142,10 @@ static bool exit_of(const struct change *c, uint32_t node, uint16_t *out) {
     return *out != HANDLE_NONE;
 }
 
+/* What was undone is remembered: retry.c asks for it only afterwards. */
 static void begin_anew(struct engine *g, uint32_t node) {
     struct node_state *n = &g->nodes[node];
+    n->fresh |= n->undone ? FRESH_UNDONE : 0;
     engine_begin_generation(g, node);
     n->status = STEP_PENDING; /* all are counted at the end */
     foreach_free(n->each);

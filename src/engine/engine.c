@@ -300,6 +300,7 @@ static void digest_changes(struct buf *b, const struct engine *g) {
     value_encode(g->env.v, b);
     for (uint32_t i = 0; i < g->gone_count; i++) {
         buf_append(b, g->gone[i].name);
+        digest_number(b, g->gone[i].undone);
         digest_number(b, g->gone[i].iteration);
         digest_number(b, g->gone[i].generation);
     }

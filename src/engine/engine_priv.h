@@ -42,7 +42,7 @@ struct item_state {
     uint8_t status;      /* enum step_status */
     uint8_t suspended;   /* enum suspend_reason; waits for the engine's own question */
     uint16_t entry;      /* of recover that asks */
-    bool undone;         /* a run of its compensate node undid it */
+    bool undone;         /* a run of its compensate node undid it, or was stopped and may have */
     bool retry_due;      /* stands in the heap of retries that are due */
     uint16_t unanswered; /* tried again so often since nobody answered, and nobody did since */
     uint32_t attempt;
@@ -130,6 +130,7 @@ struct var_state {
 /* A node that the workflow had once, and the id that a step of it would have. */
 struct gone_node {
     struct str name;
+    bool undone; /* no result of it that is kept is used again when it comes back */
     uint32_t iteration, generation;
 };
 
@@ -377,8 +378,8 @@ enum err flight_given(const struct flight *f, struct held *out, struct error *e)
 void flight_next_attempt(struct flight *f, uint32_t attempt, uint32_t failures);
 
 /* ---- approval.c ---- */
-/* An ask begins to wait: the request gets what it approves (in a later attempt what it showed in the
- * first), *out_bound is recorded with it. An error is one of the step. */
+/* An ask begins to wait: the request gets what it approves (in a later attempt what it showed in
+ * the first), *out_bound is recorded with it. An error is one of the step. */
 enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *wait,
                        struct value *out_bound, struct error *why) MUST_USE;
 enum err approval_note(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
@@ -425,8 +426,8 @@ struct suspension {
  * attempt (0: none was begun) is over; who suspends a running one stops its effect. */
 enum err engine_suspend(struct engine *g, struct step_id step, uint32_t attempt,
                         const struct suspension *s, struct error *e) MUST_USE;
-/* A suspended step goes on with another attempt, as soon as there is a slot. unanswered: so often by
- * now since nobody answered in time; 0 when it is for another reason. */
+/* A suspended step goes on with another attempt, as soon as there is a slot. unanswered: so often
+ * by now since nobody answered in time; 0 when it is for another reason. */
 enum err engine_release(struct engine *g, struct step_id step, struct str by, uint32_t unanswered,
                         struct error *e) MUST_USE;
 enum suspend_reason engine_suspended(const struct engine *g, struct step_id step);

@@ -4,7 +4,8 @@
  *
  * Invariant: a step is undone at most once: what a run of its compensate node completed (or was
  * allowed to fail) is never called for it again. A run that failed for good pauses the execution;
- * when it goes on, the same step is tried again by the next run.
+ * when it goes on, the same step is tried again by the next run. One that was stopped after it had
+ * begun may have undone its step: that is still to be undone, and yet no retry relies on it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,13 +279,14 @@ void undo_ended(struct engine *g, uint32_t node) {
     bool done = n->status == STEP_COMPLETED || n->status == STEP_SKIPPED ||
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
     done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
+    bool maybe = done || (n->status == STEP_CANCELLED && n->attempt > 0);
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;
     s->done_seq = done ? g->seq : 0;
-    g->nodes[step.node].undone = g->nodes[step.node].undone || done;
+    g->nodes[step.node].undone = g->nodes[step.node].undone || maybe;
     if (item && step_current(g, step)) {
-        item->undone = item->undone || done;
+        item->undone = item->undone || maybe;
     }
 }
 

@@ -294,8 +294,7 @@ static void check_scope(struct approval *a) {
             &p->edges[i < t->in_count_edges ? t->in_edges[i]
                                             : t->back_edges[i - t->in_count_edges]];
         a->mark = e->mark;
-        if (!a->u->drafts[e->source].approves ||
-            p->nodes[e->source].approves != (int32_t)t->index) {
+        if (p->nodes[e->source].approves != (int32_t)t->index) {
             check_node_ref(a, e->source);
         }
     }

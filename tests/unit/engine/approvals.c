@@ -14,10 +14,6 @@ static int close_drive(void **state) {
     return 0;
 }
 
-static enum step_status status_of(const char *node) {
-    return engine_node_status(d.engine, (uint32_t)plan_node_find(d.plan, str_from(node)));
-}
-
 static void done(const char *step) {
     drive_done(&d, step, 1, value_text(str_from(step)));
     drive_refold(&d);
@@ -118,7 +114,7 @@ static void no_is_no(void **state) {
     done("draft");
     done("side");
     assert_string_equal(answer("q", "no"), "accepted");
-    assert_int_equal(status_of("send"), STEP_SKIPPED);
+    assert_int_equal(drive_status(&d, "send"), STEP_SKIPPED);
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
 }
 
@@ -151,7 +147,7 @@ static void an_answer_before_it_asks_approves_nothing(void **state) {
         "refused: step q does not wait yet; what it approves it shows when it does, "
         "and an answer before that approves nothing");
     done("draft");
-    assert_int_equal(status_of("q"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "q"), STEP_WAITING);
 }
 
 static void arguments_that_cannot_be_evaluated_are_not_asked_for(void **state) {
@@ -160,7 +156,8 @@ static void arguments_that_cannot_be_evaluated_are_not_asked_for(void **state) {
                    " on_error: {value: \"'yes'\"}},"
                    " send: {type: work, needs: q, value: a.b}}}");
     drive_done(&d, "a", 1, value_int(1));
-    assert_int_equal(status_of("q"), STEP_COMPLETED); /* on_error, and it has shown nothing */
+    assert_int_equal(drive_status(&d, "q"),
+                     STEP_COMPLETED); /* on_error, and it has shown nothing */
     const struct event *ev = event_of(&d, EVENT_STEP_FAILED);
     assert_non_null(ev);
     assert_str(ev->error_type, "expression");
@@ -312,11 +309,11 @@ static void a_rollback_keeps_an_approval_that_it_does_not_undo(void **state) {
     assert_performed("send~1", 1);
     done("side");
     drive_rollback(&d, "send", true); /* side is undone with it */
-    assert_int_equal(status_of("send"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "send"), STEP_RUNNING);
     drive_rollback(&d, "q", true);
     drive_refold(&d);
-    assert_int_equal(status_of("send"), STEP_PENDING);
-    assert_int_equal(status_of("q"), STEP_WAITING); /* asks anew, and binds anew */
+    assert_int_equal(drive_status(&d, "send"), STEP_PENDING);
+    assert_int_equal(drive_status(&d, "q"), STEP_WAITING); /* asks anew, and binds anew */
 }
 
 int run_approval_tests(void) {

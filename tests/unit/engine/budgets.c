@@ -16,10 +16,6 @@ static void open_flow(const char *yaml) {
     drive_refold(&d);
 }
 
-static enum step_status status_of(const char *node) {
-    return engine_node_status(d.engine, (uint32_t)plan_node_find(d.plan, str_from(node)));
-}
-
 static uint32_t count_events(enum event_kind kind) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < d.event_count; i++) {
@@ -52,18 +48,18 @@ static void steps_ask_and_nothing_new_starts(void **state) {
               "  f: {type: work, foreach: {items: [1, 2]}}\n"
               "  e: {type: work, needs: a}\n");
     assert_int_equal(account().used[BUDGET_STEPS], 2);
-    assert_int_equal(status_of("c"), STEP_WAITING);
-    assert_int_equal(status_of("p"), STEP_PENDING);
+    assert_int_equal(drive_status(&d, "c"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "p"), STEP_PENDING);
     drive_done(&d, "a", 1, value_int(1));
     drive_refold(&d);
-    assert_int_equal(status_of("e"), STEP_PENDING);
+    assert_int_equal(drive_status(&d, "e"), STEP_PENDING);
     assert_int_equal(count_events(EVENT_BUDGET_EXCEEDED), 1);
     drive_done(&d, "b", 1, value_int(1));
     assert_int_equal(engine_status(d.engine), EXEC_WAITING);
     answer("c", "2", "accepted");
-    assert_int_equal(status_of("c"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "c"), STEP_WAITING);
     tell_raised();
-    assert_int_equal(status_of("c"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "c"), STEP_RUNNING);
     assert_int_equal(account().used[BUDGET_STEPS], 4); /* c, f[0] */
     assert_int_equal(count_events(EVENT_BUDGET_EXCEEDED), 2);
     answer("f[1]", "{\"steps\": 5}", "accepted");
@@ -73,7 +69,7 @@ static void steps_ask_and_nothing_new_starts(void **state) {
     drive_done(&d, "c", 1, value_int(1));
     drive_done(&d, "e", 1, value_int(1));
     drive_refold(&d);
-    assert_int_equal(status_of("f"), STEP_COMPLETED);
+    assert_int_equal(drive_status(&d, "f"), STEP_COMPLETED);
     assert_int_equal(account().used[BUDGET_STEPS], 6);
 }
 
@@ -92,7 +88,7 @@ static void items_of_a_foreach_go_on_in_order(void **state) {
             tell_raised();
         }
     }
-    assert_int_equal(status_of("f"), STEP_COMPLETED);
+    assert_int_equal(drive_status(&d, "f"), STEP_COMPLETED);
     assert_int_equal(count_events(EVENT_BUDGET_EXCEEDED), 3);
 }
 
@@ -106,7 +102,7 @@ static void answers_that_are_none(void **state) {
     answer("a", "{\"dollars\": 1}", "refused: the answer must be how much more, or fail: a budget");
     answer("a", "{\"usd\": 1}", "accepted"); /* of something else */
     tell_raised();
-    assert_int_equal(status_of("a"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
     answer("a", " fail ", "accepted");
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
     assert_str(engine_error(d.engine)->type, "budget");
@@ -129,10 +125,10 @@ static void a_call_that_asks_goes_on_with_another_attempt(void **state) {
     open_flow("cairn: 1\nbudget: {llm_calls: 0}\nnodes:\n  a: {type: work}\n");
     drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
     drive_refold(&d);
-    assert_int_equal(status_of("a"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
     answer("a", "1", "accepted");
     tell_raised();
-    assert_int_equal(status_of("a"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "a"), STEP_RUNNING);
     assert_int_equal(d.journal[d.event_count - 1].attempt, 2);
     assert_int_equal(account().used[BUDGET_STEPS], 1);
 }
@@ -177,15 +173,15 @@ static void more_time_counts_from_now(void **state) {
     d.now_us += 60000000;
     drive_done(&d, "a", 1, value_int(1));
     drive_refold(&d);
-    assert_int_equal(status_of("b"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "b"), STEP_WAITING);
     d.now_us += 60000000;
     answer("b", "5s", "accepted");
     tell_raised();
-    assert_int_equal(status_of("b"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "b"), STEP_RUNNING);
     assert_int_equal(engine_budget(d.engine).limit[BUDGET_TIME], 125000000);
     d.now_us += 6000000;
     drive_done(&d, "b", 1, value_int(1));
-    assert_int_equal(status_of("c"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "c"), STEP_WAITING);
 }
 
 /* A foreach that fails takes its waiting items with it: nothing is held up by them. */
@@ -194,11 +190,11 @@ static void what_is_cancelled_holds_up_nothing(void **state) {
     open_flow("cairn: 1\non_failure: continue\nbudget: {steps: 2}\nnodes:\n"
               "  f: {type: work, foreach: {items: [1, 2, 3]}}\n"
               "  p: {type: condition, when: 'true', priority: -1}\n");
-    assert_int_equal(status_of("p"), STEP_PENDING);
+    assert_int_equal(drive_status(&d, "p"), STEP_PENDING);
     drive_fail(&d, "f[0]", 1, FAILURE_PERMANENT, "code");
     drive_refold(&d);
-    assert_int_equal(status_of("f"), STEP_FAILED);
-    assert_int_equal(status_of("p"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "f"), STEP_FAILED);
+    assert_int_equal(drive_status(&d, "p"), STEP_RUNNING);
 }
 
 #define ONCE "cairn: 1\nbudget: {llm_calls: 0}\nnodes:\n  a: {type: work, delivery: at_most_once}\n"
@@ -209,10 +205,10 @@ static void at_most_once_asks_before_its_first_call(void **state) {
     open_flow(ONCE);
     drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
     drive_refold(&d);
-    assert_int_equal(status_of("a"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
     answer("a", "1", "accepted");
     tell_raised();
-    assert_int_equal(status_of("a"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "a"), STEP_RUNNING);
 }
 
 static void at_most_once_fails_after_its_first_call(void **state) {
@@ -223,7 +219,7 @@ static void at_most_once_fails_after_its_first_call(void **state) {
     drive_call(&d, INPUT_CALL_DONE, "a", 1, NULL, "{}");
     drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
     drive_refold(&d);
-    assert_int_equal(status_of("a"), STEP_FAILED);
+    assert_int_equal(drive_status(&d, "a"), STEP_FAILED);
     assert_str(engine_error(d.engine)->type, "budget");
 }
 
@@ -246,7 +242,7 @@ static void a_retry_sets_limits(void **state) {
     assert_int_equal(engine_budget(d.engine).limit[BUDGET_STEPS], 2);
     drive_done(&d, "b~1", 1, value_int(1));
     drive_refold(&d);
-    assert_int_equal(status_of("c"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "c"), STEP_WAITING);
     arena_fini(&a);
 }
 
@@ -260,7 +256,7 @@ static void the_time_of_a_retry_begins_anew(void **state) {
     struct engine_input in = {.type = INPUT_RETRY, .host = 1, .epoch = 2};
     drive_give(&d, &in);
     drive_refold(&d);
-    assert_int_equal(status_of("b"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "b"), STEP_RUNNING);
 }
 
 int run_budget_tests(void) {

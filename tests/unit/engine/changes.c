@@ -49,10 +49,6 @@ static const char *begun(struct drive *d, uint32_t count) {
     return text.ptr;
 }
 
-static enum step_status status_of(const struct drive *d, const char *node) {
-    return engine_node_status(d->engine, (uint32_t)plan_node_find(d->plan, str_from(node)));
-}
-
 static void the_same_workflow_is_a_plain_retry(void **state) {
     struct drive d;
     (void)state;
@@ -63,7 +59,7 @@ static void the_same_workflow_is_a_plain_retry(void **state) {
     failed(&d, "b");
     assert_string_equal(change(&d, yaml), "b c");
     assert_string_equal(begun(&d, 1), "b~1");
-    assert_int_equal(status_of(&d, "a"), STEP_COMPLETED);
+    assert_int_equal(drive_status(&d, "a"), STEP_COMPLETED);
     done(&d, "b~1");
     done(&d, "c~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
@@ -109,6 +105,39 @@ static void what_comes_back_has_an_id_of_its_own(void **state) {
     failed(&d, "b~3");
     assert_string_equal(change(&d, with), "x b");
     assert_string_equal(begun(&d, 2), "x~2 b~4");
+    drive_close(&d);
+}
+
+#define UNDONE(nodes) "{cairn: 1, name: f, recover: compensate, nodes: {" nodes "}}"
+
+/* A node that goes and comes back, or has other exits, is still one whose effect was undone. */
+static void what_was_undone_takes_no_kept_result(void **state) {
+    struct drive d;
+    (void)state;
+    const char *with =
+        UNDONE("a: {type: work, compensate: u}, u: {type: work}, b: {type: work, needs: [a]}");
+    drive_open(&d, with);
+    done(&d, "a");
+    failed(&d, "b");
+    done(&d, "u");
+    assert_string_equal(change(&d, UNDONE("b: {type: work}")), "b");
+    failed(&d, "b~1");
+    assert_string_equal(change(&d, UNDONE("c: {type: work}, b: {type: work}")), "c b");
+    assert_false(engine_is_fresh(d.engine, 0));
+    done(&d, "c");
+    failed(&d, "b~2");
+    assert_string_equal(change(&d, with), "a b");
+    assert_true(engine_is_fresh(d.engine, 0));
+    drive_close(&d);
+#define EXITS(cases)                                                               \
+    UNDONE("a: {type: condition, cases: " cases ", effect: true, compensate: u}, " \
+           "u: {type: work}, b: {type: work, needs: [a.x]}, e: {type: work, needs: [a]}")
+    drive_open(&d, EXITS("[x, y]"));
+    left(&d, "a", "y");
+    failed(&d, "e");
+    done(&d, "u");
+    assert_string_equal(change(&d, EXITS("[x, z]")), "a b e");
+    assert_true(engine_is_fresh(d.engine, 0));
     drive_close(&d);
 }
 
@@ -172,7 +201,7 @@ static void what_would_not_have_begun(void **state) {
         change(&d, FLOW("c: {type: condition, when: 'true', effect: true},"
                         " b: {type: work, needs: [c.false]}, e: {type: work, needs: [c]}")),
         "b e");
-    assert_int_equal(status_of(&d, "b"), STEP_SKIPPED);
+    assert_int_equal(drive_status(&d, "b"), STEP_SKIPPED);
     assert_string_equal(begun(&d, 1), "e~1");
     drive_close(&d);
 }
@@ -317,10 +346,10 @@ static void items_are_kept(void **state) {
     assert_int_equal(value_count(keeping), 1);
     done(&d, "n");
     done(&d, "f[1]~1");
-    if (status_of(&d, "f") != STEP_COMPLETED) { /* the third was cancelled with the second */
+    if (drive_status(&d, "f") != STEP_COMPLETED) { /* the third was cancelled with the second */
         done(&d, "f[2]~1");
     }
-    assert_int_equal(status_of(&d, "f"), STEP_COMPLETED);
+    assert_int_equal(drive_status(&d, "f"), STEP_COMPLETED);
     drive_close(&d);
 }
 
@@ -382,6 +411,7 @@ int run_change_tests(void) {
         TEST(the_same_workflow_is_a_plain_retry),
         TEST(nodes_move),
         TEST(what_comes_back_has_an_id_of_its_own),
+        TEST(what_was_undone_takes_no_kept_result),
         TEST(another_kind_runs_anew),
         TEST(a_foreach_is_another_node),
         TEST(an_exit_that_is_gone),

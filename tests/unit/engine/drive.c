@@ -272,6 +272,12 @@ void drive_refold(struct drive *d) {
     d->engine = folded;
 }
 
+enum step_status drive_status(const struct drive *d, const char *node) {
+    int64_t found = plan_node_find(d->plan, str_from(node));
+    assert_true(found >= 0);
+    return engine_node_status(d->engine, (uint32_t)found);
+}
+
 void drive_rollback(struct drive *d, const char *target, bool resume) {
     struct engine_input in = {.type = INPUT_ROLLBACK,
                               .target = str_from(target),

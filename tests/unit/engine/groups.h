@@ -69,6 +69,8 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
                 const char *type);
+/* Of the node's newest step. */
+enum step_status drive_status(const struct drive *d, const char *node);
 /* Done, by that exit. */
 void drive_leave(struct drive *d, const char *step, uint32_t attempt, const char *handle);
 /* INPUT_RETRY on that workflow; in: its inputs and ticket, if any. */

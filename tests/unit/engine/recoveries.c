@@ -16,10 +16,6 @@ static int close_drive(void **state) {
     return 0;
 }
 
-static enum step_status status_of(const char *node) {
-    return engine_node_status(d.engine, (uint32_t)plan_node_find(d.plan, str_from(node)));
-}
-
 static struct value request_of(const char *step) {
     struct step_id id;
     assert_true(step_id_parse(d.plan, str_from(step), &id));
@@ -123,7 +119,7 @@ static void the_value_of_a_choice_is_its_handle(void **state) {
     answer("a", "{\"value\": \"limit\"}");
     assert_verdict("refused: the step ended by \"limit\"");
     answer("a", "{\"value\": \"true\"}");
-    assert_int_equal(status_of("b"), STEP_RUNNING);
+    assert_int_equal(drive_status(&d, "b"), STEP_RUNNING);
 }
 
 static void pass(int64_t us, const char *step, uint32_t attempt) {
@@ -144,7 +140,7 @@ static void nobody_in_time_is_the_turn_of_the_next(void **state) {
     assert_str(value_str(*value_get(request_of("a"), STR("prompt"))),
                "second (a failed: code: no luck)");
     pass(10000000, "a", 1);
-    assert_int_equal(status_of("a"), STEP_RETRYING);
+    assert_int_equal(drive_status(&d, "a"), STEP_RETRYING);
 }
 
 /* Nobody answers, attempt after attempt: so often, then the next entry, then it fails. */
@@ -156,7 +152,7 @@ static void nobody_ever_ends_it(void **state) {
         bool second = attempt > 2;
         pass(10000000, "a", attempt);
         if (second) { /* of the first nothing is left */
-            assert_int_equal(status_of("a"), STEP_WAITING);
+            assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
             assert_true(
                 str_starts(value_str(*value_get(request_of("a"), STR("prompt"))), STR("second")));
             pass(10000000, "a", attempt);
@@ -164,7 +160,7 @@ static void nobody_ever_ends_it(void **state) {
         if (attempt == 4) {
             break;
         }
-        assert_int_equal(status_of("a"), STEP_RETRYING);
+        assert_int_equal(drive_status(&d, "a"), STEP_RETRYING);
         drive_input(&d, INPUT_RETRY_DUE, "a", attempt);
         drive_fail(&d, "a", attempt + 1, FAILURE_TRANSIENT, "code");
         assert_asks("a");
@@ -239,7 +235,7 @@ static void what_is_handled_asks_nobody(void **state) {
     drive_open(&d, "cairn: 1\nrecover: ask\nnodes:\n  a: {type: work}\n"
                    "  b: {type: work, needs: [a.error]}\n");
     drive_fail(&d, "a", 1, FAILURE_TRANSIENT, "code");
-    assert_int_equal(status_of("a"), STEP_FAILED);
+    assert_int_equal(drive_status(&d, "a"), STEP_FAILED);
 }
 
 static void an_item_asks_and_the_others_go_on(void **state) {
@@ -280,7 +276,7 @@ static void an_item_that_is_given_up_fails_the_foreach(void **state) {
     drive_open(&d, ONE("foreach: \"[1, 2]\", recover: ask"));
     drive_fail(&d, "a[0]", 1, FAILURE_TRANSIENT, "code");
     answer("a[0]", "fail");
-    assert_int_equal(status_of("a"), STEP_FAILED);
+    assert_int_equal(drive_status(&d, "a"), STEP_FAILED);
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
 }
 
@@ -326,7 +322,7 @@ static void pause_cancel_and_drain_are_as_for_what_waits(void **state) {
     drive_fail(&d, "a", 1, FAILURE_TRANSIENT, "code");
     drive_input(&d, INPUT_PAUSE, NULL, 0);
     pass(6000000, "a", 1);
-    assert_int_equal(status_of("a"), STEP_WAITING);
+    assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
     drive_input(&d, INPUT_RESUME, NULL, 0);
     assert_int_equal(effect_of(&d, OUT_TIMER)->timer, INPUT_WAIT_DUE);
     drive_input(&d, INPUT_CANCEL, NULL, 0);
@@ -336,7 +332,7 @@ static void pause_cancel_and_drain_are_as_for_what_waits(void **state) {
     drive_open(&d, two);
     drive_fail(&d, "a", 1, FAILURE_TRANSIENT, "code");
     drive_fail(&d, "b", 1, FAILURE_TRANSIENT, "code");
-    assert_int_equal(status_of("a"), STEP_CANCELLED);
+    assert_int_equal(drive_status(&d, "a"), STEP_CANCELLED);
     drive_refold(&d);
     drive_input(&d, INPUT_RETRY, NULL, 0);
     drive_done(&d, "a~1", 1, value_int(1));

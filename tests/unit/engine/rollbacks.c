@@ -541,6 +541,38 @@ static void a_cancel_ends_it_where_it_is(void **state) {
     assert_entry(&d, "ub", STEP_CANCELLED, false);
     assert_null(entry_of(&d, "ua"));
     drive_refold(&d);
+    drive_input(&d, INPUT_RETRY, NULL, 0); /* ub may have undone b: it is done again */
+    drive_refold(&d);
+    assert_true(engine_is_fresh(d.engine, 1));
+    assert_int_equal(engine_node_status(d.engine, 0), STEP_COMPLETED);
+    done(&d, "b~1");
+    done(&d, "c~1");
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_rollback(&d, "a", true); /* what both times came to is undone */
+    done(&d, "ub#1");
+    done(&d, "ub#2");
+    done(&d, "ua");
+    drive_begin_anew(&d);
+    assert_entry(&d, "a~1", STEP_RUNNING, false);
+    drive_close(&d);
+}
+
+/* A run that failed has undone nothing, as each failure is none of its effects. */
+static void what_a_cancelled_undo_could_not_undo_is_kept(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, trip);
+    done(&d, "a");
+    done(&d, "b");
+    done(&d, "c");
+    drive_rollback(&d, "b", true);
+    drive_fail(&d, "ub", 1, FAILURE_PERMANENT, "broken");
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    assert_int_equal(engine_status(d.engine), EXEC_CANCELLED);
+    drive_input(&d, INPUT_RETRY, NULL, 0);
+    drive_refold(&d);
+    assert_int_equal(engine_node_status(d.engine, 1), STEP_COMPLETED);
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
 
@@ -605,6 +637,7 @@ int run_rollback_tests(void) {
         TEST(a_pause_of_before_gives_no_reason),
         TEST(what_completed_behind_it_is_undone_first),
         TEST(a_cancel_ends_it_where_it_is),
+        TEST(what_a_cancelled_undo_could_not_undo_is_kept),
         TEST(a_policy_undoes_before_it_goes_back),
         TEST(undone_events_are_found),
     };
