@@ -46,14 +46,14 @@ static unsigned allowed(enum exec_status s) {
     return s == EXEC_PAUSED ? MAY_CANCEL | MAY_RESUME : MAY_CANCEL | MAY_PAUSE;
 }
 
-/* Tells the verdict; true when the request is allowed. */
-static bool permit(struct engine *g, const struct engine_input *in, unsigned what, enum err *err,
-                   struct error *e) {
+/* Tells the verdict, with a note or NULL; true when the request is allowed. */
+static bool permit(struct engine *g, const struct engine_input *in, unsigned what, const char *note,
+                   enum err *err, struct error *e) {
     enum exec_status status = engine_status(g);
     unsigned may = allowed(status);
     char text[200];
     if (may & what) {
-        *err = engine_verdict(g, in, NULL, e);
+        *err = engine_verdict_accept(g, in, note, e);
         return *err == OK;
     }
     snprintf(text, sizeof text, "the execution is %s; allowed now: %s", exec_status_name(status),
@@ -63,8 +63,9 @@ static bool permit(struct engine *g, const struct engine_input *in, unsigned wha
 }
 
 enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struct error *e) {
+    const char *note = g->has_error ? "stopped, it had failed before and ends as failed" : NULL;
     enum err err;
-    if (!permit(g, in, MAY_CANCEL, &err, e) || g->mode == MODE_STOPPED) {
+    if (!permit(g, in, MAY_CANCEL, note, &err, e) || g->mode == MODE_STOPPED) {
         return err;
     }
     if (g->paused && g->plan->finally_count) { /* nothing starts in a pause, nor would they */
@@ -78,7 +79,7 @@ enum err engine_on_cancel(struct engine *g, const struct engine_input *in, struc
 
 enum err engine_on_pause(struct engine *g, const struct engine_input *in, struct error *e) {
     enum err err;
-    if (!permit(g, in, MAY_PAUSE, &err, e)) {
+    if (!permit(g, in, MAY_PAUSE, NULL, &err, e)) {
         return err;
     }
     struct event ev = {.kind = EVENT_EXECUTION_PAUSED, .reason = in->by};
@@ -117,7 +118,7 @@ static enum err tell_due(struct engine *g, struct error *e) {
 
 enum err engine_on_resume(struct engine *g, const struct engine_input *in, struct error *e) {
     enum err err;
-    if (!permit(g, in, MAY_RESUME, &err, e)) {
+    if (!permit(g, in, MAY_RESUME, NULL, &err, e)) {
         return err;
     }
     struct event ev = {.kind = EVENT_EXECUTION_RESUMED, .reason = in->by};

@@ -156,6 +156,13 @@ static void unknown_function(struct checker *k, uint32_t offset, struct str name
         diag_help(k->c->diag, item, "it is written %s", function_signature(other));
     } else if (near.len) {
         diag_help(k->c->diag, item, "did you mean %.*s()?", STR_ARG(near));
+    } else {
+        struct str all = function_names(form, k->c->arena);
+        diag_help(k->c->diag, item,
+                  form == FN_METHOD
+                      ? "behind a value there are %.*s"
+                      : "there are %.*s; more stand behind a value: list.map(x, value)",
+                  STR_ARG(all));
     }
 }
 

@@ -212,6 +212,8 @@ const struct function *function_find(struct str name, enum fn_form form);
 const struct function *function_alias(struct str name);
 /* The nearest name of that form, or an empty slice. */
 struct str function_nearest(struct str name, enum fn_form form);
+/* The names of all functions of that form, with commas. */
+struct str function_names(enum fn_form form, struct arena *a);
 const char *function_signature(const struct function *fn);
 
 #endif

@@ -81,6 +81,20 @@ struct str function_nearest(struct str name, enum fn_form form) {
     return str_nearest(name, candidates, count);
 }
 
+struct str function_names(enum fn_form form, struct arena *a) {
+    struct buf b;
+    buf_init(&b, 0);
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        if (functions[i].form & form) {
+            buf_append_cstr(&b, b.len ? ", " : "");
+            buf_append(&b, functions[i].name);
+        }
+    }
+    struct str names = buf_ok(&b) ? arena_str(a, buf_str(&b)) : STR("");
+    buf_fini(&b);
+    return names;
+}
+
 const char *function_signature(const struct function *fn) {
     return descriptions[fn - functions].signature;
 }

@@ -164,17 +164,22 @@ static enum err read_retried(const struct engine_out *out, struct store *s, stru
     return error_set(e, ERR_CONFLICT, "the execution cannot be retried");
 }
 
-/* Which nodes of the new workflow were ever begun. */
+/* Which nodes of the new workflow were ever begun; of pure ones only the end is known. */
 static bool *begun_of(const struct engine *g, const struct plan *to, struct arena *a) {
     bool *begun = ARENA_ARRAY(a, (size_t)to->node_count + 1, bool);
     for (uint32_t i = 0; begun && i < engine_track_count(g); i++) {
         const struct track *t = engine_track(g, i);
         int64_t node = plan_node_find(to, t->plan->nodes[t->step.node].name);
         if (node >= 0) {
-            begun[node] |= t->begun_tick != 0;
+            begun[node] |= t->begun_tick || t->status == STEP_COMPLETED || t->status == STEP_FAILED;
         }
     }
     return begun;
+}
+
+/* Nothing of it is kept, and whether it runs is up to the node that it belongs to. */
+static bool is_uncalled(const struct looking *l, const bool *begun, uint32_t node) {
+    return l->to->nodes[node].role && l->to->nodes[node].role != ROLE_FINALLY && !begun[node];
 }
 
 static void add_gone(const struct looking *l, const struct plan *from, struct mend *out) {
@@ -228,6 +233,7 @@ enum err host_mend_look(struct host_view *v, const struct host_retry *q, struct 
     for (uint32_t i = 0; i < l.to->node_count; i++) {
         struct mend_node *x = &l.nodes[i];
         x->fate = is_in(retried.keeping, x->name)  ? MEND_ITEMS
+                  : is_uncalled(&l, begun, i)      ? MEND_UNCALLED
                   : !is_in(retried.nodes, x->name) ? MEND_KEPT
                   : begun[i]                       ? MEND_ANEW
                                                    : MEND_OPEN;

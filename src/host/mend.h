@@ -9,11 +9,12 @@
 #include "host/view.h"
 
 enum mend_fate {
-    MEND_KEPT,  /* its result is kept */
-    MEND_ITEMS, /* of its foreach the completed items are */
-    MEND_ANEW,  /* it ran, and runs anew */
-    MEND_OPEN,  /* it did not run so far */
-    MEND_GONE,  /* the new workflow has no such node */
+    MEND_KEPT,     /* its result is kept */
+    MEND_ITEMS,    /* of its foreach the completed items are */
+    MEND_ANEW,     /* it ran, and runs anew */
+    MEND_OPEN,     /* it did not run so far */
+    MEND_GONE,     /* the new workflow has no such node */
+    MEND_UNCALLED, /* it belongs to another node, which had no need of it so far: not told */
 };
 
 struct mend_node {

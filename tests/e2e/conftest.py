@@ -63,6 +63,17 @@ def steady(text):
     return re.sub(r"\b(\d+(\.\d+)?(ms|s)|\d+m\d\ds)\b", "TOOK", text)
 
 
+def until(holds, why="it never came", seconds=PATIENCE):
+    """Asks again and again until it holds; gives what it gave."""
+    end = time.monotonic() + seconds
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < end, why
+        time.sleep(0.002)
+
+
 class Started:
     """A cairn that runs beside the test, its stderr read line by line."""
 

@@ -161,7 +161,7 @@ def working_on(id):
 
 DONE = {
     "pause": ["paused: execution"], "resume": ["goes on: execution"],
-    "cancel": ["cancelled: execution"], "signal": ["sent: execution"],
+    "cancel": ["cancelled: execution", "ends as failed: execution"], "signal": ["sent: execution"],
     "answer": ["answered: execution", "kept, taken when"], "checkpoint": ["checkpoint: execution"],
     "rollback": ["rolled back: execution", " rolled back to event "], "retry": [" is tried again"],
 }

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from conftest import BIN, PATIENCE
+from conftest import BIN, PATIENCE, until
 
 LONG = bool(os.environ.get("CAIRN_LONG"))
 SEED = int(os.environ.get("CAIRN_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -184,17 +184,6 @@ def strike(child, with_launcher=False):
     for launcher in launchers:
         kill(launcher)
     return finish(child)
-
-
-def until(holds, why, seconds=PATIENCE):
-    """Asks again and again until it holds; gives what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < end, why
-        time.sleep(0.002)
 
 
 # ---- one execution under a killer ----

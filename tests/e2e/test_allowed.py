@@ -4,10 +4,9 @@ nothing may begin because of a request that is refused, or of a checkpoint."""
 import os
 import signal
 import sqlite3
-import time
 
 import pytest
-from conftest import PATIENCE
+from conftest import until
 
 LIVE = "pause, cancel, answer, signal, checkpoint, rollback"
 LEFT = "resume, cancel, answer, signal, checkpoint, rollback"
@@ -38,9 +37,7 @@ def begin(cairn, state):
         assert cairn("pause", id).status == 0
     elif state == "interrupted":
         os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + PATIENCE
-        while really(cairn, id) != "interrupted":
-            assert time.monotonic() < end
+        until(lambda: really(cairn, id) == "interrupted")
     elif state in ("completed", "failed"):
         cairn("answer", id, "a", "yes" if state == "completed" else "no")
     elif state == "cancelled":
@@ -101,8 +98,7 @@ def interrupted(cairn, nodes=HOLD):
     cairn.flow(nodes)
     run = cairn.start("run", "flow.yaml")
     run.wait_for("busy")
-    while "busy" not in cairn("logs", ids(cairn)[-1]).out:
-        pass
+    until(lambda: "busy" in cairn("logs", ids(cairn)[-1]).out)
     run.send(9)
     run.finish()
     return ids(cairn)[0]

@@ -12,9 +12,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import BIN, ID, PATIENCE, SLOWER, steady
+from conftest import BIN, ID, PATIENCE, SLOWER, steady, until
 from terminal import Terminal
-from test_control import HOLD, holding, release
+from held import HOLD, holding, release
 
 LONG = os.environ.get("CAIRN_LONG")
 ASK = """
@@ -40,8 +40,8 @@ class Background:
         except ProcessLookupError:
             self.fd = None  # it has ended by now
 
-    def ended(self, within=PATIENCE):
-        return self.fd is None or bool(select.select([self.fd], [], [], within)[0])
+    def ended(self, seconds=PATIENCE):
+        return self.fd is None or bool(select.select([self.fd], [], [], seconds)[0])
 
     def send(self, number):
         if not self.ended(0):
@@ -90,15 +90,6 @@ def shell_rows(cairn, statement):
     done = subprocess.run(["/usr/bin/sqlite3", cairn.store, statement], capture_output=True,
                           timeout=PATIENCE, check=True)
     return [tuple(line.split("|")) for line in done.stdout.decode().splitlines()]
-
-
-def until(seen, within=PATIENCE):
-    """What seen() gives as soon as it is true."""
-    end = time.monotonic() + within
-    while not (found := seen()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-    return found
 
 
 def lives(pid):
@@ -165,7 +156,7 @@ def test_the_one_that_was_started_dies_before_the_id(cairn):
     child = child_of(run.child.pid)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: not lives(child), within=4 * SLOWER)  # before it would give up waiting for the store
+    until(lambda: not lives(child), seconds=4 * SLOWER)  # before it would give up waiting for the store
     db.execute("ROLLBACK")
     assert rows(cairn, "SELECT count(*) FROM executions") == [(1,)]
 
@@ -457,7 +448,7 @@ def test_a_killed_owner_is_seen_at_once(cairn, background):
     assert not owner_gone(cairn, one.id)
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), within=2 * SLOWER)  # before any cairn opens the store
+    until(lambda: owner_gone(cairn, one.id), seconds=2 * SLOWER)  # before any cairn opens the store
     assert not lives(int((cairn.folder / "pid").read_text()))
     assert cairn("results", one.id, "--json").json["effectiveStatus"] == "interrupted"
 
@@ -467,14 +458,14 @@ def test_a_killed_owner_that_only_waited_is_seen_at_once(cairn, background):
     one = background("run", "flow.yaml")
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), within=2 * SLOWER)
+    until(lambda: owner_gone(cairn, one.id), seconds=2 * SLOWER)
 
 
 def test_a_killed_run_in_front_is_seen_at_once(cairn):
     run, _ = holding(cairn)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: owner_gone(cairn, run.id), within=2 * SLOWER)
+    until(lambda: owner_gone(cairn, run.id), seconds=2 * SLOWER)
 
 
 def test_hosts_that_ended_well_leave_no_row_behind_to_be_found(cairn, background):

@@ -4,7 +4,7 @@ import signal
 
 from conftest import ID
 from chat_server import ChatServer, say
-from test_control import release
+from held import release
 
 AGENT = """
 agents:

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 
 import pytest
-from test_control import release
+from held import release
 
 COUNT = "code: 'echo x >> count; echo $N', env: {N: '{{ inputs.n }}'}"
 

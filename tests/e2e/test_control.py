@@ -5,27 +5,7 @@ import sqlite3
 
 import pytest
 from conftest import steady
-
-HOLD = """
-  first: {type: transform, value: 1}
-  hold: {type: code, needs: [first], language: sh, code: "echo busy >&2; cat pipe"}
-  last: {type: end, needs: [hold], value: hold}
-"""
-
-
-def holding(cairn):
-    pipe = cairn.pipe("pipe")
-    cairn.flow(HOLD)
-    run = cairn.start("run", "flow.yaml")
-    run.wait_for("stderr: busy")
-    while "busy" not in cairn("logs", run.id).out:  # recorded, too: nothing is left to be written
-        pass
-    return run, pipe
-
-
-def release(pipe, text="released"):
-    with open(pipe, "w", encoding="utf-8") as handle:
-        handle.write(text)
+from held import HOLD, holding, release
 
 
 def test_cancel_stops_what_runs_elsewhere(cairn):
@@ -53,6 +33,19 @@ def test_cancel_of_what_nobody_runs_begins_nothing_of_it_again(cairn):
     found = cairn("results", run.id, "--json").json
     assert found["status"] == "cancelled"
     assert {s["id"]: s["attempt"] for s in found["subSteps"]}["hold"] == 1
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_cancel_of_what_has_failed_says_that_it_ends_as_failed(cairn, owned):
+    run, _ = holding(cairn, HOLD + "  bad: {type: code, language: sh, needs: [first], code: exit 3}\n")
+    run.wait_for("is failing")
+    if not owned:
+        run.send(9)
+        run.finish()
+    done = cairn("cancel", run.id)
+    assert done.status == 0 and "stopped, it had failed before and ends as failed: execution " in done.err
+    assert "cancelled: execution" not in done.err
+    assert cairn("results", run.id, "--json").json["status"] == "failed"
 
 
 def test_an_answer_is_told_while_what_it_leads_to_runs(cairn):

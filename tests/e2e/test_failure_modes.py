@@ -10,9 +10,9 @@ import threading
 import time
 
 import pytest
-from conftest import ID, PATIENCE
-from test_background import background, rows, until  # noqa: F401 (a fixture)
-from test_control import holding, release
+from conftest import ID, PATIENCE, until
+from test_background import background, rows  # noqa: F401 (a fixture)
+from held import holding, release
 from test_http import Server, server  # noqa: F401 (a fixture)
 
 # A step that notes each of its starts, with the key it was given, and stays until it is told to end.

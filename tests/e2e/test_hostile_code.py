@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import BIN, ID, PATIENCE
+from conftest import BIN, ID, PATIENCE, until
 from killer import LONG
 
 HEAD = """cairn: 1
@@ -72,13 +72,6 @@ def left_over(mark):
         if mark.encode() in text and int(path[6:]) != os.getpid():
             found.append(int(path[6:]))
     return found
-
-
-def until(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def test_a_flood_without_end(cairn):

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, until
+from held import HOLD, holding, release
 
 LONG = bool(os.environ.get("CAIRN_LONG"))
 
@@ -20,30 +21,10 @@ STEPS = """
   c: {type: code, language: sh, needs: [b], code: "echo 3"}
   d: {type: end, needs: [c], value: c}
 """
-HOLD = """
-  hold: {type: code, language: sh, code: "echo busy >&2; cat pipe"}
-  last: {type: end, needs: [hold], value: hold}
-"""
-
 
 def foreign(cairn):
     """Another program's connection to the store."""
     return sqlite3.connect(cairn.store, isolation_level=None, timeout=30)
-
-
-def holding(cairn):
-    pipe = cairn.pipe("pipe")
-    cairn.flow(HOLD)
-    run = cairn.start("run", "flow.yaml")
-    run.wait_for("stderr: busy")
-    while "busy" not in cairn("logs", run.id).out:  # recorded, too: nothing is left to be written
-        pass
-    return run, pipe
-
-
-def release(pipe):
-    with open(pipe, "w", encoding="utf-8") as handle:
-        handle.write("released")
 
 
 def test_many_make_and_use_one_store(cairn):
@@ -97,8 +78,7 @@ def held_before_its_claim(cairn, other):
         id = cairn("run", "flow.yaml", "--json").json["id"]
         known = other.execute(newest).fetchone()[0]
         resume = cairn.start("resume", id)
-        while other.execute(newest).fetchone()[0] <= known:
-            pass
+        until(lambda: other.execute(newest).fetchone()[0] > known, "it does not register")
         try:
             other.execute("BEGIN IMMEDIATE")
             if other.execute(epoch).fetchall()[-1][0] == 1:

@@ -3,9 +3,8 @@
 import os
 import signal
 import sqlite3
-import time
 
-from conftest import PATIENCE
+from conftest import until
 
 STEP = "echo $CAIRN_IDEMPOTENCY_KEY >>effects; "
 
@@ -78,6 +77,24 @@ def test_nodes_come_and_go(cairn):
     third = cairn("retry", id, "-w", "flow.yaml", "--from", "e")
     assert third.status == 0 and "old~1" in effects(cairn) and effects(cairn).count("old") == 1
     is_sound(cairn, id)
+
+
+def test_nodes_of_others_that_never_ran_are_not_told_as_kept(cairn):
+    text = (step("a", "echo 1", more="compensate: no_a, fallback: else_a, ")
+            + "  no_a: {type: code, language: sh, code: echo no}\n  else_a: {type: transform, value: 1}\n" + step("b", "exit 3", "a"))
+    id = failed(cairn, text)
+    cairn.flow(text.replace("exit 3", "echo 2"))
+    again = cairn("retry", id, "-w", "flow.yaml")
+    assert again.status == 0 and lines(again, "kept") == ["a"] and lines(again, "runs anew") == ["b"]
+    assert "else_a" not in again.err and "no_a" not in again.err
+
+
+def test_a_fallback_that_ran_is_told(cairn):
+    text = (step("a", "exit 4", more="fallback: else_a, ") + "  else_a: {type: transform, value: 1}\n"
+            + step("b", "exit 3", "a"))
+    id = failed(cairn, text)
+    cairn.flow(text.replace("exit 3", "echo 2"))
+    assert lines(cairn("retry", id, "-w", "flow.yaml"), "kept") == ["a", "else_a"]
 
 
 def test_what_is_kept_and_differs_is_named(cairn):
@@ -237,9 +254,7 @@ def test_killed_right_after_the_retry(cairn):
     cairn.flow(mended + "  e: {type: end, needs: [b], value: a}\n")
     going = cairn.start("retry", id, "--workflow", "flow.yaml")
     going.wait_for("step b~1 started")
-    end = time.monotonic() + PATIENCE
-    while not (cairn.folder / "pid").exists() and time.monotonic() < end:
-        time.sleep(0.01)
+    until((cairn.folder / "pid").exists)
     going.child.send_signal(signal.SIGKILL)
     going.child.wait()
     (cairn.folder / "flow.yaml").unlink()

@@ -1,11 +1,10 @@
 """An execution whose journal ends every process that folds it: given up, and it harms no other."""
 
 import sqlite3
-import time
 
-from conftest import PATIENCE
+from conftest import until
 from killer import start, strike
-from test_control import holding, release
+from held import holding, release
 from test_writers import Writer
 
 NESTED = """cairn: 1
@@ -94,10 +93,8 @@ def test_the_lease_is_renewed_while_it_runs(cairn):
     run, pipe = holding(cairn)
     db = sqlite3.connect(cairn.store, timeout=10)
     first = db.execute("SELECT until_us FROM hosts").fetchone()[0]
-    end = time.monotonic() + PATIENCE
-    while db.execute("SELECT until_us FROM hosts").fetchone()[0] == first:
-        assert time.monotonic() < end, "the lease was never renewed"
-        time.sleep(0.1)
+    until(lambda: db.execute("SELECT until_us FROM hosts").fetchone()[0] != first,
+          "the lease was never renewed")
     db.close()
     release(pipe)
     assert run.finish().status == 0

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from test_control import release
+from held import release
 
 FLOW = """
   a: {type: code, language: sh, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}

@@ -3,9 +3,9 @@ more than once, over a crash; nothing is done twice under one key, what is kept 
 
 import signal
 import sqlite3
-import time
 
-from test_control import holding, release
+from conftest import until
+from held import holding, release
 
 FLOW = """
   a: {type: code, language: sh, checkpoint: drafted, code: "echo $CAIRN_IDEMPOTENCY_KEY >>effects; echo one"}
@@ -211,8 +211,7 @@ def left(cairn):
     cairn.flow("recover: compensate" + LEFT.format(gate=gate))
     run = cairn.start("run", "flow.yaml")
     run.wait_for("step b started")
-    while "b" not in (cairn.folder / "log").read_text():
-        pass
+    until(lambda: "b" in (cairn.folder / "log").read_text())
     run.send(signal.SIGKILL)
     run.finish()
     return run.id, gate
@@ -430,9 +429,7 @@ finally: [clean]
     resumed.wait_for("cleaning")
     resumed.wait_for("busy")  # the step that runs anew has a sub-workflow of its own
     release(pipe)
-    end = time.monotonic() + 60
-    while status(cairn, child) != "cancelled":
-        assert time.monotonic() < end
+    until(lambda: status(cairn, child) == "cancelled")
     assert (cairn.folder / "effects").read_text() == "cleaned\n"
     resumed.send(signal.SIGKILL)
     resumed.finish()

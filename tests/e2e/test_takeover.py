@@ -3,7 +3,7 @@
 import signal
 
 from conftest import ID
-from test_control import holding, release
+from held import holding, release
 
 CHILD = """cairn: 1
 name: child

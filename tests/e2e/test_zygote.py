@@ -3,8 +3,8 @@
 import os
 import signal
 
-from conftest import PATIENCE
-from test_hostile_code import left_over, until
+from conftest import PATIENCE, until
+from test_hostile_code import left_over
 
 WAITING = """nodes:
   first: {type: code, language: python, code: "return 1"}

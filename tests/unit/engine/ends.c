@@ -131,7 +131,10 @@ static void a_failure_before_a_cancel_counts(void **state) {
     drive_open(&d, "cairn: 1\nnodes:\n  a: {type: work}\n  b: {type: work}\n");
     drive_fail(&d, "a", 1, FAILURE_PERMANENT, "code");
     assert_int_equal(engine_status(d.engine), EXEC_RUNNING); /* it drains */
-    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    struct engine_input in = {.type = INPUT_CANCEL, .by = STR("me"), .ticket = 1};
+    drive_give(&d, &in);
+    assert_true(
+        str_is(verdict_of(&d), "accepted: stopped, it had failed before and ends as failed"));
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
     assert_str(engine_error(d.engine)->type, "code");
     drive_close(&d);
