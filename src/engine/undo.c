@@ -269,6 +269,15 @@ enum err undo_call_apply(struct engine *g, const struct event *ev, struct step_i
     return aux_begin(g, run, about, e);
 }
 
+/* Some attempt of it was begun, of one of its items when it is a foreach. */
+static bool has_begun(const struct node_state *n) {
+    bool begun = n->attempt > 0;
+    for (uint32_t i = 0; n->each && i < n->each->count && !begun; i++) {
+        begun = n->each->items[i].attempt > 0;
+    }
+    return begun;
+}
+
 /* A run of a compensate node has ended. */
 void undo_ended(struct engine *g, uint32_t node) {
     const struct node_state *n = &g->nodes[node];
@@ -279,7 +288,7 @@ void undo_ended(struct engine *g, uint32_t node) {
     bool done = n->status == STEP_COMPLETED || n->status == STEP_SKIPPED ||
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
     done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
-    bool maybe = done || (n->status == STEP_CANCELLED && n->attempt > 0);
+    bool maybe = done || (n->status == STEP_CANCELLED && has_begun(n));
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;

@@ -557,6 +557,23 @@ static void a_cancel_ends_it_where_it_is(void **state) {
     drive_close(&d);
 }
 
+static void a_stopped_run_of_many_items_counts_too(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nnodes:\n  a: {type: work, compensate: ua}\n"
+                   "  b: {type: work, needs: a}\n"
+                   "  ua: {type: work, foreach: {items: '[1, 2]', concurrency: 1}}\n");
+    done(&d, "a");
+    done(&d, "b");
+    drive_rollback(&d, "a", true);
+    done(&d, "ua[0]");
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    drive_input(&d, INPUT_RETRY, NULL, 0);
+    drive_refold(&d);
+    assert_entry(&d, "a~1", STEP_RUNNING, false);
+    drive_close(&d);
+}
+
 /* A run that failed has undone nothing, as each failure is none of its effects. */
 static void what_a_cancelled_undo_could_not_undo_is_kept(void **state) {
     struct drive d;
@@ -637,6 +654,7 @@ int run_rollback_tests(void) {
         TEST(a_pause_of_before_gives_no_reason),
         TEST(what_completed_behind_it_is_undone_first),
         TEST(a_cancel_ends_it_where_it_is),
+        TEST(a_stopped_run_of_many_items_counts_too),
         TEST(what_a_cancelled_undo_could_not_undo_is_kept),
         TEST(a_policy_undoes_before_it_goes_back),
         TEST(undone_events_are_found),
