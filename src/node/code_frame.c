@@ -1,7 +1,7 @@
 /* What a process that performs items of a foreach is told: frames for code_items.c.
  *
- * Of the names that an item sees only the item, its index and the node's own `in` differ between
- * items. The others are bodies of needs and the like, which may be large: they are told once, each
+ * Of the names that an item sees the item, its index, `step` and the node's own `in` are made for
+ * each. The others are bodies of needs and the like, which may be large: they are told once, each
  * as JSON inside a text, so that the process reads only those that the code asks for.
  * Invariant: a value that was told is told again when it may have changed.
  */
@@ -24,7 +24,8 @@ struct str code_frame(struct buf *b, struct str text) {
 }
 
 static bool is_of_item(const struct plan_node *n, struct str name) {
-    bool own = str_is(name, "item") || str_is(name, "index") || str_eq(name, n->foreach.as);
+    bool own = str_is(name, "item") || str_is(name, "index") || str_is(name, "step") ||
+               str_eq(name, n->foreach.as);
     for (uint32_t i = 0; !own && i < n->in_count; i++) {
         own = str_eq(name, n->ins[i].name);
     }

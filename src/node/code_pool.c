@@ -170,9 +170,6 @@ static uint64_t number(const char *at, size_t size) {
 /* The frame is whole. */
 static void take_answer(struct worker *w, struct str frame) {
     struct code_item *item = w->item;
-    if (item == NULL || w->answered) {
-        return; /* nobody asked */
-    }
     item->exit = (struct io_exit){.user_us = (int64_t)number(frame.ptr, 8),
                                   .system_us = (int64_t)number(frame.ptr + 8, 8),
                                   .max_rss_kib = (int64_t)number(frame.ptr + 16, 8),
@@ -182,12 +179,23 @@ static void take_answer(struct worker *w, struct str frame) {
     finish_item(w, over);
 }
 
+/* What it says makes no sense: its item ends with it. */
+static void give_up(struct worker *w) {
+    w->ending = true;
+    io_process_kill(w->process, 0);
+}
+
 static void on_said(struct worker *w, struct str bytes) {
+    if (w->item == NULL || w->answered) {
+        give_up(w); /* nobody asked */
+        return;
+    }
     buf_append(&w->said, bytes);
     struct str said = buf_str(&w->said);
-    size_t len = said.len >= 4 ? (size_t)number(said.ptr, 4) : 0;
-    if (!buf_ok(&w->said) || (said.len >= 4 && len < HEAD_BYTES)) {
-        io_process_kill(w->process, 0); /* the item ends with it */
+    size_t len = said.len >= 4 ? (size_t)number(said.ptr, 4) : HEAD_BYTES;
+    if (!buf_ok(&w->said) || len < HEAD_BYTES ||
+        len - HEAD_BYTES > w->item->port->in->max_output_bytes || said.len > len + 4) {
+        give_up(w);
     } else if (said.len >= 4 && said.len - 4 >= len) {
         struct str frame = str_sub(said, 4, 4 + len);
         struct buf whole = w->said;
@@ -238,7 +246,7 @@ static bool start_process(struct worker *w, const struct code_item *item, struct
     struct code_input in;
     struct code_job job = *item->job;
     job.items = true;
-    job.names = value_null();
+    job.names = job.env = value_null(); /* each item is told its own */
     arena_init(&a, 0);
     bool ok = code_input_make(&job, item->port, w->scratch, &a, &in, e) == OK;
     struct io_process_spec spec = {.argv = in.argv,

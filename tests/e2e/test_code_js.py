@@ -196,6 +196,26 @@ def test_what_a_step_threw_late_is_its_own_failure(cairn):
     assert list(failed) == ["s1"] and "RangeError: late" in failed["s1"]
 
 
+@pytest.mark.parametrize("late", [
+    "setTimeout(() => { throw new Error('late') }, 50).unref()",
+    "AbortSignal.timeout(50).onabort = () => { throw new Error('late') }",
+])
+def test_what_a_step_leaves_meets_no_other(cairn, late):
+    wait = "await new Promise((done) => setTimeout(done, 200))\nreturn 2"
+    assert chain(cairn, late + "\nreturn 1", wait, wait).json["finalResult"] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("thrown", [
+    "new Proxy({}, {getPrototypeOf() { throw 1 }})",
+    "Object.defineProperty(new Error('x'), 'message', {get() { throw 5 }})",
+    "Object.assign(new Error('x'), {name: Symbol('n')})",
+])
+def test_what_cannot_be_shown_is_a_failure_all_the_same(cairn, thrown):
+    done = chain(cairn, STARTED, f"throw {thrown}")
+    failed = {s["id"]: s["error"]["message"] for s in done.json["subSteps"] if s.get("error")}
+    assert failed == {"s1": "thrown: what cannot be shown"}
+
+
 FILES = {
     "lib/plain.js": "const near = require('./near')\n"
                     "function add(n, more = near.ten, /* no , */ end = '),') { return [n + more, end] }\n"

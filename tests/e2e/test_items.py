@@ -3,6 +3,7 @@
 import os
 import signal
 
+import pytest
 from conftest import PATIENCE
 from test_zygote import below, gone
 
@@ -201,6 +202,76 @@ while not os.path.exists(f'{n}.pid'): time.sleep(0.01)
 raise ValueError('again')
 """, count=3, more="\n    retry: {attempts: 2, backoff: 1ms, on: [any]}"))["finalResult"]
     assert got == [False] * 3
+
+
+ONE = ", concurrency: 1, on_item_error: collect"
+ONCE = "\n    timeout: 20s\n    retry: {attempts: 1}"
+
+
+@pytest.mark.parametrize("spoil", [
+    "sys.stdout = io.StringIO()",
+    "sys.stdout.close()",
+    "os.dup2(os.open('/dev/null', os.O_WRONLY), 1)",
+    "signal.setitimer(signal.ITIMER_REAL, 0.1)",
+    "os.umask(0)",
+])
+def test_what_an_item_does_to_its_process_meets_no_other(cairn, spoil):
+    bodies = run(cairn, items(f"""
+import io, os, signal, sys, time
+if n == 1:
+    {spoil}
+    return 1
+if n == 2: time.sleep(0.2)
+print(n + os.umask(0o77) - 0o77)
+""", top=ONE, count=4, more=ONCE))["finalResult"]
+    assert [row.get("value") for row in bodies] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("spoil, failed", [
+    ("os.write(3, b'x' * 100)", "Bad file descriptor"),
+    ("os.write(3, bytes((0, 16, 0, 0)))", "Bad file descriptor"),
+    ("os.closerange(3, 256)", "closed a descriptor that is not its own"),
+    ("os.closerange(3, 256); sys.kept = [open('/dev/null', 'w') for _ in range(4)]",
+     "closed a descriptor that is not its own"),
+    ("[os.write(fd, b'x' * 100) for fd in range(3, 9) if stat.S_ISFIFO(mode(fd))]", ""),
+    ("[os.write(fd, bytes((0, 16, 0, 0))) for fd in range(3, 9) if stat.S_ISFIFO(mode(fd))]", ""),
+])
+def test_what_an_item_does_to_the_descriptors_of_its_process_is_its_own_failure(cairn, spoil, failed):
+    done = run(cairn, items(f"""
+import os, stat, sys
+def mode(fd):
+    try: return os.fstat(fd).st_mode
+    except OSError: return 0
+if n == 1: {spoil}
+return n
+""", top=ONE, count=4, more=ONCE))
+    assert [row.get("value") for row in done["finalResult"]] == [0, None, 2, 3]
+    assert failed in done["finalResult"][1]["error"]["message"]
+
+
+def test_a_fork_that_an_item_makes_does_not_answer_for_it(cairn):
+    bodies = run(cairn, items("""
+import os, time
+if n == 1:
+    pid = os.fork()
+    if not pid:
+        while time.process_time() < 0.3: pass
+        return 'child'
+    os.waitpid(pid, 0)
+    return 'parent'
+return n
+""", top=ONE, count=4, more=ONCE))["finalResult"]
+    assert [row.get("value") for row in bodies] == [0, "parent", 2, 3]
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_a_variable_of_one_item_is_not_there_for_the_next(cairn, given):
+    bodies = run(cairn, items("import os\nreturn [os.environ.get('TOKEN'), os.environ['TMPDIR'] == 'mine']",
+                              top=ONE, count=4, more=f"""
+    env:
+      TOKEN: "{{{{ n == {given} ? 'secret' : null }}}}"
+      TMPDIR: "{{{{ n == {given} ? 'mine' : null }}}}\""""))["finalResult"]
+    assert [row["value"] for row in bodies] == [["secret", True] if n == given else [None, False] for n in range(4)]
 
 
 def test_variables_are_those_of_the_item(cairn):
