@@ -27,16 +27,6 @@ static struct host_retry mended(const struct plan *p) {
     return (struct host_retry){.by = STR("me"), .plan = p, .inputs = rig_json("{\"n\":7}")};
 }
 
-static struct run *retry(struct str id, const struct host_retry *q) {
-    struct run *r = NULL;
-    struct error e = {0};
-    if (host_retry(rig.host, id, q, &r, &e)) {
-        fail_msg("retry: %s", e.message);
-    }
-    rig_turns();
-    return r;
-}
-
 static void ends_well(struct run *r) {
     rig_done("c", "3");
     rig_done("b~1", "2");
@@ -51,7 +41,7 @@ static void it_is_of_the_new_one(void **state) {
     struct str id = failed();
     const struct plan *p = rig_plan(MENDED);
     struct host_retry q = mended(p);
-    struct run *r = retry(id, &q);
+    struct run *r = rig_retry(id, &q);
     rig_check_fold(r);
     struct store_execution x = rig_stored(id);
     assert_true(str_is(x.fixed.workflow, "mended") && str_is(x.fixed.workflow_hash, p->hash));
@@ -69,7 +59,7 @@ static void what_went_is_still_there(void **state) {
     (void)state;
     struct str id = failed();
     struct host_retry q = mended(rig_plan(MENDED));
-    struct run *r = retry(id, &q);
+    struct run *r = rig_retry(id, &q);
     for (int live = 1; live >= 0; live--) {
         struct host_view v;
         struct store_step *rows;
@@ -93,7 +83,7 @@ static void a_crash_right_after(void **state) {
     (void)state;
     struct str id = failed();
     struct host_retry q = mended(rig_plan(MENDED));
-    struct run *r = rig_restart(retry(id, &q), 0);
+    struct run *r = rig_restart(rig_retry(id, &q), 0);
     rig_turns();
     assert_int_equal(rig_find("c")->attempt, 2);
     ends_well(r);
@@ -108,7 +98,7 @@ static void a_commit_of_unknown_outcome(void **state) {
         struct str id = failed();
         struct host_retry q = mended(rig_plan(MENDED));
         rig.commits = script;
-        struct run *r = retry(id, &q);
+        struct run *r = rig_retry(id, &q);
         assert_int_equal(rig_count(id, "workflow_changed"), 1);
         assert_int_equal(rig_count(id, "execution_retried"), 1);
         assert_int_equal(rig_find("c")->attempt, 1);
@@ -131,7 +121,7 @@ static void without_its_files(void **state) {
         rig_turns();
         assert_int_equal(rig_stored(id).epoch, 1);
         assert_true(str_is(rig_stored(id).fixed.workflow, "first"));
-        ends_well(retry(id, &q));
+        ends_well(rig_retry(id, &q));
         rig_teardown(NULL);
     }
 }
@@ -141,13 +131,13 @@ static void given_up_before_it_is_recorded(void **state) {
     struct str id = failed();
     struct host_retry q = mended(rig_plan(MENDED));
     rig.commits = ".bbbbb";
-    (void)retry(id, &q);
+    (void)rig_retry(id, &q);
     rig_turn();
     assert_int_equal(rig.lost, 1);
     assert_true(str_is(rig_stored(id).fixed.workflow, "first"));
     assert_true(str_is(rig_stored(id).row.status, "failed"));
     rig_reopen();
-    ends_well(retry(id, &q));
+    ends_well(rig_retry(id, &q));
 }
 
 static void two_at_once_are_not_one(void **state) {
@@ -172,7 +162,7 @@ static void inputs_alone(void **state) {
     struct str hash = rig_stored(id).fixed.workflow_hash;
     struct host_retry q = mended(NULL);
     rig_reopen();
-    r = retry(id, &q);
+    r = rig_retry(id, &q);
     rig_done("a~1", NULL);
     assert_string_equal(rig_result(r), "7");
     assert_true(str_eq(rig_stored(id).fixed.workflow_hash, hash));
@@ -201,7 +191,7 @@ static void what_was_quarantined(void **state) {
                         "'[1, 2]'}}}}"));
     q.inputs = value_null();
     q.force = true;
-    r = retry(id, &q);
+    r = rig_retry(id, &q);
     rig_check_fold(r);
     rig_done("n", NULL);
     rig_done("b~1", NULL);

@@ -134,8 +134,7 @@ static void a_forced_retry_has_one_child_at_each_step(void **state) {
     die(f.top, 3);
     assert_int_equal(host_resume(rig.host, f.top, &r, &e), ERR_QUARANTINED);
     struct host_retry q = {.by = STR("test"), .force = true};
-    assert_int_equal(host_retry(rig.host, f.top, &q, &r, &e), OK);
-    rig_turns();
+    r = rig_retry(f.top, &q);
     assert_int_equal(unended_below(rig_stored(f.top).num), 2); /* a and b; d had completed */
     assert_true(has_ended(f.below[0], "cancelled"));
     rig_done("w", NULL);

@@ -2,15 +2,10 @@
 #include "rig.h"
 
 static struct run *retry_with(struct run *r, struct host_retry q) {
-    struct error e = {0};
-    struct run *again = NULL;
     struct str id = arena_str(&rig.arena, run_id(r));
     q.by = STR("test");
     rig_reopen();
-    if (host_retry(rig.host, id, &q, &again, &e)) {
-        fail_msg("retry: %s", e.message);
-    }
-    rig_turns();
+    struct run *again = rig_retry(id, &q);
     rig_check_fold(again);
     return again;
 }
@@ -266,8 +261,7 @@ static void quarantined_only_by_force(void **state) {
     struct host_retry q = {.by = STR("me")};
     assert_int_equal(host_retry(rig.host, id, &q, &r, &e), ERR_QUARANTINED);
     q.force = true;
-    assert_int_equal(host_retry(rig.host, id, &q, &r, &e), OK);
-    rig_turns();
+    r = rig_retry(id, &q);
     rig_check_fold(r);
     rig_done("b~1", NULL);
     assert_string_equal(rig_status(r), "completed");
@@ -283,12 +277,10 @@ static void a_retry_of_unknown_outcome(void **state) {
         struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
         rig_fail("a", FAILURE_PERMANENT, "broken");
         struct str id = arena_str(&rig.arena, run_id(r));
-        struct error e;
         struct host_retry q = {.by = STR("me")};
         rig_reopen();
         rig.commits = script;
-        assert_int_equal(host_retry(rig.host, id, &q, &r, &e), OK);
-        rig_turns();
+        r = rig_retry(id, &q);
         assert_int_equal(rig_count(id, "execution_retried"), 1);
         assert_int_equal(rig_find("a~1")->attempt, 1);
         rig_done("a~1", NULL);
@@ -304,13 +296,11 @@ static void a_retry_that_is_given_up_is_owned_by_nobody(void **state) {
     struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
     rig_fail("a", FAILURE_PERMANENT, "broken");
     struct str id = arena_str(&rig.arena, run_id(r));
-    struct error e;
     struct host_retry q = {.by = STR("me")};
     for (int i = 0; i < 5; i++) {
         rig_reopen();
         rig.commits = ".bbbbb";
-        assert_int_equal(host_retry(rig.host, id, &q, &r, &e), OK);
-        rig_turns();
+        r = rig_retry(id, &q);
         rig_turn();
         assert_int_equal(rig.lost, i + 1);
         assert_int_equal(rig_stored(id).host, 0);

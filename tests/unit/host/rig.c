@@ -260,6 +260,16 @@ struct run *rig_resume(struct str id) {
     return r;
 }
 
+struct run *rig_retry(struct str id, const struct host_retry *q) {
+    struct error e = {0};
+    struct run *r = NULL;
+    if (host_retry(rig.host, id, q, &r, &e)) {
+        fail_msg("not retried: %s", e.message);
+    }
+    rig_turns();
+    return r;
+}
+
 struct run *rig_restart(struct run *r, int64_t away_ms) {
     struct str id = arena_str(&rig.arena, run_id(r));
     rig_reopen();

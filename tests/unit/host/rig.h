@@ -72,6 +72,8 @@ struct run *rig_submit(const struct plan *p, const char *inputs_json);
 enum err rig_submit_key(const struct plan *p, const char *inputs_json, const char *key,
                         struct run **out, struct error *e);
 struct run *rig_resume(struct str id);
+/* Of what has ended; turns until all waits for the test. */
+struct run *rig_retry(struct str id, const struct host_retry *q);
 /* A value in the rig's arena. */
 struct value rig_json(const char *json);
 /* Compiles, submits, and turns until all waits for the test. */
