@@ -218,6 +218,7 @@ struct host {
     struct port *held_first, *held_last; /* calls that wait for others to need less */
     bool budget_moved;                   /* something reserved was given back */
     bool has_left;                       /* some run */
+    bool has_told;                       /* in this turn of a run others decided, too */
     struct map keys; /* submission keys -> run; those not yet recorded are only here */
     struct arena keys_memory;
     struct arena scratch;

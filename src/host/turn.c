@@ -95,6 +95,7 @@ static enum err decide_one(struct run *r, struct happened *x, struct error *e) {
 enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) {
     enum err err = OK;
     join_batch(r);
+    r->host->has_told = true;
     if (engine_is_unsettled(r->engine) && r->happened.first) { /* the start after a rollback */
         err = decide_one(r, queue_take(&r->happened), e);
     }
@@ -176,6 +177,17 @@ static void cancel_children(struct run *r) {
     }
 }
 
+/* What an answer about a budget made others of the tree decide is in this commit too, and so is the
+ * end of what they cancel, which may be the one that was answered. */
+static void cancel_below_told(struct host *h) {
+    while (h->has_told) {
+        h->has_told = false; /* what is cancelled may have an answer to decide on */
+        for (struct run *r = h->batch; r; r = r->batch_next) {
+            cancel_children(r);
+        }
+    }
+}
+
 /* What the decisions on the next ones need is fetched during that on this one. */
 static void fetch_ready(const struct run *next) {
     const struct run *second = next ? next->ready_next : NULL;
@@ -208,6 +220,7 @@ void turn_decide(struct host *h) {
                 run_failed(r, &why); /* the state is void; nothing of it was recorded */
             }
             cancel_children(r);
+            cancel_below_told(h);
         }
         if (was_last) {
             break;

@@ -301,6 +301,23 @@ static void more_reaches_the_whole_tree(void **state) {
     }
 }
 
+/* Its answer lets a step of its parent go on, which fails: with it in one commit ends all below. */
+static void who_is_answered_ends_with_what_that_fails(void **state) {
+    (void)state;
+    rig.on_start = NULL;
+    struct run *r = rig_run("{cairn: 1, on_failure: cancel, budget: {steps: 1}, nodes: {k: {type: "
+                            "kid, workflow: {nodes: {a: {type: work}}}}, b: {type: work, value: "
+                            "'int(execution.id)'}}}");
+    struct run *asks = child_with("budget_exceeded");
+    assert_int_equal(rig_count(run_id(r), "budget_exceeded"), 1);
+    uint32_t commits = rig.commit_count;
+    say(asks, "9");
+    assert_int_equal(rig.commit_count, commits + 1);
+    assert_int_equal(rig.start_count, 0);
+    assert_string_equal(rig_status(asks), "cancelled");
+    assert_string_equal(rig_status(r), "failed");
+}
+
 static void steps_are_counted_before_they_begin(void **state) {
     (void)state;
     rig.on_start = NULL;
@@ -348,6 +365,7 @@ int run_budget_tests(void) {
         T(an_answer_reaches_who_was_left),
         T(a_sub_workflow_keeps_its_own_budget_too),
         cmocka_unit_test(more_reaches_the_whole_tree),
+        T(who_is_answered_ends_with_what_that_fails),
         T(steps_are_counted_before_they_begin),
         T(after_its_time_nothing_begins),
 #undef T
