@@ -87,7 +87,7 @@ def test_each_status_with_each_command(cairn, state, command):
 
 HOLD = """
   pick: {type: transform, value: 1}
-  once: {type: code, language: sh, delivery: at_most_once, code: "echo busy >&2; echo x >>effects; cat pipe"}
+  once: {type: code, language: sh, delivery: at_most_once, code: "echo x >>effects; echo busy >&2; cat pipe"}
   ask: {type: ask, prompt: "go?"}
   last: {type: end, needs: [once, ask], value: ask}
 """

@@ -311,8 +311,7 @@ def test_a_timeout_is_there_in_time_for_everybody(cairn, background):
     by_shell, by_python = shell_rows(cairn, statement), rows(cairn, statement)
     took = time.monotonic() - begun
     assert by_shell in (None, wanted) and by_python == wanted
-    busy = os.getloadavg()[0] > 2 * os.cpu_count()
-    assert took < (10 if busy else 2.5) * SLOWER
+    assert took < 10 * SLOWER  # the step would take 60 s
     error = cairn("results", one.id, "--json").json["error"]
     assert (error["type"], error["message"]) == wanted[0][2:]
     assert one.ended()
@@ -448,7 +447,7 @@ def test_a_killed_owner_is_seen_at_once(cairn, background):
     assert not owner_gone(cairn, one.id)
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), seconds=2 * SLOWER)  # before any cairn opens the store
+    until(lambda: owner_gone(cairn, one.id), seconds=10 * SLOWER)  # before any cairn opens the store
     assert not lives(int((cairn.folder / "pid").read_text()))
     assert cairn("results", one.id, "--json").json["effectiveStatus"] == "interrupted"
 
@@ -458,14 +457,14 @@ def test_a_killed_owner_that_only_waited_is_seen_at_once(cairn, background):
     one = background("run", "flow.yaml")
     one.send(signal.SIGKILL)
     assert one.ended()
-    until(lambda: owner_gone(cairn, one.id), seconds=2 * SLOWER)
+    until(lambda: owner_gone(cairn, one.id), seconds=10 * SLOWER)
 
 
 def test_a_killed_run_in_front_is_seen_at_once(cairn):
     run, _ = holding(cairn)
     run.send(signal.SIGKILL)
     run.finish()
-    until(lambda: owner_gone(cairn, run.id), seconds=2 * SLOWER)
+    until(lambda: owner_gone(cairn, run.id), seconds=10 * SLOWER)
 
 
 def test_hosts_that_ended_well_leave_no_row_behind_to_be_found(cairn, background):

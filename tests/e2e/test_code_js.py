@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+from conftest import SLOWER
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is missing (package nodejs)")
 
@@ -172,7 +173,7 @@ nodes:
     type: code
     language: javascript
     foreach: {items: "[0, 1, 2, 3, 4, 5]", as: n, concurrency: 3, on_item_error: collect}
-    timeout: 3s
+    timeout: SECONDS
     retry: {attempts: 1}
     code: |
       console.log('item', n)
@@ -180,7 +181,7 @@ nodes:
       return n
   after: {type: code, language: javascript, needs: [job], code: "return 7"}
   end: {type: end, needs: [job, after], value: "[job, after]"}
-""")
+""".replace("SECONDS", f"{5 * SLOWER}s"))
     done = cairn("run", "flow.yaml", "--json")
     rows, after = done.json["finalResult"]
     assert [row.get("value") for row in rows] == [0, 1, None, 3, 4, 5]

@@ -189,10 +189,12 @@ def service():
     """Fails while `down`; while `held`, a request waits for a turn of `go`."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            failing = server.down.is_set()  # looked at first: who is to be held is not missed
             if server.held.is_set():
                 server.asked.release()
                 server.go.acquire(timeout=PATIENCE)
-            self.send_response(503 if server.down.is_set() else 200)
+                failing = server.down.is_set()
+            self.send_response(503 if failing else 200)
             self.end_headers()
             self.wfile.write(b"{}")
 

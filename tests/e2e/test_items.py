@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, SLOWER
 from test_zygote import below, gone
 
 
@@ -134,7 +134,7 @@ def test_an_item_that_takes_too_long_ends_alone(cairn):
 import time
 if n == 4: time.sleep(1000)
 return n
-""", top=", on_item_error: collect, concurrency: 2", more="\n    timeout: 2s\n    retry: {attempts: 1}"))
+""", top=", on_item_error: collect, concurrency: 2", more=f"\n    timeout: {5 * SLOWER}s\n    retry: {{attempts: 1}}"))
     failed = {s["id"]: s["error"]["type"] for s in done["subSteps"] if s.get("error")}
     assert failed == {"job[4]": "timeout"}
     assert [row.get("value") for row in done["finalResult"]] == [0, 1, 2, 3, None, 5, 6, 7, 8, 9, 10, 11]

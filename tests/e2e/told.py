@@ -12,7 +12,7 @@ from killer import query
 
 ENDS = {"execution_completed", "execution_failed", "execution_cancelled"}
 RESETS = {"execution_retried", "execution_rolled_back", "undo_begun"}
-MOMENT_US = 1000000 * SLOWER  # in which what a cancel stops is gone, on a machine that is busy
+MOMENT_US = 5000000 * SLOWER  # in which what a cancel stops is gone, on a machine that is busy
 AFTER_THE_END = RESETS | {"late_result", "execution_claimed", "workflow_changed"}
 
 
