@@ -391,6 +391,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
             continue;
         }
         leave_batch(batch, top_of(r), &why);
+        h->scratch.starved = false; /* what is missing is of those that left */
         b->count = 0;
         room = HOST_STEP_ROWS;
         r = *batch;

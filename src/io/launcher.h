@@ -99,7 +99,8 @@ void io_launcher_close(struct io_launcher *l);
 struct io_process *io_process_start(struct io_launcher *l, const struct io_process_spec *spec,
                                     struct error *e);
 /* Of a process that is fed. What it is given goes out as it takes it; from here on the limit of its
- * output counts anew. io_process_feed_end: it reads the end after what it was given. */
+ * output counts anew. False without memory: it may have got a part of it. io_process_feed_end: it
+ * reads the end after what it was given. */
 bool io_process_feed(struct io_process *p, struct str bytes) MUST_USE;
 void io_process_feed_end(struct io_process *p);
 /* Passes on what stands in the pipes of its standard output and error; from `output`, too. True

@@ -31,21 +31,23 @@ void process_feed_close(struct io_process *p) {
 
 static void on_takes(void *ctx, int events);
 
-static void watch(struct io_process *p, bool rest) {
+/* False when there is no memory to wait until it takes the rest, which is lost then. */
+static bool watch(struct io_process *p, bool rest) {
     if (rest && p->feed_poll == NULL) {
         p->feed_poll = io_poll_open(p->launcher->loop, p->feed_fd, IO_WRITABLE, on_takes, p);
-        rest = p->feed_poll != NULL;
     }
-    if (!rest) {
-        io_poll_close(p->feed_poll);
-        p->feed_poll = NULL;
-        buf_reset(&p->unfed);
-        p->unfed_at = 0;
+    if (rest && p->feed_poll != NULL) {
+        return true;
     }
+    io_poll_close(p->feed_poll);
+    p->feed_poll = NULL;
+    buf_reset(&p->unfed);
+    p->unfed_at = 0;
+    return !rest;
 }
 
 /* What could not be written because the other end is closed is dropped. */
-static void give(struct io_process *p) {
+static bool give(struct io_process *p) {
     bool more = true;
     while (more && p->unfed_at < p->unfed.len) {
         ssize_t put = send(p->feed_fd, p->unfed.ptr + p->unfed_at, p->unfed.len - p->unfed_at,
@@ -53,15 +55,16 @@ static void give(struct io_process *p) {
         p->unfed_at += put > 0 ? (size_t)put : 0;
         more = put > 0 || errno == EINTR;
     }
-    watch(p, p->unfed_at < p->unfed.len && errno == EAGAIN);
+    bool kept = watch(p, p->unfed_at < p->unfed.len && errno == EAGAIN);
     if (p->unfed.len == 0 && p->feed_ended) {
         process_feed_close(p);
     }
+    return kept;
 }
 
 static void on_takes(void *ctx, int events) {
     (void)events;
-    give(ctx);
+    (void)give(ctx); /* it is watched already */
 }
 
 bool io_process_feed(struct io_process *p, struct str bytes) {
@@ -77,13 +80,12 @@ bool io_process_feed(struct io_process *p, struct str bytes) {
     if (!buf_ok(&p->unfed)) {
         return false;
     }
-    give(p);
-    return true;
+    return give(p);
 }
 
 void io_process_feed_end(struct io_process *p) {
     p->feed_ended = true;
     if (p->feed_fd >= 0) {
-        give(p);
+        (void)give(p); /* what is left is watched already */
     }
 }
