@@ -251,6 +251,10 @@ static void batch_failed(struct host *h, struct run *batch, const struct error *
     h->is_full = h->is_full && any_left; /* whatever comes next has all of the time again */
 }
 
+/* It had ended here, and is retried or taken over here since. In one commit with that what comes
+ * late would be fenced, and no request of the execution would get the verdict that it has. */
+static bool came_too_late(const struct run *r) { return r->ended && run_is_back(r); }
+
 static struct run *take_batch(struct host *h, uint32_t *out_count) {
     struct run *batch = NULL, *next;
     *out_count = 0;
@@ -258,6 +262,9 @@ static struct run *take_batch(struct host *h, uint32_t *out_count) {
         next = r->batch_next;
         r->in_batch = false;
         r->batch_next = NULL;
+        if (came_too_late(r)) {
+            run_give_up(r, NULL);
+        }
         if (!r->lost && !r->is_void && r->engine) {
             r->batch_next = batch;
             batch = r;

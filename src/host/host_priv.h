@@ -320,6 +320,8 @@ enum err mend_anew(const struct engine *g, const struct host_retry *q, struct ar
 void run_give_up(struct run *r, const struct error *why);
 /* Recorded as ended: tells, lets go of memory. */
 void run_over(struct run *r);
+/* It was lost or has ended, and goes on here as another run: what is owned now is owned by that. */
+bool run_is_back(const struct run *old);
 /* Lost executions of which nothing is left here get an owner of none, so that anybody can go on. */
 void run_drop_lost(struct host *h);
 

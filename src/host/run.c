@@ -395,10 +395,9 @@ void run_give_up(struct run *r, const struct error *reason) {
     }
 }
 
-/* Taken over once more since: what is owned now is owned by that. */
-static bool is_back(const struct run *lost) {
-    const struct run *r = lost->host->runs;
-    while (r && (r->lost || r->ended || r->num != lost->num)) {
+bool run_is_back(const struct run *old) {
+    const struct run *r = old->host->runs;
+    while (r && (r == old || r->lost || r->ended || r->num != old->num)) {
         r = r->next;
     }
     return r != NULL;
@@ -408,7 +407,7 @@ void run_drop_lost(struct host *h) {
     for (struct run *r = h->drops ? h->runs : NULL; r; r = r->next) {
         struct error ignored;
         if (r->to_drop && run_is_gone(r) &&
-            (is_back(r) || claim_drop(h, r->num, r->epoch, &ignored) == OK)) {
+            (run_is_back(r) || claim_drop(h, r->num, r->epoch, &ignored) == OK)) {
             r->to_drop = false;
             h->drops--;
         }

@@ -354,6 +354,31 @@ static void what_was_asked_before_is_refused(void **state) {
     assert_string_equal(rig_status(r), "completed");
 }
 
+/* What an attempt of before says after all is nobody's; who asks meanwhile gets a verdict. */
+static void a_request_beside_a_late_result(void **state) {
+    (void)state;
+    struct error e;
+    struct store_inbox row;
+    struct host_retry q = {.by = STR("test")};
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    rig.cancel_waits = true;
+    assert_int_equal(host_cancel(rig.host, r, STR("me"), &e), OK);
+    rig_turns();
+    struct started *late = rig_find("a");
+    struct run *again = rig_retry(arena_str(&rig.arena, run_id(r)), &q);
+    assert_string_equal(rig_status(again), "running");
+    int64_t id = put_request(again, "signal", "paid");
+    host_inbox_look(rig.host);
+    rig_tell_done(late, "1", "{\"usage\": {\"tokens\": 7}}");
+    rig_turns();
+    assert_int_equal(rig_count(run_id(again), "signal_received"), 1);
+    assert_int_equal(rig_count(run_id(again), "late_result"), 0);
+    assert_int_equal(store_inbox_get(rig.disk, id, &rig.arena, &row, &e), OK);
+    assert_true(str_is(row.verdict, "accepted"));
+    rig_done("a~1", NULL);
+    assert_string_equal(rig_status(again), "completed");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int run_retry_tests(void) {
@@ -374,6 +399,7 @@ int run_retry_tests(void) {
         TEST(quarantined_only_by_force),
         TEST(a_retry_that_is_given_up_is_owned_by_nobody),
         TEST(what_was_asked_before_is_refused),
+        TEST(a_request_beside_a_late_result),
         TEST(without_first_values_of_its_vars_it_fails_again),
         cmocka_unit_test(a_retry_of_unknown_outcome),
     };
