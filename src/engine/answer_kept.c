@@ -176,10 +176,10 @@ enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct e
     return s->k.why.ptr ? OK : error_nomem(e);
 }
 
-void answer_note_taken(struct engine *g, struct step_id step) {
+void answer_note_end(struct engine *g, struct step_id step, bool asked) {
     struct kept_slot *s = g->kept_count ? find_kept(g, step) : NULL;
     if (s) {
-        close_kept(s, KEPT_TAKEN);
+        close_kept(s, asked ? KEPT_TAKEN : KEPT_DROPPED);
     }
 }
 

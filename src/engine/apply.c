@@ -331,10 +331,13 @@ static enum err completed_item(struct engine *g, const struct event *ev, struct 
 }
 
 static enum err apply_completed(struct engine *g, const struct event *ev, struct error *e) {
+    bool waits = plan_node_waits(&g->plan->nodes[ev->step.node]);
+    bool asked = waits && engine_step_status(g, ev->step) == STEP_WAITING &&
+                 !engine_suspended(g, ev->step); /* and not on_error or a person of its failure */
     enum err err = ev->step.index < 0 ? completed_node(g, ev, e) : completed_item(g, ev, e);
-    if (!err && plan_node_waits(&g->plan->nodes[ev->step.node])) {
+    if (!err && waits) {
         signal_note_taken(g, ev);
-        answer_note_taken(g, ev->step);
+        answer_note_end(g, ev->step, asked);
     }
     return err ? err : vars_apply(g, ev, e);
 }

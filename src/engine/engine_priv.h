@@ -527,7 +527,8 @@ enum err answer_take_kept(struct engine *g, struct step_id step, uint32_t attemp
                           bool *out_taken, struct error *e) MUST_USE;
 enum err answer_apply_kept(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
-void answer_note_taken(struct engine *g, struct step_id step);
+/* The step has completed; one that never asked has taken nothing. */
+void answer_note_end(struct engine *g, struct step_id step, bool asked);
 /* The node has a new generation: nothing is for it that was for the one before. */
 void answer_end_generation(struct engine *g, uint32_t node);
 /* Another workflow may ask something else. */

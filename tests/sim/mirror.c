@@ -489,6 +489,7 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
         bool decided = (s->recovers || s->wants_more) && ev->kind == EVENT_STEP_FAILED;
         w->answers_taken += decided;
         world_tally(w, TALLY_DECISION, decided);
+        s->kept = s->asks && !s->wants_more ? s->kept : 0; /* who never waited takes none */
         s->running = s->asks = s->recovers = s->wants_more = false;
         s->over = true;
         if (ev->kind == EVENT_STEP_COMPLETED) {

@@ -54,6 +54,20 @@ static void what_does_not_fit_is_dropped(void **state) {
     drive_close(&d);
 }
 
+/* It fails before it asks, and has the value that on_error gives. */
+static void what_never_asks_takes_none(void **state) {
+    struct drive d;
+    (void)state;
+    drive_open(&d, "cairn: 1\nnodes:\n  a: {type: work}\n  q: {type: person, needs: [a], "
+                   "if: 'a.x', on_error: {value: \"'nobody'\"}}\n");
+    assert_string_equal(drive_answer(&d, "q", "yes"), KEPT);
+    finish(&d, "a");
+    assert_body(&d, "nobody");
+    assert_int_equal(engine_kept_answer(d.engine, 0)->state, KEPT_DROPPED);
+    assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_close(&d);
+}
+
 static void one_iteration_by_its_number(void **state) {
     struct drive d;
     (void)state;
@@ -183,6 +197,7 @@ int run_answer_tests(void) {
     static const struct CMUnitTest tests[] = {
         TEST(kept_and_taken_once),
         TEST(what_does_not_fit_is_dropped),
+        TEST(what_never_asks_takes_none),
         TEST(one_iteration_by_its_number),
         TEST(failure_mode_18_a_late_answer_is_not_one_to_a_later_question),
         TEST(kept_for_a_later_iteration_over_a_retry),
