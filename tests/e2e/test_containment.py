@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BIN, PATIENCE, SLOWER
+from conftest import BIN, SLOWER, until
 
 
 
@@ -215,6 +215,10 @@ def test_the_sandbox_writes_in_its_folder_alone(cairn, tmp_path):
     assert not os.path.exists("/etc/x") and not (tmp_path / "x").exists()
 
 
+def process_runs(command):
+    return subprocess.run(["pgrep", "-xf", command], stdout=-3, check=False).returncode == 0
+
+
 @needs_bwrap
 def test_the_sandbox_ends_with_its_host(cairn, tmp_path):
     pipe = cairn.pipe("pipe")
@@ -230,12 +234,10 @@ def test_the_sandbox_ends_with_its_host(cairn, tmp_path):
 """)
     running = cairn.start("run", "flow.yaml")
     running.wait_for("up")
-    assert subprocess.run(["pgrep", "-f", "sleep 7007"], stdout=-3).returncode == 0
+    until(lambda: process_runs("sleep 7007"))
     running.send(signal.SIGKILL)
     running.finish()
-    end = time.monotonic() + PATIENCE
-    while subprocess.run(["pgrep", "-xf", "sleep 7007"], stdout=-3).returncode == 0:
-        assert time.monotonic() < end, "the sandbox lives on"
+    until(lambda: not process_runs("sleep 7007"))
 
 
 def test_without_bwrap_the_step_fails(cairn, tmp_path):
