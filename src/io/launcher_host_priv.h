@@ -94,7 +94,8 @@ struct io_process {
     bool feed_ended;
     int64_t pid;
     uint64_t start_time;
-    struct io_timer *drain;
+    struct io_timer *timer; /* until its pipes are watched; from its end, until they are given up */
+    bool watched_late;      /* its pipes are watched a moment after its start */
     struct wire_failed failed; /* head.type 0: it was executed */
     bool gone, over_limit, stdout_cut, lost;
     struct io_exit result;

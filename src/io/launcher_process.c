@@ -1,7 +1,9 @@
 /* One process as its host sees it: what it is given, what it writes, how it ends.
  *
  * Standard input is a memfd, so nobody has to feed it while it reads (and no SIGPIPE can come).
- * Output is read without waiting and counted; what is over the limit is never passed on.
+ * Output is read without waiting and counted; what is over the limit is never passed on. The pipes
+ * of a program that answers nobody are watched from a moment after its start on: one that is over
+ * sooner has written into their room, and what it wrote is read at its end.
  * Invariants: a process is in the launcher's list from start until just before `exited`; `exited`
  * comes once, after the launcher said `gone` and every pipe has ended or was given up.
  */
@@ -20,6 +22,7 @@ enum {
     TEXT_MAX_BYTES = 64 << 20,
 };
 #define DRAIN_NS INT64_C(200000000) /* for pipes that outlive the tree: something escaped */
+#define WATCH_NS INT64_C(2000000)   /* of running, before pipes are watched that may be later */
 
 void process_drop_request(struct io_process *p) {
     buf_fini(&p->text);
@@ -43,7 +46,7 @@ static void free_process(struct io_process *p) {
     process_drop_request(p);
     io_fd_close(&p->input_fd);
     process_feed_close(p);
-    io_timer_close(p->drain);
+    io_timer_close(p->timer);
     free(p->program);
     free(p->folder);
     free(p);
@@ -123,14 +126,6 @@ static bool all_ended(const struct io_process *p) {
     return true;
 }
 
-static void on_drained(void *ctx) {
-    struct io_process *p = ctx;
-    struct io_launcher *l = p->launcher;
-    l->in_callback = true;
-    finish(p);
-    l->in_callback = false;
-}
-
 /* ---- output ---- */
 
 static void pass_on(struct output_pipe *pipe, struct str bytes) {
@@ -186,9 +181,46 @@ static void on_pipe(void *ctx, int events) {
     l->in_callback = false;
 }
 
+/* False when there is no memory; what is watched already stays so. */
+static bool watch_pipes(struct io_process *p) {
+    bool ok = true;
+    for (int i = 0; i < PROCESS_PIPES; i++) {
+        struct output_pipe *pipe = &p->pipes[i];
+        if (pipe->fd >= 0 && pipe->poll == NULL) {
+            pipe->poll = io_poll_open(p->launcher->loop, pipe->fd, IO_READABLE, on_pipe, pipe);
+            ok = ok && pipe->poll != NULL;
+        }
+    }
+    return ok;
+}
+
+static void read_pipes(struct io_process *p) {
+    for (int i = 0; i < PROCESS_PIPES; i++) {
+        read_pipe(&p->pipes[i], READS_PER_TURN);
+    }
+}
+
+/* Of a process that is gone: its pipes had their time. Of another one: they are watched now, and
+ * where that cannot be had they are looked at from time to time. */
+static void on_timer(void *ctx) {
+    struct io_process *p = ctx;
+    struct io_launcher *l = p->launcher;
+    l->in_callback = true;
+    read_pipes(p);
+    if (p->gone) {
+        finish(p);
+    } else if (!watch_pipes(p)) {
+        io_timer_start(p->timer, WATCH_NS);
+    }
+    l->in_callback = false;
+}
+
 void process_started(struct io_process *p, const struct wire_started *m) {
     p->pid = m->pid;
     p->start_time = m->start_time;
+    if (p->watched_late) {
+        io_timer_start(p->timer, WATCH_NS);
+    }
     if (p->request.zygote != 0) {
         launcher_zygote_worked(p->launcher, p->request.zygote);
         process_drop_request(p);
@@ -215,13 +247,12 @@ void process_gone(struct io_process *p, const struct wire_gone *m) {
                                  .user_us = m->user_us,
                                  .system_us = m->system_us,
                                  .max_rss_kib = m->max_rss_kib};
-    for (int i = 0; i < PROCESS_PIPES; i++) {
-        read_pipe(&p->pipes[i], READS_PER_TURN);
-    }
+    read_pipes(p);
     if (all_ended(p)) {
         finish(p);
     } else {
-        io_timer_start(p->drain, DRAIN_NS);
+        (void)watch_pipes(p); /* else they are read once more when their time is over */
+        io_timer_start(p->timer, DRAIN_NS);
     }
 }
 
@@ -236,7 +267,7 @@ void process_lost(struct io_process *p) {
     }
     p->gone = p->lost = true;
     p->result = (struct io_exit){.status = -1};
-    io_timer_start(p->drain, 0);
+    io_timer_start(p->timer, 0);
 }
 
 void process_forget(struct io_process *p) {
@@ -283,6 +314,9 @@ static bool make_output(struct io_process *p, int number, enum wire_fd role) {
     struct output_pipe *pipe = &p->pipes[number - 1];
     if (!make_pipe(&pipe->fd, &p->fds[role])) {
         return false;
+    }
+    if (p->watched_late) {
+        return fcntl(pipe->fd, F_SETFL, O_NONBLOCK) == 0;
     }
     pipe->poll = io_poll_open(p->launcher->loop, pipe->fd, IO_READABLE, on_pipe, pipe);
     return pipe->poll != NULL;
@@ -406,6 +440,7 @@ static struct io_process *new_process(struct io_launcher *l, const struct io_pro
     p->ctx = spec->ctx;
     p->max_output_bytes = spec->max_output_bytes;
     p->keep_running = spec->keep_running;
+    p->watched_late = !spec->feeds && !spec->want_result;
     p->request.limits = whole_limits(&spec->limits);
     p->input_fd = p->feed_fd = -1;
     for (int i = 0; i < WIRE_FDS; i++) {
@@ -441,8 +476,8 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
         return NULL;
     }
     errno = ENOMEM;
-    p->drain = io_timer_open(l->loop, on_drained, p);
-    if (p->drain == NULL || !make_input(p, spec) || !encode(p, spec) || !make_fds(p, spec)) {
+    p->timer = io_timer_open(l->loop, on_timer, p);
+    if (p->timer == NULL || !make_input(p, spec) || !encode(p, spec) || !make_fds(p, spec)) {
         io_error_errno(e, errno, "cannot start", spec->argv[0]);
         free_process(p);
         return NULL;

@@ -25,6 +25,26 @@ static void echo_comes_back(void **state) {
     program_fini(&p);
 }
 
+static void kill_now(struct program *p) { io_process_kill(p->process, 0); }
+
+/* Its pipes are watched when it has run for a moment; what it wrote before is told all the same. */
+static void short_program_is_not_watched(void **state) {
+    (void)state;
+    struct program over = {0}, goes_on = {.on_output = kill_now};
+    shell_start(&over, "echo one; echo two >&2");
+    size_t meanwhile = io_loop_open_count(programs_loop);
+    program_wait(&over);
+    assert_int_equal(meanwhile, io_loop_open_count(programs_loop) + 1); /* its timer */
+    assert_string_equal(program_text(&over, 1), "one\n");
+    assert_string_equal(program_text(&over, 2), "two\n");
+    shell_start(&goes_on, "echo here; exec sleep 1000");
+    program_wait(&goes_on);
+    assert_string_equal(program_text(&goes_on, 1), "here\n");
+    assert_int_equal(goes_on.result.signal, SIGKILL);
+    program_fini(&over);
+    program_fini(&goes_on);
+}
+
 static void three_outputs_stay_apart(void **state) {
     (void)state;
     struct program p = {0};
@@ -373,6 +393,7 @@ static void environment_of_the_host(void **state) {
 int run_launcher_tests(void) {
     const struct CMUnitTest tests[] = {
         TEST(echo_comes_back),
+        TEST(short_program_is_not_watched),
         TEST(three_outputs_stay_apart),
         TEST(input_is_given_and_ends),
         TEST(without_input_it_is_empty),
