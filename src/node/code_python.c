@@ -6,7 +6,8 @@
  * built in and do the work of json and ast) and must not be seen by the code it runs: its frames
  * are cut from tracebacks, and a module beside the workflow never takes the place of one that is
  * used here, as the folder joins sys.path late. Code becomes the body of a function, so that
- * `return` works; lines are kept by putting newlines before it.
+ * `return` works: by a space before each line where that changes nothing else, else by putting its
+ * tree into the function's. Lines are kept by putting newlines before it.
  */
 #include "node/code_priv.h"
 
@@ -61,8 +62,7 @@ const char *const code_python_lines[] = {
     "    return text.encode('utf-8', 'backslashreplace').decode()",
     "",
     "def answer(data):",
-    "    with open(3, 'wb', closefd=False) as out:",
-    "        out.write(data)",
+    "    while data: data = data[os.write(3, data):]",
     "",
     "class Permanent(Exception):",
     "    pass",
@@ -73,10 +73,29 @@ const char *const code_python_lines[] = {
     "    sys.modules[name] = module",
     "    return module.__dict__",
     "",
+    "def indented(text, head):",
+    "    # a space before each line, head before all and no other line number; None when that",
+    "    # might change what the code says",
+    "    body = text.lstrip('\\n')",
+    "    before = len(text) - len(body) - 1",
+    "    if before < 0 or body[:1] in ('', ' ', '#'): return None",
+    "    odd = ('\\t', '\\r', '\\f', '\\\\\\n', '\"\"\"', \"'''\")",
+    "    if any(part in body for part in odd): return None",
+    "    return '\\n' * before + head + '\\n ' + body.replace('\\n', '\\n ')",
+    "",
     "def compiled(job, text, seen):",
     "    from keyword import iskeyword",
-    "    import _ast",
     "    names = [n for n in seen if n.isidentifier() and not iskeyword(n)]",
+    "    # most code goes the short way, half as much work; what is no Python is told by the other",
+    "    short = indented(text, 'def code(%s):' % ', '.join(names))",
+    "    try:",
+    "        if short:",
+    "            made = seen, names, compile(short, job['file'], 'exec', 0, True)",
+    "            job['indent'] = ' '",
+    "            return made",
+    "    except SyntaxError:",
+    "        pass",
+    "    import _ast",
     "    only_ast = _ast.PyCF_ONLY_AST",
     "    tree = compile(text, job['file'], 'exec', only_ast, True)",
     "    head = 'def code(%s): pass' % ', '.join(names)",
@@ -143,7 +162,8 @@ const char *const code_python_lines[] = {
     "def report(job, text, e):",
     "    import linecache, traceback",
     "    name, kind, line = job['file'], type(e), None",
-    "    linecache.cache[name] = (len(text), None, text.splitlines(True), name)",
+    "    lines = [job.get('indent', '') + each for each in text.splitlines(True)]",
+    "    linecache.cache[name] = (len(text), None, lines, name)",
     "    tb = e.__traceback__",
     "    while tb and tb.tb_frame.f_code.co_filename == '<string>':",
     "        tb = tb.tb_next",

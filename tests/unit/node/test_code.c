@@ -265,6 +265,34 @@ static void exception_has_the_line_of_the_workflow(void **state) {
     clean();
 }
 
+/* A space before each line would change what these say, or where. */
+static void code_is_kept_to_the_letter(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"s = '''a\nb'''\nreturn len(s)", "3"},    {"s = \"\"\"\n  b\"\"\"\nreturn len(s)", "4"},
+        {"s = 'a\\\nb'\nreturn len(s)", "2"},      {"if True:\n\treturn 3\nreturn 4", "3"},
+        {"# a remark\nif True:\n  return 5", "5"}, {"\n\nreturn (6,\n7)", "[6,7]"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        run_code("python", rows[i][0], "{}");
+        expect_body(rows[i][1]);
+        clean();
+    }
+    run_code("python", "x = 1\n  y = 2", "{}");
+    expect_failure(FAILURE_PERMANENT, "code",
+                   "IndentationError: unexpected indent (flow.yaml, line 8)");
+    clean();
+}
+
+static void marks_of_a_traceback_stand_under_what_failed(void **state) {
+    (void)state;
+    run_code("python", "d = {'x': {}}\nreturn 1 + d['x']['y'] + 2", "{}");
+    expect_failure(FAILURE_TRANSIENT, "code", "KeyError: 'y' (flow.yaml, line 8)");
+    assert_non_null(strstr(traceback_text(), "    return 1 + d['x']['y'] + 2\n"
+                                             "               ~~~~~~^^^^^\n"));
+    clean();
+}
+
 static void one_line_code_has_its_line(void **state) {
     (void)state;
     run(node_text("    language: python\n    code: \"return 1 / 0\"\n"), NULL, "{}");
@@ -771,6 +799,8 @@ int code_tests(void) {
         cmocka_unit_test(text_of_code_is_kept),
         cmocka_unit_test(code_can_wait),
         cmocka_unit_test(exception_has_the_line_of_the_workflow),
+        cmocka_unit_test(code_is_kept_to_the_letter),
+        cmocka_unit_test(marks_of_a_traceback_stand_under_what_failed),
         cmocka_unit_test(one_line_code_has_its_line),
         cmocka_unit_test(syntax_error_is_permanent),
         cmocka_unit_test(odd_exceptions),
