@@ -293,6 +293,12 @@ struct engine {
     uint32_t index_cap;
 };
 
+/* The text under the key, or empty. */
+static inline struct str engine_text_in(struct value map, const char *key) {
+    const struct value *v = value_get(map, str_from(key));
+    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
+}
+
 /* ---- emit.c ---- */
 /* Numbers, applies and encodes an event of the decision under way. */
 enum err engine_emit(struct engine *g, struct event *ev, struct error *e) MUST_USE;

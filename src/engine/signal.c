@@ -23,8 +23,7 @@ static struct kept_signal *find_kept(struct engine *g, struct str name) {
 /* The name that the step waits for, or empty. */
 static struct str awaited(const struct engine *g, struct step_id step) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *name = t ? value_get(t->t.more->request, STR("signal")) : NULL;
-    return name && name->type == VALUE_TEXT ? value_str(*name) : STR("");
+    return t ? engine_text_in(t->t.more->request, "signal") : STR("");
 }
 
 static enum err take(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
