@@ -5,7 +5,8 @@
  * Invariant: a step is undone at most once: what a run of its compensate node completed (or was
  * allowed to fail) is never called for it again. A run that failed for good pauses the execution;
  * when it goes on, the same step is tried again by the next run. One that was stopped after it had
- * begun may have undone its step: that is still to be undone, and yet no retry relies on it.
+ * begun, or failed in doubt, may have undone its step: that is still to be undone, and yet no retry
+ * relies on it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,12 @@ static bool has_begun(const struct node_state *n) {
     return begun;
 }
 
+/* Whether a run that ended has done anything is not known. */
+static bool is_in_doubt(const struct node_state *n) {
+    bool lost = n->status == STEP_FAILED && str_is(engine_text_in(n->error.v, "type"), "in_doubt");
+    return lost || (n->status == STEP_CANCELLED && has_begun(n));
+}
+
 /* A run of a compensate node has ended. */
 void undo_ended(struct engine *g, uint32_t node) {
     const struct node_state *n = &g->nodes[node];
@@ -288,7 +295,7 @@ void undo_ended(struct engine *g, uint32_t node) {
     bool done = n->status == STEP_COMPLETED || n->status == STEP_SKIPPED ||
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
     done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
-    bool maybe = done || (n->status == STEP_CANCELLED && has_begun(n));
+    bool maybe = done || is_in_doubt(n);
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;

@@ -574,22 +574,35 @@ static void a_stopped_run_of_many_items_counts_too(void **state) {
     drive_close(&d);
 }
 
+/* All is done, b cannot be undone, somebody cancels that and retries. */
+static void give_up_undoing(struct drive *d, const char *type) {
+    drive_open(d, trip);
+    done(d, "a");
+    done(d, "b");
+    done(d, "c");
+    drive_rollback(d, "b", true);
+    drive_fail(d, "ub", 1, FAILURE_PERMANENT, type);
+    drive_input(d, INPUT_CANCEL, NULL, 0);
+    assert_int_equal(engine_status(d->engine), EXEC_CANCELLED);
+    drive_input(d, INPUT_RETRY, NULL, 0);
+    drive_refold(d);
+}
+
 /* A run that failed has undone nothing, as each failure is none of its effects. */
 static void what_a_cancelled_undo_could_not_undo_is_kept(void **state) {
     struct drive d;
     (void)state;
-    drive_open(&d, trip);
-    done(&d, "a");
-    done(&d, "b");
-    done(&d, "c");
-    drive_rollback(&d, "b", true);
-    drive_fail(&d, "ub", 1, FAILURE_PERMANENT, "broken");
-    drive_input(&d, INPUT_CANCEL, NULL, 0);
-    assert_int_equal(engine_status(d.engine), EXEC_CANCELLED);
-    drive_input(&d, INPUT_RETRY, NULL, 0);
-    drive_refold(&d);
+    give_up_undoing(&d, "broken");
     assert_int_equal(engine_node_status(d.engine, 1), STEP_COMPLETED);
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
+    drive_close(&d);
+}
+
+static void what_failed_in_doubt_may_be_undone(void **state) {
+    struct drive d;
+    (void)state;
+    give_up_undoing(&d, "in_doubt");
+    assert_entry(&d, "b~1", STEP_RUNNING, false);
     drive_close(&d);
 }
 
@@ -656,6 +669,7 @@ int run_rollback_tests(void) {
         TEST(a_cancel_ends_it_where_it_is),
         TEST(a_stopped_run_of_many_items_counts_too),
         TEST(what_a_cancelled_undo_could_not_undo_is_kept),
+        TEST(what_failed_in_doubt_may_be_undone),
         TEST(a_policy_undoes_before_it_goes_back),
         TEST(undone_events_are_found),
     };
