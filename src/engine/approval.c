@@ -303,11 +303,6 @@ enum err approval_note(struct engine *g, const struct event *ev, struct error *e
 
 /* ---- whether a step may be performed ---- */
 
-static struct str text_in(struct value map, const char *key) {
-    const struct value *v = value_get(map, str_from(key));
-    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
-}
-
 /* Some answer of the ask has started the node. */
 static bool is_taken(const struct engine *g, uint32_t ask, const struct plan_node *p) {
     for (uint32_t i = 0; i < p->in_count_edges; i++) {
@@ -359,12 +354,12 @@ static void check_ask(const struct engine *g, uint32_t ask, const struct flight 
             in->arena, "\"%.*s\" has not approved it (it %s%s), and without that it is not begun",
             STR_ARG(name), other ? "was answered otherwise" : "is ",
             other ? "" : step_status_name(status));
-    } else if (!str_eq(text_in(was, "node"), in->node->name)) {
+    } else if (!str_eq(engine_text_in(was, "node"), in->node->name)) {
         out->type = STR("not_approved");
         out->message = arena_printf(
             in->arena, "\"%.*s\" completed without showing what it is given: it approved nothing",
             STR_ARG(name));
-    } else if (!str_eq(text_in(was, "hash"), text_in(is, "hash"))) {
+    } else if (!str_eq(engine_text_in(was, "hash"), engine_text_in(is, "hash"))) {
         struct str names = describe_change(was, is, in->arena);
         out->type = STR("approval_changed");
         out->message = arena_printf(

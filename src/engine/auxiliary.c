@@ -94,22 +94,17 @@ static enum err aid_meta(struct engine *g, uint32_t node, struct value *out, str
     return b.ok && id.ptr ? OK : error_nomem(e);
 }
 
-static struct str text_of(struct value map, const char *key) {
-    const struct value *v = value_get(map, str_from(key));
-    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
-}
-
 /* The failure of the auxiliary node, or what was wrong with its body, is the subject's. */
 static enum err fail_subject(struct engine *g, uint32_t node, struct str type, struct str message,
                              struct error *e) {
     const struct plan_node *aux = &g->plan->nodes[node];
     const struct subject *s = g->nodes[node].subject;
     char text[ERROR_MESSAGE_BYTES];
-    struct str first = str_sub(text_of(s->error.v, "message"), 0, 300);
+    struct str first = str_sub(engine_text_in(s->error.v, "message"), 0, 300);
     int n = snprintf(text, sizeof text, "%.*s (%s \"%.*s\", after %.*s: %.*s)",
                      STR_ARG(str_sub(message, 0, 500)), plan_role_name(aux->role),
                      STR_ARG(str_sub(aux->name, 0, 60)),
-                     STR_ARG(str_sub(text_of(s->error.v, "type"), 0, 60)), STR_ARG(first));
+                     STR_ARG(str_sub(engine_text_in(s->error.v, "type"), 0, 60)), STR_ARG(first));
     struct step_failure f = {
         .class = FAILURE_PERMANENT, .type = type, .message = {text, (size_t)n}};
     return engine_attempts_over(g, s->step, g->nodes[s->step.node].attempt, &f, e);
@@ -147,8 +142,8 @@ static enum err complete_subject(struct engine *g, uint32_t node, struct error *
     ev.attempt = g->nodes[step.node].attempt;
     ev.handle = g->plan->nodes[step.node].handle_count > 1 ? r.handle : STR("");
     ev.body = r.body;
-    ev.error_type = failed ? text_of(error->v, "type") : STR("");
-    ev.message = failed ? text_of(error->v, "message") : STR("");
+    ev.error_type = failed ? engine_text_in(error->v, "type") : STR("");
+    ev.message = failed ? engine_text_in(error->v, "message") : STR("");
     err = aid_meta(g, node, &ev.meta, e);
     struct flight *held = g->nodes[step.node].flight; /* the body may lie in it */
     held = held ? flight_ref(held) : NULL;
@@ -161,7 +156,8 @@ static enum err subject_ends(struct engine *g, uint32_t node, struct error *e) {
     const struct node_state *aux = &g->nodes[node];
     const struct subject *s = aux->subject;
     struct event cancelled = event_of_step(EVENT_STEP_CANCELLED, s->step);
-    struct str type = text_of(s->error.v, "type"), message = text_of(s->error.v, "message");
+    struct str type = engine_text_in(s->error.v, "type");
+    struct str message = engine_text_in(s->error.v, "message");
     struct step_failure as_before = {.class = FAILURE_PERMANENT, .type = type, .message = message};
     bool exit = g->plan->nodes[node].role == ROLE_ON_TIMEOUT &&
                 g->plan->nodes[s->step.node].has_timeout_edge;
@@ -174,8 +170,8 @@ static enum err subject_ends(struct engine *g, uint32_t node, struct error *e) {
     if (aux->status == STEP_CANCELLED) {
         return engine_emit_end(g, &cancelled, e);
     }
-    return fail_subject(g, node, text_of(aux->error.v, "type"), text_of(aux->error.v, "message"),
-                        e);
+    return fail_subject(g, node, engine_text_in(aux->error.v, "type"),
+                        engine_text_in(aux->error.v, "message"), e);
 }
 
 enum err engine_aux_ended(struct engine *g, uint32_t node, struct error *e) {

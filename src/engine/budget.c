@@ -86,12 +86,14 @@ static int64_t steps_begun(const struct engine *g) {
 /* What is done at most once is not done again when there is more. As long as its attempt has made
  * no call it has done nothing. */
 static bool may_have_acted(const struct engine *g, struct step_id step, uint32_t attempt) {
-    bool acted = false;
-    for (uint32_t i = engine_call_count(g); i > 0 && attempt && !acted; i--) {
+    bool once = attempt > 0 && g->plan->nodes[step.node].delivery == DELIVERY_AT_MOST_ONCE;
+    for (uint32_t i = engine_call_count(g); once && i > 0; i--) {
         const struct call *c = engine_call(g, i - 1);
-        acted = c->attempt == attempt && step_id_same(c->step, step);
+        if (c->attempt == attempt && step_id_same(c->step, step)) {
+            return true;
+        }
     }
-    return acted && g->plan->nodes[step.node].delivery == DELIVERY_AT_MOST_ONCE;
+    return false;
 }
 
 enum err engine_over_budget(struct engine *g, struct step_id step, uint32_t attempt,

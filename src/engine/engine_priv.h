@@ -86,7 +86,7 @@ struct node_state {
     uint16_t unanswered; /* likewise */
     uint8_t aided;       /* enum node_role: an auxiliary node runs for it, it does nothing itself */
     bool called;         /* an auxiliary node that ran: its next run is its next iteration */
-    bool undone;         /* some step of it, in this generation */
+    bool undone;         /* some step of it, as of an item; begun anew it is not */
     bool armed;          /* header of a loop that repeats: needs no join */
     bool ready;          /* is in one of the ready heaps or started purely */
     bool guarded;        /* its guard was true in this iteration */
@@ -292,6 +292,12 @@ struct engine {
     uint32_t *index; /* while undoing: hash of step id -> track + 1 */
     uint32_t index_cap;
 };
+
+/* The text under the key, or empty. */
+static inline struct str engine_text_in(struct value map, const char *key) {
+    const struct value *v = value_get(map, str_from(key));
+    return v && v->type == VALUE_TEXT ? value_str(*v) : STR("");
+}
 
 /* ---- emit.c ---- */
 /* Numbers, applies and encodes an event of the decision under way. */

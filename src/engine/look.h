@@ -87,7 +87,7 @@ struct track_more {
     int64_t pid;    /* of its newest process, 0 none */
     uint64_t process_start;
     uint64_t waits_by;   /* seq of the event by which it began to wait last, 0: never */
-    wall_us waits_since; /* waiting: since when; a service held back again: since the first time */
+    wall_us waits_since; /* waiting: since when, also when it was held back or asked once more */
     struct str service;  /* for which it was held back last, or empty */
     bool probes;         /* it was let go when its time came, to see whether that answers again */
 };

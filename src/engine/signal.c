@@ -23,8 +23,7 @@ static struct kept_signal *find_kept(struct engine *g, struct str name) {
 /* The name that the step waits for, or empty. */
 static struct str awaited(const struct engine *g, struct step_id step) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *name = t ? value_get(t->t.more->request, STR("signal")) : NULL;
-    return name && name->type == VALUE_TEXT ? value_str(*name) : STR("");
+    return t ? engine_text_in(t->t.more->request, "signal") : STR("");
 }
 
 static enum err take(struct engine *g, struct step_id step, uint32_t attempt, struct flight *f,
@@ -79,11 +78,17 @@ static const char *refusal(const struct engine *g, const struct engine_input *in
                                : NULL;
 }
 
-/* A signal has a name of its own and is for no step: an id that only a step has is a mistake. */
+/* A signal has a name of its own and is for no step: the id of a step that waits for something else
+ * is a mistake, unless another one waits for a signal of that name. */
+static bool means_step(const struct engine *g, struct str target, struct step_id *out) {
+    const struct track *other;
+    return plan_node_find(g->plan, target) < 0 && step_id_parse(g->plan, target, out) &&
+           engine_step_status(g, *out) == STEP_WAITING && !find_waiter(g, target, &other);
+}
+
 static enum err refuse_step(struct engine *g, const struct engine_input *in, struct step_id step,
                             struct error *e) {
-    bool waits = engine_step_status(g, step) == STEP_WAITING;
-    struct str name = waits ? awaited(g, step) : STR("");
+    struct str name = awaited(g, step);
     return engine_refuse(g, in, e, "%.*s is a step, and a signal has a name%s%.*s%s",
                          STR_ARG(in->target), name.len ? ": the step waits for \"" : "",
                          STR_ARG(name), name.len ? "\"" : "");
@@ -97,8 +102,7 @@ enum err engine_on_signal(struct engine *g, const struct engine_input *in, struc
                              exec_status_allows(str_from(exec_status_name(g->status)), false));
     }
     struct step_id step;
-    if (!why_not && plan_node_find(g->plan, in->target) < 0 &&
-        step_id_parse(g->plan, in->target, &step)) {
+    if (!why_not && means_step(g, in->target, &step)) {
         return refuse_step(g, in, step, e);
     }
     struct event ev = {

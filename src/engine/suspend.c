@@ -66,11 +66,10 @@ enum err engine_release(struct engine *g, struct step_id step, struct str by, ui
 static enum err refuse_answer(struct engine *g, const struct engine_input *in, struct step_id step,
                               struct error *e) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *service = t ? value_get(t->t.more->request, STR("service")) : NULL;
     const struct item_state *item = engine_item_of(g, step);
     char id[STEP_ID_BYTES], at[TIME_RFC3339_BYTES];
     time_print_rfc3339((wall_us){item ? item->due_us : g->nodes[step.node].due_us}, at);
-    struct str name = service && service->type == VALUE_TEXT ? value_str(*service) : STR("");
+    struct str name = t ? engine_text_in(t->t.more->request, "service") : STR("");
     return engine_refuse(
         g, in, e,
         "step %.*s waits for its service%s%.*s and no answer moves it: it is tried "
@@ -100,18 +99,6 @@ enum err suspend_on_due(struct engine *g, struct step_id step, struct error *e) 
 static enum err wrong(const struct event *ev, struct error *e) {
     return error_set(e, ERR_CORRUPT, "event %llu (%s) does not follow from those before it",
                      (unsigned long long)ev->seq, event_name(ev->kind));
-}
-
-static enum err keep_failure(struct engine *g, const struct event *ev, struct held *out,
-                             struct error *e) {
-    struct arena a;
-    arena_init(&a, 0);
-    struct track_more what = {.error_type = ev->error_type, .error_message = ev->message};
-    struct track t = {.more = &what, .attempt = (uint32_t)ev->attempt};
-    struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
-    enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
-    arena_fini(&a);
-    return err;
 }
 
 static enum err suspend_item(struct engine *g, const struct event *ev, struct item_state *item,
@@ -160,8 +147,10 @@ enum err suspend_apply(struct engine *g, const struct event *ev, struct error *e
     if (!err && ev->forget) {
         *(item ? &item->calls_from : &n->calls_from) = track_calls_forget(g, ev->step);
     }
-    return err || !ev->error_type.len ? err
-                                      : keep_failure(g, ev, item ? &item->error : &n->error, e);
+    if (err || !ev->error_type.len) {
+        return err;
+    }
+    return engine_failure_map(g, ev, item ? &item->error : &n->error, e);
 }
 
 /* Its guard, the items of its foreach or its inputs are evaluated again. */

@@ -323,10 +323,8 @@ const struct call *engine_call_answered(const struct engine *g, struct step_id s
 
 /* A step that is held back names its service. */
 static struct str service_of(struct value request) {
-    const struct value *what = value_get(request, STR("for"));
-    const struct value *service = value_get(request, STR("service"));
-    bool held = what && what->type == VALUE_TEXT && str_is(value_str(*what), "service");
-    return held && service && service->type == VALUE_TEXT ? value_str(*service) : STR("");
+    bool held = str_is(engine_text_in(request, "for"), "service");
+    return held ? engine_text_in(request, "service") : STR("");
 }
 
 enum err track_wait(struct engine *g, const struct event *ev, struct error *e) {

@@ -5,7 +5,8 @@
  * Invariant: a step is undone at most once: what a run of its compensate node completed (or was
  * allowed to fail) is never called for it again. A run that failed for good pauses the execution;
  * when it goes on, the same step is tried again by the next run. One that was stopped after it had
- * begun may have undone its step: that is still to be undone, and yet no retry relies on it.
+ * begun, or failed in doubt or in part, may have undone its step: that is still to be undone, and
+ * yet no retry relies on it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,13 +270,16 @@ enum err undo_call_apply(struct engine *g, const struct event *ev, struct step_i
     return aux_begin(g, run, about, e);
 }
 
-/* Some attempt of it was begun, of one of its items when it is a foreach. */
-static bool has_begun(const struct node_state *n) {
-    bool begun = n->attempt > 0;
-    for (uint32_t i = 0; n->each && i < n->each->count && !begun; i++) {
-        begun = n->each->items[i].attempt > 0;
+/* Whether a run has done anything is not known when it was stopped after it had begun, or lost; nor
+ * how much, when some of its items are done. */
+static bool is_in_doubt(const struct node_state *n) {
+    bool lost = str_is(engine_text_in(n->error.v, "type"), "in_doubt");
+    bool doubt = n->status == STEP_CANCELLED ? n->attempt > 0 : lost;
+    for (uint32_t i = 0; n->each && i < n->each->count && !doubt; i++) {
+        const struct item_state *item = &n->each->items[i];
+        doubt = item->attempt > 0 && item->status != STEP_FAILED;
     }
-    return begun;
+    return doubt;
 }
 
 /* A run of a compensate node has ended. */
@@ -288,7 +292,7 @@ void undo_ended(struct engine *g, uint32_t node) {
     bool done = n->status == STEP_COMPLETED || n->status == STEP_SKIPPED ||
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
     done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
-    bool maybe = done || (n->status == STEP_CANCELLED && has_begun(n));
+    bool maybe = done || is_in_doubt(n);
     struct step_id step = n->subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;

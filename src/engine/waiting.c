@@ -120,8 +120,7 @@ struct waiters {
 
 static bool asks(const struct engine *g, struct step_id step) {
     const struct track_slot *t = track_of(g, step);
-    const struct value *what = t ? value_get(t->t.more->request, STR("for")) : NULL;
-    return what && what->type == VALUE_TEXT && str_is(value_str(*what), "answer");
+    return t && str_is(engine_text_in(t->t.more->request, "for"), "answer");
 }
 
 /* Those that wait for a time or a signal count only when they are named. */
@@ -204,8 +203,7 @@ static const struct track *first_of(const struct engine *g, uint32_t node) {
 
 static enum err refuse_past(struct engine *g, const struct engine_input *in, const struct track *t,
                             struct error *e) {
-    const struct value *by = value_get(t->meta, STR("answeredBy"));
-    struct str who = by && by->type == VALUE_TEXT ? value_str(*by) : STR("");
+    struct str who = engine_text_in(t->meta, "answeredBy");
     struct waiters w = {0};
     find_waiters(g, t->step.node, &w);
     return engine_refuse(g, in, e, "step %.*s %s%.*s%s%s", STR_ARG(in->target),

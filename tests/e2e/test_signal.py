@@ -47,6 +47,18 @@ def test_a_signal_before_its_step_is_kept_and_taken_once(cairn):
     assert (done.status, json.loads(done.out)) == (0, [1, 2])
 
 
+def test_a_name_may_look_like_a_step(cairn):
+    left(cairn, """
+  turn: {type: wait, signal: "turn#{{ iteration }}", needs: [more.true]}
+  more: {type: condition, when: iteration < 2, needs: [turn]}
+  e: {type: end, needs: [more.false], value: turn}
+""")
+    assert cairn("signal", "@last", "turn#2", "2").status == 3  # early: kept
+    assert cairn("signal", "@last", "turn#0", "0").status == 3
+    done = cairn("signal", "@last", "turn#1", "1")
+    assert (done.status, done.out) == (0, "2\n"), done.err
+
+
 def test_kept_over_a_crash(cairn):
     cairn.flow("  h: {type: code, language: sh, code: 'echo busy >&2; cat pipe'}\n"
                "  a: {type: wait, needs: [h], signal: go}\n"

@@ -139,8 +139,22 @@ static void note_end(const struct seen_execution *x, struct seen_step *s, const 
     }
     bool undid = ev->kind == EVENT_STEP_COMPLETED || ev->kind == EVENT_STEP_SKIPPED ||
                  (ev->kind == EVENT_STEP_FAILED && ev->effect == EFFECT_CONTINUE);
-    if (x->undo_step == s && undid) {
-        s->subject->undone = true;
+    bool stopped = ev->kind == EVENT_STEP_CANCELLED && s->attempt > 0;
+    if (x->undo_step == s) {
+        s->subject->undone = s->subject->undone || undid;
+        s->subject->redo = s->subject->redo || undid || stopped;
+    }
+}
+
+/* A retry relies on nothing that was undone, or may be. */
+static void check_redone(struct world *w, struct seen_execution *x) {
+    for (uint32_t i = 0; i < x->steps.count; i++) {
+        struct seen_step *s = x->steps.entries[i].ptr;
+        int64_t node = s->redo ? plan_node_find(x->plan, s->node->name) : -1;
+        if (node >= 0 && !x->plan->nodes[node].role && !mirror_is_anew(x, s->node->name)) {
+            world_fail(w, "%.*s was undone, and a retry keeps it", STR_ARG(s->id));
+        }
+        s->redo = false;
     }
 }
 
@@ -168,6 +182,7 @@ void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,
         x->final_stopped = x->final_stopped || x->finals > 0;
         x->undo_stopped = x->undo_stopped || (x->undoing && !x->finals);
     } else if (ev->kind == EVENT_EXECUTION_RETRIED) {
+        check_redone(w, x);
         x->finals = 0;
         x->final_step = NULL;
         x->final_stopped = x->undoing = x->undo_stopped = false;

@@ -289,16 +289,21 @@ static void note_anew(struct world *w, struct seen_execution *x, const struct ev
     x->anew = value_list_done(&b);
 }
 
+bool mirror_is_anew(const struct seen_execution *x, struct str node) {
+    bool found = false;
+    for (size_t i = 0; i < value_count(x->anew) && !found; i++) {
+        found = str_eq(value_str(x->anew.items[i]), node);
+    }
+    return found;
+}
+
 /* A generation is begun by a rollback, or by a retry that says so: what was kept is not done again
  * under a new id. */
 static void check_generation(struct world *w, const struct seen_execution *x,
                              const struct seen_step *s, const struct event *ev) {
-    bool named =
+    bool unbound =
         s->begun || !ev->step.generation || x->rolled_back || x->plan->nodes[ev->step.node].role;
-    for (size_t i = 0; !named && x->retried && i < value_count(x->anew); i++) {
-        named = str_eq(value_str(x->anew.items[i]), s->node->name);
-    }
-    if (!named) {
+    if (!unbound && !(x->retried && mirror_is_anew(x, s->node->name))) {
         world_fail(w, "%.*s begins, of a node that no retry named", STR_ARG(s->id));
     }
 }

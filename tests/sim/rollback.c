@@ -119,7 +119,7 @@ void rollback_note(struct world *w, struct seen_execution *x, const struct event
         struct seen_step *s = x->steps.entries[i].ptr;
         s->rolled = s->rolled || (s->started && !s->over);
         s->over = s->over || s->started;
-        s->running = s->asks = s->recovers = s->wants_more = false;
+        s->running = s->asks = s->recovers = s->wants_more = s->redo = false;
     }
     if (mirror_fold(w, x, &g, &e)) {
         world_fail(w, "%s cannot be folded back to %llu: %s", x->id, (unsigned long long)ev->to,

@@ -167,6 +167,7 @@ struct seen_step {
     uint64_t inputs_hash;      /* of what the handler got first, 0 before */
     struct seen_step *aux;     /* what runs, or ran last, for it */
     struct seen_step *subject; /* what it runs for */
+    bool redo;                 /* undone, or perhaps: a retry does it anew */
     uint64_t completed_at;     /* event of its own completion, if it can be undone; 0 */
     bool undone;
 };
@@ -355,6 +356,8 @@ void handlers_end_all(void *ctx);
 const struct plan *world_mend(struct world *w);
 
 void mirror_sync(struct world *w);
+/* The last retry runs the node anew, or items of it. */
+bool mirror_is_anew(const struct seen_execution *x, struct str node);
 /* An event that was taken, with the step that it is about. */
 void mirror_check_undone(struct world *w, const struct seen_execution *x, uint64_t after);
 void mirror_auxiliary(struct world *w, struct seen_execution *x, struct str id,

@@ -14,11 +14,6 @@ static int close_drive(void **state) {
     return 0;
 }
 
-static void done(const char *step) {
-    drive_done(&d, step, 1, value_text(str_from(step)));
-    drive_refold(&d);
-}
-
 static const char *answer(const char *step, const char *text) {
     const char *verdict = drive_answer(&d, step, text);
     drive_refold(&d);
@@ -73,7 +68,7 @@ static void assert_refused(const char *type, const char *message) {
 static void it_shows_what_it_approves(void **state) {
     (void)state;
     drive_open(&d, SEND);
-    done("draft");
+    drive_completes(&d, "draft");
     assert_string_equal(shown("q"),
                         "{\"node\":\"send\",\"arguments\":{\"note\":\"Dear draft\",\"value\":"
                         "\"first\",\"data\":{\"key\":\"[1] [secret TOKEN]\"}},\"in\":{\"old\":"
@@ -93,8 +88,8 @@ static void it_shows_what_it_approves(void **state) {
 static void what_changed_meanwhile_is_not_performed(void **state) {
     (void)state;
     drive_open(&d, SEND);
-    done("draft");
-    done("side"); /* sets the variable that send is given */
+    drive_completes(&d, "draft");
+    drive_completes(&d, "side"); /* sets the variable that send is given */
     assert_string_equal(answer("q", "yes"), "accepted");
     assert_refused("approval_changed", CHANGED "value");
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
@@ -111,8 +106,8 @@ static void what_changed_meanwhile_is_not_performed(void **state) {
 static void no_is_no(void **state) {
     (void)state;
     drive_open(&d, SEND);
-    done("draft");
-    done("side");
+    drive_completes(&d, "draft");
+    drive_completes(&d, "side");
     assert_string_equal(answer("q", "no"), "accepted");
     assert_int_equal(drive_status(&d, "send"), STEP_SKIPPED);
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
@@ -126,7 +121,7 @@ static void another_need_does_not_start_it_without(void **state) {
     (void)state;
     drive_open(&d, BESIDE(""));
     assert_string_equal(answer("q", "no"), "accepted");
-    done("side");
+    drive_completes(&d, "side");
     assert_refused("not_approved", "\"q\" has not approved it (it was answered otherwise), and "
                                    "without that it is not begun");
 }
@@ -134,7 +129,7 @@ static void another_need_does_not_start_it_without(void **state) {
 static void an_ask_that_was_skipped_approves_nothing(void **state) {
     (void)state;
     drive_open(&d, BESIDE("if: 'false', "));
-    done("side");
+    drive_completes(&d, "side");
     assert_refused("not_approved", "\"q\" has not approved it (it is skipped), and without that it "
                                    "is not begun");
 }
@@ -146,7 +141,7 @@ static void an_answer_before_it_asks_approves_nothing(void **state) {
         answer("q", "yes"),
         "refused: step q does not wait yet; what it approves it shows when it does, "
         "and an answer before that approves nothing");
-    done("draft");
+    drive_completes(&d, "draft");
     assert_int_equal(drive_status(&d, "q"), STEP_WAITING);
 }
 
@@ -174,7 +169,7 @@ static void asked_again_it_shows_the_same(void **state) {
                    " retry: {attempts: 2, backoff: 0s, on: [any]}},"
                    "s: {type: work, needs: q.yes, note: '{{ vars.n }}'}}}");
     assert_string_equal(shown("q"), "{\"node\":\"s\",\"arguments\":{\"note\":\"1\"}}");
-    done("side");
+    drive_completes(&d, "side");
     d.now_us += 10000000;
     drive_input(&d, INPUT_WAIT_DUE, "q", 1);
     drive_refold(&d);
@@ -192,12 +187,12 @@ static void in_a_loop_each_answer_is_for_its_own_iteration(void **state) {
                "h: {type: work, needs: s, max_iterations: 3, on_limit: exit, set: {n: vars.n + 1}},"
                "q: {type: person, needs: h, choices: ['yes', 'no'], approves: s},"
                "s: {type: work, needs: q.yes, note: '{{ h }} {{ vars.n }}'}}}");
-    done("h");
+    drive_completes(&d, "h");
     assert_string_equal(shown("q"), "{\"node\":\"s\",\"arguments\":{\"note\":\"h 1\"}}");
     assert_string_equal(answer("q", "yes"), "accepted");
     assert_performed("s", 1);
-    done("s");
-    done("h#1");
+    drive_completes(&d, "s");
+    drive_completes(&d, "h#1");
     assert_string_equal(shown("q#1"), "{\"node\":\"s\",\"arguments\":{\"note\":\"h#1 2\"}}");
     assert_string_equal(answer("q#1", "yes"), "accepted");
     assert_performed("s#1", 1);
@@ -209,10 +204,10 @@ static void behind_a_loop_the_last_answer_counts(void **state) {
                    "h: {type: work, needs: q.again, max_iterations: 3},"
                    "q: {type: person, needs: h, choices: ['yes', again], approves: s},"
                    "s: {type: work, needs: q.yes, note: '{{ h }} {{ iteration }}'}}}");
-    done("h");
+    drive_completes(&d, "h");
     assert_string_equal(answer("q", "again"), "accepted");
     assert_performed("h#1", 1);
-    done("h#1");
+    drive_completes(&d, "h#1");
     assert_string_equal(shown("q#1"), "{\"node\":\"s\",\"arguments\":{\"note\":\"h#1 0\"}}");
     assert_string_equal(answer("q#1", "yes"), "accepted");
     assert_performed("s", 1);
@@ -229,7 +224,7 @@ static void behind_a_loop_the_last_answer_counts(void **state) {
 static void all_who_approve_it_must(void **state) {
     (void)state;
     drive_open(&d, TWO);
-    done("draft");
+    drive_completes(&d, "draft");
     assert_string_equal(
         shown("a"),
         "{\"node\":\"s\",\"arguments\":{\"note\":\"run\"},\"sees\":{\"draft\":\"draft\"}}");
@@ -238,7 +233,7 @@ static void all_who_approve_it_must(void **state) {
     assert_performed("s", 1);
     drive_close(&d);
     drive_open(&d, TWO);
-    done("draft");
+    drive_completes(&d, "draft");
     assert_string_equal(answer("a", "yes"), "accepted");
     assert_string_equal(answer("b", "no"), "accepted");
     assert_refused("not_approved", "\"b\" has not approved it (it was answered otherwise), and "
@@ -253,7 +248,7 @@ static void what_a_program_sees_is_bound(void **state) {
         "choices: ['yes', 'no'], approves: s}, s: {type: program, needs: [q.yes, draft]}}}";
     (void)state;
     drive_open(&d, yaml);
-    done("draft");
+    drive_completes(&d, "draft");
     assert_string_equal(answer("q", "yes"), "accepted");
     drive_fail(&d, "s", 1, FAILURE_PERMANENT, "code");
     drive_refold(&d);
@@ -302,12 +297,12 @@ static void what_began_to_be_approved_later_was_not(void **state) {
 static void a_rollback_keeps_an_approval_that_it_does_not_undo(void **state) {
     (void)state;
     drive_open(&d, SEND);
-    done("draft");
+    drive_completes(&d, "draft");
     assert_string_equal(answer("q", "yes"), "accepted");
-    done("send");
+    drive_completes(&d, "send");
     drive_rollback(&d, "send", true);
     assert_performed("send~1", 1);
-    done("side");
+    drive_completes(&d, "side");
     drive_rollback(&d, "send", true); /* side is undone with it */
     assert_int_equal(drive_status(&d, "send"), STEP_RUNNING);
     drive_rollback(&d, "q", true);

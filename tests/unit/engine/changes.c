@@ -6,16 +6,6 @@
 
 #define FLOW(nodes) "{cairn: 1, name: f, nodes: {" nodes "}}"
 
-static void done(struct drive *d, const char *step) {
-    drive_done(d, step, 1, value_text(str_from(step)));
-    drive_refold(d);
-}
-
-static void failed(struct drive *d, const char *step) {
-    drive_fail(d, step, 1, FAILURE_PERMANENT, "code");
-    drive_refold(d);
-}
-
 static void left(struct drive *d, const char *step, const char *handle) {
     drive_leave(d, step, 1, handle);
     drive_refold(d);
@@ -55,13 +45,13 @@ static void the_same_workflow_is_a_plain_retry(void **state) {
     const char *yaml =
         FLOW("a: {type: work}, b: {type: work, needs: [a]}, c: {type: work, needs: [b]}");
     drive_open(&d, yaml);
-    done(&d, "a");
-    failed(&d, "b");
+    drive_completes(&d, "a");
+    drive_fails(&d, "b");
     assert_string_equal(change(&d, yaml), "b c");
     assert_string_equal(begun(&d, 1), "b~1");
     assert_int_equal(drive_status(&d, "a"), STEP_COMPLETED);
-    done(&d, "b~1");
-    done(&d, "c~1");
+    drive_completes(&d, "b~1");
+    drive_completes(&d, "c~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
@@ -71,9 +61,9 @@ static void nodes_move(void **state) {
     struct drive d;
     (void)state;
     drive_open(&d, FLOW("a: {type: work}, x: {type: work}, b: {type: work, needs: [a, x]}"));
-    done(&d, "a");
-    done(&d, "x");
-    failed(&d, "b");
+    drive_completes(&d, "a");
+    drive_completes(&d, "x");
+    drive_fails(&d, "b");
     assert_string_equal(
         change(&d, FLOW("b: {type: work, needs: [n, a]}, n: {type: work, needs: [a]},"
                         " a: {type: work}")),
@@ -81,9 +71,9 @@ static void nodes_move(void **state) {
     assert_string_equal(begun(&d, 1), "n");
     uint32_t a = (uint32_t)plan_node_find(d.plan, STR("a"));
     assert_str(value_str(engine_node_body(d.engine, a)), "a");
-    done(&d, "n");
+    drive_completes(&d, "n");
     assert_string_equal(begun(&d, 1), "b~1");
-    done(&d, "b~1");
+    drive_completes(&d, "b~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
@@ -93,16 +83,16 @@ static void what_comes_back_has_an_id_of_its_own(void **state) {
     (void)state;
     const char *with = FLOW("x: {type: work}, b: {type: work}");
     drive_open(&d, with);
-    done(&d, "x");
-    failed(&d, "b");
+    drive_completes(&d, "x");
+    drive_fails(&d, "b");
     assert_string_equal(change(&d, FLOW("b: {type: work}")), "b");
-    failed(&d, "b~1");
+    drive_fails(&d, "b~1");
     assert_string_equal(change(&d, with), "x b");
     assert_string_equal(begun(&d, 2), "x~1 b~2");
-    failed(&d, "b~2");
-    done(&d, "x~1");
+    drive_fails(&d, "b~2");
+    drive_completes(&d, "x~1");
     assert_string_equal(change(&d, FLOW("b: {type: work}")), "b");
-    failed(&d, "b~3");
+    drive_fails(&d, "b~3");
     assert_string_equal(change(&d, with), "x b");
     assert_string_equal(begun(&d, 2), "x~2 b~4");
     drive_close(&d);
@@ -117,15 +107,15 @@ static void what_was_undone_takes_no_kept_result(void **state) {
     const char *with =
         UNDONE("a: {type: work, compensate: u}, u: {type: work}, b: {type: work, needs: [a]}");
     drive_open(&d, with);
-    done(&d, "a");
-    failed(&d, "b");
-    done(&d, "u");
+    drive_completes(&d, "a");
+    drive_fails(&d, "b");
+    drive_completes(&d, "u");
     assert_string_equal(change(&d, UNDONE("b: {type: work}")), "b");
-    failed(&d, "b~1");
+    drive_fails(&d, "b~1");
     assert_string_equal(change(&d, UNDONE("c: {type: work}, b: {type: work}")), "c b");
     assert_false(engine_is_fresh(d.engine, 0));
-    done(&d, "c");
-    failed(&d, "b~2");
+    drive_completes(&d, "c");
+    drive_fails(&d, "b~2");
     assert_string_equal(change(&d, with), "a b");
     assert_true(engine_is_fresh(d.engine, 0));
     drive_close(&d);
@@ -134,8 +124,8 @@ static void what_was_undone_takes_no_kept_result(void **state) {
            "u: {type: work}, b: {type: work, needs: [a.x]}, e: {type: work, needs: [a]}")
     drive_open(&d, EXITS("[x, y]"));
     left(&d, "a", "y");
-    failed(&d, "e");
-    done(&d, "u");
+    drive_fails(&d, "e");
+    drive_completes(&d, "u");
     assert_string_equal(change(&d, EXITS("[x, z]")), "a b e");
     assert_true(engine_is_fresh(d.engine, 0));
     drive_close(&d);
@@ -146,9 +136,9 @@ static void another_kind_runs_anew(void **state) {
     (void)state;
     drive_open(&d,
                FLOW("a: {type: work}, b: {type: work, needs: [a]}, c: {type: work, needs: [b]}"));
-    done(&d, "a");
-    done(&d, "b");
-    failed(&d, "c");
+    drive_completes(&d, "a");
+    drive_completes(&d, "b");
+    drive_fails(&d, "c");
     assert_string_equal(
         change(&d, FLOW("a: {type: condition, when: 'true', effect: true},"
                         " b: {type: work, needs: [a]}, c: {type: work, needs: [b]}")),
@@ -161,8 +151,8 @@ static void a_foreach_is_another_node(void **state) {
     struct drive d;
     (void)state;
     drive_open(&d, FLOW("a: {type: work}, b: {type: work, needs: [a]}"));
-    done(&d, "a");
-    failed(&d, "b");
+    drive_completes(&d, "a");
+    drive_fails(&d, "b");
     assert_string_equal(change(&d, FLOW("a: {type: work, foreach: {items: '[1, 2]'}},"
                                         " b: {type: work, needs: [a]}")),
                         "a b");
@@ -176,11 +166,11 @@ static void an_exit_that_is_gone(void **state) {
     drive_open(&d, FLOW("c: {type: condition, cases: [x, y, z], effect: true},"
                         " b: {type: work, needs: [c.y]}"));
     left(&d, "c", "y");
-    failed(&d, "b");
+    drive_fails(&d, "b");
     assert_string_equal(change(&d, FLOW("c: {type: condition, cases: [y, x], effect: true},"
                                         " b: {type: work, needs: [c.y]}")),
                         "b");
-    failed(&d, "b~1");
+    drive_fails(&d, "b~1");
     assert_string_equal(change(&d, FLOW("c: {type: condition, cases: [x, z], effect: true},"
                                         " b: {type: work, needs: [c.x]}")),
                         "c b");
@@ -195,8 +185,8 @@ static void what_would_not_have_begun(void **state) {
     drive_open(&d, FLOW("c: {type: condition, when: 'true', effect: true},"
                         " b: {type: work, needs: [c.true]}, e: {type: work, needs: [b]}"));
     left(&d, "c", "true");
-    done(&d, "b");
-    failed(&d, "e");
+    drive_completes(&d, "b");
+    drive_fails(&d, "e");
     assert_string_equal(
         change(&d, FLOW("c: {type: condition, when: 'true', effect: true},"
                         " b: {type: work, needs: [c.false]}, e: {type: work, needs: [c]}")),
@@ -212,15 +202,15 @@ static void an_error_edge_goes_and_comes(void **state) {
     const char *handled = FLOW("a: {type: work}, h: {type: work, needs: [a.error]},"
                                " b: {type: work, needs: [h]}");
     drive_open(&d, handled);
-    failed(&d, "a");
-    done(&d, "h");
-    failed(&d, "b");
+    drive_fails(&d, "a");
+    drive_completes(&d, "h");
+    drive_fails(&d, "b");
     assert_string_equal(change(&d, handled), "b");
-    failed(&d, "b~1");
+    drive_fails(&d, "b~1");
     /* Nobody handles it any more: it is a failure, so it runs anew. */
     assert_string_equal(change(&d, FLOW("a: {type: work}, b: {type: work, needs: [a]}")), "a b");
     assert_string_equal(begun(&d, 1), "a~1");
-    failed(&d, "a~1");
+    drive_fails(&d, "a~1");
     /* It was a failure of the execution: the handler that is new does not make it none. */
     assert_string_equal(change(&d, handled), "a h b");
     assert_string_equal(begun(&d, 1), "a~2");
@@ -236,22 +226,22 @@ static void a_loop_grows(void **state) {
     struct drive d;
     (void)state;
     drive_open(&d, LOOP("", "draft"));
-    done(&d, "draft");
+    drive_completes(&d, "draft");
     left(&d, "review", "false");
-    done(&d, "draft#1");
+    drive_completes(&d, "draft#1");
     left(&d, "review#1", "true");
-    failed(&d, "out");
+    drive_fails(&d, "out");
     /* The new node runs in the iteration that its loop is in, and what depends on it anew. */
     assert_string_equal(change(&d, LOOP("polish: {type: work, needs: [draft]},", "polish")),
                         "polish review out");
     assert_string_equal(begun(&d, 1), "polish#1");
-    done(&d, "polish#1");
+    drive_completes(&d, "polish#1");
     left(&d, "review#1~1", "false");
     assert_string_equal(begun(&d, 1), "draft#2");
-    done(&d, "draft#2");
-    done(&d, "polish#2");
+    drive_completes(&d, "draft#2");
+    drive_completes(&d, "polish#2");
     left(&d, "review#2", "true");
-    done(&d, "out~1");
+    drive_completes(&d, "out~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
@@ -263,20 +253,20 @@ static void a_loop_is_closed_over_steps_that_are_kept(void **state) {
     drive_open(
         &d, FLOW("draft: {type: work}, review: {type: condition, when: 'true', effect: true,"
                  " needs: [draft]}, out: {type: work, needs: [review.false]}, bad: {type: work}"));
-    done(&d, "draft");
+    drive_completes(&d, "draft");
     left(&d, "review", "false");
-    done(&d, "out");
-    failed(&d, "bad");
+    drive_completes(&d, "out");
+    drive_fails(&d, "bad");
     assert_string_equal(
         change(&d, "{cairn: 1, name: f, nodes: {draft: {type: work, needs: [review.false]},"
                    " review: {type: condition, when: 'true', effect: true, needs: [draft]},"
                    " out: {type: work, needs: [review.true]}}}"),
         "out");
     assert_string_equal(begun(&d, 1), "draft#1");
-    done(&d, "draft#1");
+    drive_completes(&d, "draft#1");
     left(&d, "review#1", "true");
     assert_string_equal(begun(&d, 1), "out~1");
-    done(&d, "out~1");
+    drive_completes(&d, "out~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
@@ -285,17 +275,17 @@ static void a_loop_is_opened(void **state) {
     struct drive d;
     (void)state;
     drive_open(&d, LOOP("", "draft"));
-    done(&d, "draft");
+    drive_completes(&d, "draft");
     left(&d, "review", "false");
-    done(&d, "draft#1");
+    drive_completes(&d, "draft#1");
     left(&d, "review#1", "true");
-    failed(&d, "out");
+    drive_fails(&d, "out");
     assert_string_equal(
         change(&d, FLOW("draft: {type: work}, review: {type: condition, when: 'true',"
                         " effect: true, needs: [draft]},"
                         " out: {type: work, needs: [review.true]}")),
         "out");
-    done(&d, "out~1");
+    drive_completes(&d, "out~1");
     assert_int_equal(engine_status(d.engine), EXEC_COMPLETED);
     drive_close(&d);
 }
@@ -313,18 +303,18 @@ static void limits(void **state) {
     " c: {type: condition, when: 'true', effect: true, needs: [a]},"                            \
     " out: {type: work, needs: [c.true]}}}"
     drive_open(&d, STRICT("1"));
-    done(&d, "a");
+    drive_completes(&d, "a");
     left(&d, "c", "false");
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
     assert_string_equal(change(&d, STRICT("2")), "a c out");
-    done(&d, "a~1");
+    drive_completes(&d, "a~1");
     left(&d, "c~1", "false");
     assert_string_equal(begun(&d, 1), "a#1");
     drive_close(&d);
     drive_open(&d, LIMITED("1", "exit"));
-    done(&d, "a");
+    drive_completes(&d, "a");
     left(&d, "c", "false");
-    failed(&d, "out");
+    drive_fails(&d, "out");
     assert_string_equal(change(&d, LIMITED("5", "exit")), "out");
     assert_string_equal(begun(&d, 1), "out~1");
     drive_close(&d);
@@ -336,18 +326,18 @@ static void items_are_kept(void **state) {
     const char *yaml =
         FLOW("f: {type: work, foreach: {items: '[1, 2, 3]'}}, b: {type: work, needs: [f]}");
     drive_open(&d, yaml);
-    done(&d, "f[0]");
-    failed(&d, "f[1]");
-    done(&d, "f[2]");
+    drive_completes(&d, "f[0]");
+    drive_fails(&d, "f[1]");
+    drive_completes(&d, "f[2]");
     assert_int_equal(engine_status(d.engine), EXEC_FAILED);
     change(&d, FLOW("n: {type: work}, f: {type: work, note: other, foreach: {items: '[1, 2, 3]'}},"
                     " b: {type: work, needs: [f]}"));
     struct value keeping = event_of(&d, EVENT_EXECUTION_RETRIED)->keeping;
     assert_int_equal(value_count(keeping), 1);
-    done(&d, "n");
-    done(&d, "f[1]~1");
+    drive_completes(&d, "n");
+    drive_completes(&d, "f[1]~1");
     if (drive_status(&d, "f") != STEP_COMPLETED) { /* the third was cancelled with the second */
-        done(&d, "f[2]~1");
+        drive_completes(&d, "f[2]~1");
     }
     assert_int_equal(drive_status(&d, "f"), STEP_COMPLETED);
     drive_close(&d);
@@ -362,8 +352,8 @@ static void variables(void **state) {
     ", read: \"{{ inputs.n }}\"},"                                     \
     " nodes: {a: {type: work, set: {set: '7'}}, b: {type: work, needs: [a]}}}"
     drive_open(&d, VARS("1"));
-    done(&d, "a");
-    failed(&d, "b");
+    drive_completes(&d, "a");
+    drive_fails(&d, "b");
     assert_int_equal(value_parse_json(&d.arena, STR("{\"n\": 3}"), &in.inputs, NULL), OK);
     drive_change(&d, VARS("2"), &in);
     drive_refold(&d);
@@ -391,7 +381,7 @@ static void the_fold_is_careful(void **state) {
     struct error e = {0};
     (void)state;
     drive_open(&d, FLOW("a: {type: work}"));
-    failed(&d, "a");
+    drive_fails(&d, "a");
     struct plan *other = plan_of(FLOW("b: {type: work}"));
     struct event ev = {.kind = EVENT_WORKFLOW_CHANGED,
                        .seq = d.event_count + 1,

@@ -69,6 +69,10 @@ void drive_input(struct drive *d, enum input_type type, const char *step, uint32
 void drive_done(struct drive *d, const char *step, uint32_t attempt, struct value body);
 void drive_fail(struct drive *d, const char *step, uint32_t attempt, enum failure_class class,
                 const char *type);
+/* Likewise in the first attempt, done with the step's own id or failed for good; a fold is the same
+ * then. */
+void drive_completes(struct drive *d, const char *step);
+void drive_fails(struct drive *d, const char *step);
 /* Of the node's newest step. */
 enum step_status drive_status(const struct drive *d, const char *node);
 /* Done, by that exit. */
