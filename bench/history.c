@@ -82,7 +82,7 @@ int main(void) {
     snprintf(fresh, sizeof fresh, "%s/fresh.db", folder);
     const char *const begin[] = {"run", file, "--quiet", "--store", store, NULL};
     const char *const other[] = {"run", file, "--quiet", "--store", fresh, NULL};
-    const char *const list[] = {"list", "--quiet", "--store", store, NULL};
+    const char *const list[] = {"list", "--store", store, NULL};
     const char *const open[] = {"results", "@last", "--store", store, NULL};
     const char *const none[] = {"expr", "1", NULL};
     (void)work_cairn(begin);

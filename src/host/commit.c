@@ -6,11 +6,30 @@
 
 enum { BUSY_FIRST_MS = 5000, BUSY_TRY_MS = 100 }; /* how long a commit waits for others */
 
+/* What a loop over the batch needs of each run, besides the run itself. Each address that is fetched
+ * and not needed costs a look into the tables of pages: with thousands of runs that is dear. */
+enum { OF_ENGINE = 1, OF_RECORDS = 2, OF_EFFECTS = 4, OF_DECIDED = 8 };
+
 /* While a run of the batch has its turn those after it are fetched. */
-static void fetch_batch(const struct run *r) {
+static inline void fetch_batch(const struct run *r, unsigned parts) {
     const struct run *next = r->batch_next, *second = next ? next->batch_next : NULL;
-    run_fetch_ahead(second, second ? second->batch_next : NULL);
-    if (next && next->engine && next->out.effect_count) {
+    if (second && second->batch_next) {
+        fetch_ahead(second->batch_next, offsetof(struct run, few));
+    }
+    if (second && second->engine && (parts & OF_ENGINE)) {
+        engine_fetch(second->engine);
+    }
+    if (second && (parts & OF_RECORDS)) {
+        fetch_ahead(second->out.records, 2 * sizeof *second->out.records);
+        fetch_ahead(second->out.bytes.ptr, 2 * FETCH_LINE_BYTES);
+    }
+    if (second && (parts & OF_DECIDED)) {
+        fetch_ahead(second->decided.first, offsetof(struct happened, arena));
+    }
+    if (second && (parts & OF_EFFECTS)) {
+        fetch_ahead(second->out.effects, sizeof *second->out.effects);
+    }
+    if (next && next->engine && next->out.effect_count && (parts & OF_EFFECTS)) {
         engine_fetch_step(next->engine, next->out.effects[0].step);
     }
 }
@@ -255,9 +274,9 @@ static void batch_failed(struct host *h, struct run *batch, const struct error *
  * late would be fenced, and no request of the execution would get the verdict that it has. */
 static bool came_too_late(const struct run *r) { return r->ended && run_is_back(r); }
 
-static struct run *take_batch(struct host *h, uint32_t *out_count) {
+static struct run *take_batch(struct host *h, uint32_t *out_count, uint32_t *out_verdicts) {
     struct run *batch = NULL, *next;
-    *out_count = 0;
+    *out_count = *out_verdicts = 0;
     for (struct run *r = h->batch; r; r = next) {
         next = r->batch_next;
         r->in_batch = false;
@@ -269,20 +288,13 @@ static struct run *take_batch(struct host *h, uint32_t *out_count) {
             r->batch_next = batch;
             batch = r;
             ++*out_count;
+            *out_verdicts += r->out.verdict_count;
         }
         r->is_void = false;
     }
     h->batch = NULL;
     h->batch_events = 0;
     return batch;
-}
-
-static struct store_verdict *verdict_room(const struct run *batch, struct arena *a) {
-    size_t count = 1;
-    for (const struct run *r = batch; r; r = r->batch_next) {
-        count += r->out.verdict_count;
-    }
-    return ARENA_ARRAY(a, count, struct store_verdict);
 }
 
 /* What became of requests is recorded with what they led to: those of the inbox. */
@@ -378,16 +390,18 @@ static enum err add_part(struct host *h, struct run *r, uint32_t *room, struct s
 
 /* Puts together what is to be recorded of each run and records it. A tree of which a part cannot be
  * made (a blob too many for the disk, no memory) leaves the batch, which is put together anew. */
-static enum err record(struct host *h, struct run **batch, struct store_batch *b, struct error *e) {
+static enum err record(struct host *h, struct run **batch, uint32_t verdict_count,
+                       struct store_batch *b, struct error *e) {
     uint32_t room = HOST_STEP_ROWS;
-    struct store_verdict *verdicts = verdict_room(*batch, &h->scratch);
+    struct store_verdict *verdicts =
+        ARENA_ARRAY(&h->scratch, (size_t)verdict_count + 1, struct store_verdict);
     struct run *r = *batch;
     if (!verdicts) {
         return error_nomem(e);
     }
     while (r) {
         struct error why;
-        fetch_batch(r);
+        fetch_batch(r, OF_ENGINE | OF_RECORDS);
         enum err err = add_part(h, r, &room, b, &why);
         if (commit_is_waited_out(h, err)) {
             *e = why;
@@ -403,7 +417,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
         room = HOST_STEP_ROWS;
         r = *batch;
     }
-    for (r = *batch; r; r = r->batch_next) {
+    for (r = verdict_count ? *batch : NULL; r; r = r->batch_next) {
         add_verdicts(r, verdicts, b);
     }
     b->verdicts = verdicts;
@@ -412,7 +426,7 @@ static enum err record(struct host *h, struct run **batch, struct store_batch *b
 
 static void settle_batch(struct host *h, struct run *batch) {
     for (struct run *r = batch; r; r = r->batch_next) {
-        fetch_batch(r);
+        fetch_batch(r, OF_ENGINE | OF_DECIDED);
         if (!r->change) {
             r->failures = 0;
             drop_decided(r);
@@ -425,13 +439,13 @@ static void settle_batch(struct host *h, struct run *batch) {
     }
     lease_check(h);
     for (struct run *r = batch; r; r = r->batch_next) {
-        fetch_batch(r);
+        fetch_batch(r, OF_ENGINE | OF_EFFECTS);
         run_perform(r);
     }
     struct run *next;
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
-        fetch_batch(r);
+        fetch_batch(r, OF_ENGINE);
         run_end(r); /* after all: the end of a child is news for its parent */
         if (has_rows(r)) {
             run_wait_for_rows(r); /* further ones follow in commits of their own */
@@ -441,15 +455,15 @@ static void settle_batch(struct host *h, struct run *batch) {
 }
 
 enum err turn_commit(struct host *h, struct error *e) {
-    uint32_t count;
-    struct run *batch = take_batch(h, &count);
+    uint32_t count, verdicts;
+    struct run *batch = take_batch(h, &count, &verdicts);
     arena_reset(&h->scratch);
     struct store_batch b = {.changes =
                                 ARENA_ARRAY(&h->scratch, (size_t)count + 1, struct store_change)};
     for (struct run *r = batch; r && MUTANT(perform_before_commit); r = r->batch_next) {
         perform_effects(r);
     }
-    enum err err = b.changes ? record(h, &batch, &b, e) : error_nomem(e);
+    enum err err = b.changes ? record(h, &batch, verdicts, &b, e) : error_nomem(e);
     if (commit_is_waited_out(h, err)) {
         keep_batch(h, batch, e);
         return OK;

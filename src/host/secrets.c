@@ -253,11 +253,14 @@ static bool redact_whole(struct port_secrets *s, const struct redactor *r, struc
 }
 
 struct str secrets_stream(struct port *p, const char *name, struct str piece, bool flush) {
-    const struct redactor *r = redactor_of(p);
     struct port_secrets *s;
     struct error ignored;
+    if (!piece.len && !p->secrets) {
+        return piece;
+    }
+    const struct redactor *r = redactor_of(p);
     int i = stream_find(name);
-    if (!r || (!piece.len && (!p->secrets || i < 0 || !p->secrets->streams[i]))) {
+    if (!r || (!piece.len && (i < 0 || !p->secrets->streams[i]))) {
         return piece;
     }
     if (port_secrets_get(p, &s, &ignored)) {

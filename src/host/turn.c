@@ -104,7 +104,7 @@ enum err turn_decide_now(struct run *r, struct happened *x, struct error *e) {
 
 static enum err decide_run(struct run *r, struct error *e) {
     struct host *h = r->host;
-    int64_t end_ns = h->clock->mono(h->clock->ctx).ns + HOST_TURN_US * 1000;
+    int64_t end_ns = 0;
     uint32_t first = r->out.record_count;
     uint32_t decided = 0;
     join_batch(r);
@@ -116,6 +116,7 @@ static enum err decide_run(struct run *r, struct error *e) {
         if (r->rows_void) {
             break; /* a rollback: what it stops is stopped before what it begins */
         }
+        end_ns = end_ns ? end_ns : h->last_mono.ns + HOST_TURN_US * 1000; /* it was looked at */
         if (++decided % 16 == 0 && h->clock->mono(h->clock->ctx).ns > end_ns) {
             break;
         }
