@@ -68,8 +68,7 @@ static void print_failure(struct running *x, const struct details *d) {
                                  .message = details_text(why, "message"),
                                  .node = details_text(why, "node")};
     struct str from = d->plan ? approves_from(d->plan, error, &x->c->arena) : STR("");
-    struct str more =
-        from.len ? from : text_budget_retry(error.type, error.message, &x->c->arena);
+    struct str more = from.len ? from : text_budget_retry(error.type, error.message, &x->c->arena);
     buf_init(&b, 0);
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
