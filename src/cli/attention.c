@@ -89,7 +89,10 @@ static enum err note_ended(struct looking *l, const struct store_execution *x, s
     if (type.len) {
         i->message = arena_printf(arena_of(l), "%.*s: %.*s", STR_ARG(type), STR_ARG(message));
     }
-    i->remedy = command(l, "retry", x->fixed.id, poison ? " --force" : "");
+    bool needs_more = str_is(type, "budget") || str_is(type, "approval_changed") ||
+                      str_is(type, "not_approved"); /* as it is it would fail again */
+    i->remedy = needs_more ? command(l, "explain", x->fixed.id, "")
+                           : command(l, "retry", x->fixed.id, poison ? " --force" : "");
     return OK;
 }
 

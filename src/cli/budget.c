@@ -77,3 +77,17 @@ void text_budget_asked(struct buf *b, struct str key, struct value part) {
         budget_print(kind, amount_of(kind, part, "asked"), b);
     }
 }
+
+struct str text_budget_retry(struct str type, struct str message, struct arena *a) {
+    const struct str before = STR("over the budget of ");
+    if (!str_is(type, "budget") || !str_starts(message, before)) {
+        return STR("");
+    }
+    struct str rest = str_sub(message, before.len, message.len);
+    (void)str_split(rest, ' ', &rest); /* the amount */
+    struct str key = str_split(rest, ' ', &rest);
+    key.len -= key.len && key.ptr[key.len - 1] == ':';
+    return budget_find(key) == BUDGET_KINDS
+               ? STR("")
+               : arena_printf(a, " --budget %.*s=AMOUNT", STR_ARG(key));
+}

@@ -173,7 +173,7 @@ static void put_owner(struct buf *b, struct value v) {
     }
 }
 
-/* "  undoes what completed after event 12, for ann: paused" */
+/* "  undoing what completed after event 12, to go back there, for ann: paused" */
 static void put_undo(struct buf *b, struct value v) {
     const struct value *undo = value_get(v, STR("undo"));
     const struct value *to = undo ? value_get(*undo, STR("to")) : NULL;
@@ -200,7 +200,7 @@ static void put_names(struct buf *b, const struct value *names) {
     }
 }
 
-/* "  budget: $0.40 of $0.50 usd used, and $0.20 asked by draft (budget of exec_...)" */
+/* "  budget: $0.40 of $0.50 usd used, $0.20 more asked for by draft (the budget of exec_...)" */
 static void put_budget(struct buf *b, struct value v) {
     const struct value *budget = value_get(v, STR("budget"));
     for (size_t i = 0; budget && i < value_count(*budget); i++) {
@@ -237,6 +237,7 @@ static void put_breakers(struct buf *b, struct value v) {
         if (number(x, "failures")) {
             buf_printf(b, " after %lld failures in a row", (long long)number(x, "failures"));
         }
+        buf_append_cstr(b, details_text(x, "nextProbe").len ? "," : "");
         put_time(b, "next probe at", x, "nextProbe");
         buf_append_cstr(b, probes && value_count(*probes) ? "; probed by " : "");
         put_names(b, probes);

@@ -5,6 +5,7 @@
 #include "cli/explain_priv.h"
 
 #include "cli/approves.h"
+#include "cli/budget.h"
 #include "cli/form.h"
 #include "cli/load.h"
 #include "cli/undone.h"
@@ -286,7 +287,9 @@ static void suggest_retry(struct explaining *x) {
     }
     const struct engine_error *why = engine_error(x->v.engine);
     struct str from = why ? approves_from(x->v.plan, *why, arena_of(x)) : STR("");
-    value_list_add(&x->remedies, value_text(command(x, "retry", from)));
+    struct str more =
+        from.len || !why ? from : text_budget_retry(why->type, why->message, arena_of(x));
+    value_list_add(&x->remedies, value_text(command(x, "retry", more)));
     if (from.len) {
         return; /* with a mended file it would not be approved either */
     }

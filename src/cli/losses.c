@@ -98,11 +98,25 @@ struct value losses_list(const struct details *d, struct arena *a) {
     return value_list_done(&list);
 }
 
+/* Only a retry begins an iteration of a node again, or an earlier one, when it has ended. */
+static bool was_done_anew(const struct details *d, const struct store_step *x) {
+    for (uint32_t i = 0; i < d->step_count; i++) {
+        const struct store_step *again = &d->steps[i];
+        if (again->index < 0 && again->iteration <= x->iteration &&
+            again->started.us > x->completed.us && str_eq(again->node, x->node) &&
+            !details_step_undone(again)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct value losses_failures(const struct details *d, struct arena *a) {
     struct value_builder list;
     value_builder_init(&list, a);
     for (uint32_t i = 0; i < d->step_count; i++) {
-        if (str_is(d->steps[i].status, "failed") && !details_step_undone(&d->steps[i])) {
+        if (str_is(d->steps[i].status, "failed") && !details_step_undone(&d->steps[i]) &&
+            !was_done_anew(d, &d->steps[i])) {
             struct value_builder b;
             value_builder_init(&b, a);
             value_map_add(&b, STR("step"), value_text(arena_str(a, d->steps[i].step)));

@@ -88,24 +88,21 @@ static void print_place(struct buf *b, const struct details *d, struct value err
 /* All of them but those of one node, which was told of already. */
 static void print_failed_steps(struct buf *b, const struct details *d, struct str told) {
     uint32_t shown = 0;
-    for (uint32_t i = 0; i < d->step_count; i++) {
-        const struct store_step *x = &d->steps[i];
-        bool listed = str_is(x->status, "failed") && !details_step_undone(x);
-        if (!listed || str_eq(x->node, told)) {
-            continue;
-        }
-        if (++shown <= NAMES_SHOWN) {
-            struct arena a;
-            arena_init(&a, 0);
-            buf_printf(b, "    step %.*s failed: ", STR_ARG(x->step));
-            outcome_print_error_text(b, details_value(&a, x->error));
+    struct arena a;
+    arena_init(&a, 0);
+    struct value failures = losses_failures(d, &a);
+    for (size_t i = 0; i < value_count(failures); i++) {
+        struct value x = failures.items[i];
+        if (!str_eq(details_text(x, "node"), told) && ++shown <= NAMES_SHOWN) {
+            buf_printf(b, "    step %.*s failed: ", STR_ARG(details_text(x, "step")));
+            outcome_print_error_text(b, *value_get(x, STR("error")));
             buf_append_char(b, '\n');
-            arena_fini(&a);
         }
     }
     if (shown > NAMES_SHOWN) {
         buf_printf(b, "    and %u more\n", shown - NAMES_SHOWN);
     }
+    arena_fini(&a);
 }
 
 void outcome_print_error(struct buf *b, const struct sink *s, const struct details *d,
@@ -133,10 +130,11 @@ void outcome_print_error(struct buf *b, const struct sink *s, const struct detai
     arena_fini(&a);
 }
 
-/* Nodes, each once: items and earlier iterations would only repeat their names. */
-static bool is_named_before(const struct details *d, uint32_t step) {
-    for (uint32_t i = step; i > 0; i--) {
-        const struct store_step *x = &d->steps[i - 1];
+/* Nodes, each once, as its newest step left it: items and earlier ones would only repeat names, and
+ * what a retry did not complete anew is not. */
+static bool comes_again(const struct details *d, uint32_t step) {
+    for (uint32_t i = step + 1; i < d->step_count; i++) {
+        const struct store_step *x = &d->steps[i];
         if (x->index < 0 && !details_step_undone(x) && str_eq(x->node, d->steps[step].node)) {
             return true;
         }
@@ -150,7 +148,7 @@ void outcome_print_completed(struct buf *b, const struct details *d) {
     for (uint32_t i = 0; i < d->step_count && shown <= NAMES_SHOWN; i++) {
         const struct store_step *x = &d->steps[i];
         bool counts = x->index < 0 && str_is(x->status, "completed") && !details_step_undone(x);
-        if (!counts || is_named_before(d, i)) {
+        if (!counts || comes_again(d, i)) {
             continue;
         }
         buf_append_cstr(b, shown ? ", " : "");

@@ -4,6 +4,7 @@
  * An execution that was left is as it was last recorded: nothing is written for it any more.
  */
 #include "cli/approves.h"
+#include "cli/budget.h"
 #include "cli/running.h"
 
 int run_tell_interrupted(struct running *x) {
@@ -67,11 +68,12 @@ static void print_failure(struct running *x, const struct details *d) {
                                  .message = details_text(why, "message"),
                                  .node = details_text(why, "node")};
     struct str from = d->plan ? approves_from(d->plan, error, &x->c->arena) : STR("");
+    struct str more = from.len ? from : text_budget_retry(error.type, error.message, &x->c->arena);
     buf_init(&b, 0);
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
-    buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(from),
+    buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(more),
                STR_ARG(store));
     struct str file = x->w.plan ? x->w.path : d->file; /* as typed, or where it lay */
     if (!from.len && file.len && !str_is(file, "-")) {

@@ -186,10 +186,12 @@ static void put_step(struct cli *c, const struct details *d, const struct store_
     struct value error = details_value(&c->arena, x->error);
     buf_printf(b, "  %.*s (%.*s) ", STR_ARG(x->step), STR_ARG(x->kind));
     text_colour(b, &c->out, text_status_colour(x->status), x->status);
-    buf_append_cstr(b, details_step_undone(x) ? ", rolled back," : "");
-    if (undone_by(d->undo, x->step).len) {
-        buf_printf(b, ", undone by %.*s,", STR_ARG(undone_by(d->undo, x->step)));
+    struct str by = undone_by(d->undo, x->step);
+    buf_append_cstr(b, details_step_undone(x) ? ", rolled back" : "");
+    if (by.len) {
+        buf_printf(b, ", undone by %.*s", STR_ARG(by));
     }
+    buf_append_cstr(b, x->started.us && (details_step_undone(x) || by.len) ? "," : "");
     if (x->started.us) {
         bool live = !str_is(details_status(&d->stored), "interrupted");
         wall_us end = x->completed.us ? x->completed : live ? d->now : x->started;

@@ -379,7 +379,9 @@ enum err track_aid(struct engine *g, const struct event *ev, struct error *e) {
     if (!m) {
         return error_nomem(e);
     }
-    s->t.status = STEP_RUNNING;
+    if (!step_status_final(s->t.status)) { /* else it is undone, and told as it ended */
+        s->t.status = STEP_RUNNING;
+    }
     track_waits_no_more(s);
     add_usage(g, ev->meta);
     return keep_error(g, s, ev) && keep_text(g, ev->aux, &m->m.aux) ? OK : error_nomem(e);

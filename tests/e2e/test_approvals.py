@@ -110,6 +110,7 @@ def test_a_variable_that_another_process_changes_meanwhile(cairn):
     told = cairn("explain", id).out
     remedy = f"cairn retry {id} --from approve"
     assert remedy in told and f"cairn retry {id}\n" not in told
+    assert f"    cairn explain {id}\n" in cairn("list", "--needs-attention").out
     again = cairn("retry", id)  # the same answer is still one to something else
     assert again.status == 1 and f"try again: {remedy}" in again.err
     assert cairn(*remedy.split()[1:]).status == 3

@@ -273,6 +273,11 @@ def test_an_undo_that_is_over_is_told(cairn, by_rollback):
         assert done["state"] == "completed" and all(s["at"] for s in done["steps"])
         assert {s["rolledBack"] for s in done["steps"]} == {by_rollback}
         assert everything in cairn(command, "@last").out
+    steps = {s["id"]: s["status"] for s in cairn("results", "@last", "--json").json["subSteps"]}
+    assert [steps[x] for x in ("flight", "hotel", "car")] == ["completed"] * 3
+    story = cairn("results", "@last", "--verbose").out
+    rolled_back = ", rolled back" if by_rollback else ""
+    assert f"car (code) completed{rolled_back}, undone by no_car, at " in story
     (cairn.folder / "paid").write_text("")
     (cairn.folder / "log").write_text("")
     assert cairn("resume" if by_rollback else "retry", "@last", "--quiet").status == 0

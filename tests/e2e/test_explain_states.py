@@ -226,7 +226,7 @@ def test_an_open_breaker(cairn, service):
     assert (breaker["service"], breaker["state"]) == (service.url, "open")
     assert breaker["failures"] >= 2 and breaker["since"] < breaker["nextProbe"]
     assert (breaker["holds"], breaker["probes"]) == ([f"ask[{i}]" for i in range(3)], [])
-    assert (f"  breaker of {service.url}: open since TIME after {breaker['failures']} failures in a row "
+    assert (f"  breaker of {service.url}: open since TIME after {breaker['failures']} failures in a row, "
             "next probe at TIME; holds back ask[0], ask[1], ask[2]\n") in text
 
 

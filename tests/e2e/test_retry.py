@@ -178,11 +178,32 @@ def test_who_goes_on_with_such_a_retry_uses_nothing_that_is_kept(cairn):
     assert "not done anew" not in done.err
 
 
+def test_what_a_retry_failed_to_do_anew_is_not_told_as_completed(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: echo a}\n"
+               "  b: {type: code, language: sh, needs: [a], code: test ! -e broken}\n")
+    assert cairn("run", "flow.yaml").status == 0
+    cairn.write("broken", "")
+    assert "    completed: a (1 of 2 steps)\n" in cairn("retry", "@last", "--from", "b").err
+
+
+def test_what_a_retry_did_complete_is_told(cairn):
+    cairn.flow("  a: {type: code, language: sh, code: test -e mended}\n"
+               "  b: {type: code, language: sh, needs: [a], code: exit 3}\n")
+    assert "    completed: nothing (0 of 2 steps)\n" in cairn("run", "flow.yaml").err
+    cairn.write("mended", "")
+    again = cairn("retry", "@last")
+    assert "    completed: a (1 of 2 steps)\n" in again.err and "    step a failed" not in again.err
+    assert "step a failed" not in cairn("explain", "@last").out + cairn("results", "@last").out
+    assert [x["step"] for x in cairn("results", "@last", "--json").json["failures"]] == ["b~1"]
+
+
 def test_a_retry_with_another_budget(cairn):
     cairn.flow("budget: {steps: 1, on_exceed: fail}\nnodes:" + FLOW)
     cairn.write("ok", "fine")
     assert cairn("run", "flow.yaml").status == 1
-    assert cairn("retry", "@last").status == 1
+    left = cairn("retry", "@last")
+    assert left.status == 1 and " --budget steps=AMOUNT\n" in left.err
+    assert " --budget steps=AMOUNT  #" in cairn("explain", "@last").out
     done = cairn("retry", "@last", "--budget", "steps=2", "--quiet")
     assert (done.status, done.out) == (0, "onefine\n")
     told = cairn("results", "@last", "--json").json["budget"]["steps"]
