@@ -179,13 +179,14 @@ static void check_folder(struct node_check *c, struct code_data *d) {
     }
 }
 
-/* Words by which code reaches the process that runs it, or what its other steps see, or by which it
- * has something happen after its end. One that is found in a text or a comment costs no more than a
- * process for the step. This keeps accidents apart: code that wants to can put a word together. */
+/* Words by which code reaches the process that runs it, or what its other steps see, tells the
+ * objects of its context from those of node, or has something happen after its end. One that is
+ * found in a text or a comment costs no more than a process for the step. This keeps accidents
+ * apart: code that wants to can put a word together. */
 static bool is_pure_js(const struct node_check *c, const struct code_data *d) {
     static const char *const words[] = {
-        "import",    "require", "process", "prototype",   "Prototype",           "constructor",
-        "__proto__", "\\",      "unref",   "AbortSignal", "FinalizationRegistry"};
+        "import",     "require",   "process", "prototype", "Prototype",   "constructor",
+        "instanceof", "__proto__", "\\",      "unref",     "AbortSignal", "FinalizationRegistry"};
     bool pure = d->language != NULL && d->language->js && check_has(c, "code") &&
                 !check_has(c, "env") && !check_has(c, "expect_exit") && !d->own_folder;
     for (size_t i = 0; pure && i < ARRAY_LEN(words); i++) {

@@ -206,6 +206,13 @@ def test_what_a_step_leaves_meets_no_other(cairn, late):
     assert chain(cairn, late + "\nreturn 1", wait, wait).json["finalResult"] == [1, 2, 2]
 
 
+def test_code_tells_objects_apart_as_in_a_process_of_its_own(cairn):
+    done = chain(cairn, STARTED, """try { new URL('x') } catch (e) {
+    return [e instanceof TypeError, structuredClone([1]) instanceof Array, Buffer.from('x') instanceof Uint8Array]
+}""")
+    assert done.json["finalResult"][1] == [True, True, True]
+
+
 @pytest.mark.parametrize("thrown", [
     "new Proxy({}, {getPrototypeOf() { throw 1 }})",
     "Object.defineProperty(new Error('x'), 'message', {get() { throw 5 }})",
