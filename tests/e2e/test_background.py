@@ -311,7 +311,8 @@ def test_a_timeout_is_there_in_time_for_everybody(cairn, background):
     by_shell, by_python = shell_rows(cairn, statement), rows(cairn, statement)
     took = time.monotonic() - begun
     assert by_shell in (None, wanted) and by_python == wanted
-    assert took < 10 * SLOWER  # the step would take 60 s
+    busy = os.getloadavg()[0] > 2 * os.cpu_count()  # the promise is of a machine that has room
+    assert took < (10 if busy else 2.5) * SLOWER
     error = cairn("results", one.id, "--json").json["error"]
     assert (error["type"], error["message"]) == wanted[0][2:]
     assert one.ended()
