@@ -6,8 +6,8 @@
 
 enum { BUSY_FIRST_MS = 5000, BUSY_TRY_MS = 100 }; /* how long a commit waits for others */
 
-/* What a loop over the batch needs of each run, besides the run itself. Each address that is fetched
- * and not needed costs a look into the tables of pages: with thousands of runs that is dear. */
+/* What a loop over the batch needs of each run, besides the run itself. What is fetched and not
+ * needed costs time too, with thousands of runs. */
 enum { OF_ENGINE = 1, OF_RECORDS = 2, OF_EFFECTS = 4, OF_DECIDED = 8 };
 
 /* While a run of the batch has its turn those after it are fetched. */
