@@ -8,8 +8,8 @@
 
 enum { LOSSES_SHOWN = 12 }; /* nodes in a line for people */
 
-/* [{step, node, error}]: every step that failed, also where the workflow allows it; not those that a
- * retry did anew. */
+/* [{step, node, error}]: every step that failed, also where the workflow allows it; not those that
+ * a retry did anew. */
 struct value losses_failures(const struct details *d, struct arena *a);
 /* [{node, status, because}]: nodes that were skipped or cancelled since the node `because` failed;
  * empty when the workflow cannot be compiled here. */
