@@ -103,6 +103,8 @@ struct io_process *io_process_start(struct io_launcher *l, const struct io_proce
  * reads the end after what it was given. */
 bool io_process_feed(struct io_process *p, struct str bytes) MUST_USE;
 void io_process_feed_end(struct io_process *p);
+/* False when the other end is closed: it has died, which will be told, or reads no more. */
+bool io_process_takes(const struct io_process *p);
 /* Passes on what stands in the pipes of its standard output and error; from `output`, too. True
  * when more was printed since it was fed than is passed on (io_exit.stdout_cut). */
 bool io_process_drain(struct io_process *p);

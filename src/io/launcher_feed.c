@@ -4,6 +4,7 @@
  * process that has died makes no signal and no error: its end is told as that of any other.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "io/launcher_host_priv.h"
@@ -88,4 +89,9 @@ void io_process_feed_end(struct io_process *p) {
     if (p->feed_fd >= 0) {
         (void)give(p); /* what is left is watched already */
     }
+}
+
+bool io_process_takes(const struct io_process *p) {
+    struct pollfd end = {.fd = p->feed_fd, .events = POLLOUT};
+    return p->feed_fd >= 0 && (poll(&end, 1, 0) <= 0 || (end.revents & (POLLHUP | POLLERR)) == 0);
 }

@@ -58,6 +58,15 @@ static struct awaited *awaited_find(const struct child *c, uint32_t zygote, uint
     return found;
 }
 
+static size_t awaited_count(const struct child *c, uint32_t zygote) {
+    const struct awaited *items = c->awaited.ptr;
+    size_t count = 0;
+    for (size_t i = 0; i < c->awaited.count; i++) {
+        count += items[i].zygote == zygote;
+    }
+    return count;
+}
+
 static void awaited_drop(struct child *c, struct awaited *w) {
     for (int i = 0; i < WIRE_FDS; i++) {
         if (w->fds[i] >= 0) {
@@ -143,13 +152,12 @@ void zygote_start(struct child *c, struct request *r) {
 /* Orders grow with what was used, so that few are made for nobody. */
 static void order(const struct child *c, struct zygote *z) {
     size_t most = z->used < ZYGOTE_SPARES ? (size_t)z->used : ZYGOTE_SPARES;
-    bool wanted = z->spare_count <= most / 4 || awaited_find(c, z->id, 0) != NULL;
-    if (z->ordered || !wanted) {
+    size_t waited = awaited_count(c, z->id);
+    if (z->ordered || (z->spare_count > most / 4 && waited == 0)) {
         return;
     }
-    size_t waited = c->awaited.count < ZYGOTE_SPARES ? c->awaited.count : ZYGOTE_SPARES;
     uint8_t what[2] = {(uint8_t)(most > z->spare_count ? most - z->spare_count : 1),
-                       (uint8_t)waited};
+                       (uint8_t)(waited < ZYGOTE_SPARES ? waited : ZYGOTE_SPARES)};
     z->ordered = send(z->sock, what, sizeof what, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof what;
     z->order_met = false;
 }

@@ -54,7 +54,7 @@ static bool print(struct value v, struct arena *a, struct value *out, struct err
 }
 
 static bool room_for(struct code_sent *s, size_t count) {
-    if (s->count != count) {
+    if (s->values == NULL || s->count != count) {
         code_sent_fini(s);
         s->values = calloc(count + 1, sizeof *s->values);
         s->count = s->values != NULL ? count : 0;

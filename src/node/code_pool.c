@@ -323,7 +323,7 @@ static bool give(struct worker *w, struct code_item *item) {
 
 static struct worker *free_worker(const struct pool *p) {
     struct worker *w = p->workers;
-    while (w != NULL && (w->item != NULL || w->ending)) {
+    while (w != NULL && (w->item != NULL || w->ending || !io_process_takes(w->process))) {
         w = w->next;
     }
     return w;

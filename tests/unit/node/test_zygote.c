@@ -1,9 +1,11 @@
 /* Python steps as forks of a zygote: that they are, and that nothing goes from one to the next.
  * Real processes; nothing is needed but python3.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -40,16 +42,24 @@ static void add_node(const char *name, const char *code) {
     text[len] = '\0';
 }
 
-static void run(const char *node) {
+static void prepare(const char *node) {
     static struct step_port_ops ops;
     attempt_init(&a, &w, node);
     ops = *a.port.ops;
     ops.log = no_log;
     ops.process = no_process;
     a.port.ops = &ops;
-    attempt_start(&a);
+}
+
+static void await_answer(void) {
     while (a.answers == 0)
         assert_true(io_loop_turn(w.loop, true) || a.answers != 0);
+}
+
+static void run(const char *node) {
+    prepare(node);
+    attempt_start(&a);
+    await_answer();
     assert_int_equal(io_launcher_running(w.launcher), 0);
 }
 
@@ -328,6 +338,72 @@ static void statuses_and_errors_are_the_same(void **state) {
     }
 }
 
+static void start_item(uint32_t index) {
+    prepare("each");
+    a.in.index = index;
+    a.in.items = 3;
+    a.in.key = arena_printf(&w.arena, "exec_0/each[%u]", index);
+    attempt_start(&a);
+}
+
+/* Z: it has died, and its descriptors are closed. T: it is stopped. 0: there is none. */
+static char state_of(pid_t pid, pid_t *parent) {
+    char path[40], state = '\0';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL || fscanf(f, "%*d (%*[^)]) %c %d", &state, parent) != 2)
+        state = '\0';
+    if (f != NULL)
+        fclose(f);
+    return state;
+}
+
+static void await_state(pid_t pid, char wanted) {
+    pid_t parent;
+    while (state_of(pid, &parent) != wanted)
+        poll(NULL, 0, 1);
+}
+
+/* The one that made the fork ends at once, which leaves the fork to the launcher. */
+static pid_t await_launcher(pid_t fork_pid) {
+    pid_t launcher = 0, parent = 0;
+    while (state_of(fork_pid, &launcher) == '\0' || state_of(launcher, &parent) == '\0' ||
+           parent != getpid())
+        poll(NULL, 0, 1);
+    return launcher;
+}
+
+/* An idle fork that is killed takes no item along, also when the host has not heard of it. */
+static void a_dead_fork_is_given_no_item(void **state) {
+    (void)state;
+    world_open(&w,
+               "cairn: 1\nnodes:\n"
+               "  each: {type: code, language: python, foreach: {items: \"[1, 2, 3]\"},\n"
+               "    code: \"import os; return os.getpid()\"}\n",
+               NULL);
+    w.names = world_value(&w, "{}");
+    start_item(0);
+    await_answer();
+    if (!a.done)
+        fail_msg("failed: %.*s", STR_ARG(a.failure.message));
+    pid_t fork_pid = (pid_t)a.result.body.num;
+    pid_t launcher_pid = await_launcher(fork_pid);
+    assert_int_equal(kill(launcher_pid, SIGSTOP), 0);
+    await_state(launcher_pid, 'T'); /* it cannot tell of what dies now */
+    assert_int_equal(kill(fork_pid, SIGKILL), 0);
+    await_state(fork_pid, 'Z');
+    start_item(1);
+    for (int i = 0; i < 10; i++) {
+        io_loop_turn(w.loop, false);
+        poll(NULL, 0, 1);
+    }
+    assert_int_equal(kill(launcher_pid, SIGCONT), 0);
+    await_answer();
+    if (!a.done)
+        fail_msg("failed: %.*s", STR_ARG(a.failure.message));
+    world_close(&w);
+}
+
 int zygote_tests(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_are_forks),
@@ -344,6 +420,7 @@ int zygote_tests(void) {
         cmocka_unit_test(what_counts_at_start_is_no_fork),
         cmocka_unit_test(a_step_that_is_the_only_one_is_no_fork),
         cmocka_unit_test(statuses_and_errors_are_the_same),
+        cmocka_unit_test(a_dead_fork_is_given_no_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
