@@ -62,10 +62,11 @@ def test_a_program_links_against_the_installed_library(tmp_path):
     ).stdout.split()
     unknown = subprocess.run(["nm", "-u", tmp_path / "usr/lib/libcairn.a"], check=True,
                              capture_output=True, text=True).stdout
-    sanitizers = (["-fsanitize=address,undefined"] if "__asan_init" in unknown else
-                  ["-fsanitize=thread"] if "__tsan_init" in unknown else [])
+    build = (["-fsanitize=address,undefined"] if "__asan_init" in unknown else
+             ["-fsanitize=thread"] if "__tsan_init" in unknown else
+             ["--coverage"] if "__gcov_init" in unknown else [])
     subprocess.run(
-        ["gcc", *sanitizers, "-Wall", "-Werror", f"-I{tmp_path}/usr/include", str(tmp_path / "main.c"),
+        ["gcc", *build, "-Wall", "-Werror", f"-I{tmp_path}/usr/include", str(tmp_path / "main.c"),
          f"{tmp_path}/usr/lib/libcairn.a", *libraries, "-lm", "-lpthread",
          "-o", str(tmp_path / "main")],
         check=True,
