@@ -7,6 +7,7 @@ Steps that run note their key and the time in a file before anything else, as `l
 that file tells what really ran, and when.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -324,7 +325,8 @@ class Play:
                 kill(launcher, signal.SIGSTOP)
             for one in self.asked:
                 one.killed = one.killed or bool(one.child and one.child.pid == row.pid)
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
             for launcher in launchers:
                 kill(launcher)
             select.select([fd], [], [], PATIENCE)
