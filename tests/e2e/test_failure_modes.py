@@ -3,6 +3,7 @@ failure is provoked here, on the real binary, and must not happen. Where it take
 that only a fake clock and a fake store can bring about, a unit test has the number in its name.
 """
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -37,9 +38,22 @@ def killed(run):
     run.finish()
 
 
+def stands_still(cairn, run):
+    """Stopped, and not within a commit: else nobody could write."""
+    run.send(signal.SIGSTOP)
+    try:
+        with contextlib.closing(sqlite3.connect(cairn.store, timeout=0.2)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.rollback()
+        return True
+    except sqlite3.OperationalError:
+        run.send(signal.SIGCONT)
+        return False
+
+
 def stopped_with_requests(cairn, run, *requests):
     """Asked while the owner stands still, which is killed then: all stand in the inbox."""
-    run.send(signal.SIGSTOP)
+    until(lambda: stands_still(cairn, run))
     asking = []
     for number, words in enumerate(requests):
         asking.append(cairn.start(*words))
