@@ -127,7 +127,7 @@ def test_who_takes_over_finds_what_host_and_launcher_left(cairn):
     os.kill(launcher, signal.SIGKILL)
     running.child.wait(PATIENCE)
     id = running.id
-    assert len(left_over(id)) >= 3  # the step and both daemons
+    until(lambda: len(left_over(id)) >= 3)  # the step and both daemons
     taken = cairn.start("resume", id, "--json")
     taken.wait_for("up")
     gone(tree)
