@@ -59,12 +59,7 @@ nodes:
   y: {code("echo 6", ", needs: [x]")}
 outputs: {{n: y}}
 """
-BELOW = f"""
-  a: {code("echo 1", ", checkpoint: mark", 0.01)}
-  s: {{type: workflow, needs: [a], workflow: asks.yaml}}
-  c: {code("echo 3", ", needs: [s]", 0.01)}
-  e: {{type: end, needs: [c], value: "[a, s.n, c]"}}
-"""
+BELOW = SUB.replace("child.yaml", "asks.yaml")
 ASKS_BELOW = f"""cairn: 1
 name: asks
 nodes:

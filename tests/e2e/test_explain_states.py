@@ -11,6 +11,7 @@ import pytest
 from conftest import PATIENCE
 from test_explain import explained, held, step
 from test_quarantine import claim
+from test_recover import BREAKER as SERVICE_BREAKER
 
 SECTIONS = {"id", "workflow", "status", "updatedAt", "failures", "notRun", "stopped", "undo", "owner", "requests",
             "inbox", "budget", "breakers", "slots", "steps", "answers", "remedies"}
@@ -172,16 +173,7 @@ def test_the_first_thing_to_do_is_a_command_that_is_taken(cairn):
 
 # ---- breakers ----
 
-BREAKER = """
-inputs: {url: {type: string}}
-breaker: {failures: 2, open: %s}
-nodes:
-  ask:
-    type: http
-    url: "{{ inputs.url }}"
-    foreach: {items: "[1, 2, 3]"}
-    retry: {attempts: 50, backoff: 1ms, max: 1ms}
-"""
+BREAKER = SERVICE_BREAKER.replace("open: 300ms, max: 1s", "open: %s")
 
 
 @pytest.fixture
