@@ -96,7 +96,7 @@ def test_a_result_that_another_execution_had_meanwhile(cairn):
 """)
     log = cairn.folder / "log"
     id, owner = detach(cairn, "run", "flow.yaml")
-    until(log.exists, "it does not begin")
+    until(lambda: log.exists() and id in log.read_text(), "it does not begin")
     strike(owner)
     (cairn.folder / "quick").touch()
     assert cairn("run", "flow.yaml").status == 0
