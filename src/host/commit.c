@@ -274,8 +274,37 @@ static void batch_failed(struct host *h, struct run *batch, const struct error *
  * late would be fenced, and no request of the execution would get the verdict that it has. */
 static bool came_too_late(const struct run *r) { return r->ended && run_is_back(r); }
 
+static uint32_t depth_of(const struct run *r) {
+    uint32_t depth = 0;
+    while ((r = r->above)) {
+        depth++;
+    }
+    return depth;
+}
+
+/* Those above come first, since what is below is recorded with them or not at all. */
+static struct run *from_the_top(struct run *left) {
+    struct run *first = NULL, **last = &first;
+    for (uint32_t depth = 0; left; depth++) {
+        struct run **at = &left;
+        while (*at) {
+            struct run *r = *at;
+            if (depth_of(r) != depth) {
+                at = &r->batch_next;
+                continue;
+            }
+            *at = r->batch_next;
+            r->batch_next = NULL;
+            *last = r;
+            last = &r->batch_next;
+        }
+    }
+    return first;
+}
+
 static struct run *take_batch(struct host *h, uint32_t *out_count, uint32_t *out_verdicts) {
     struct run *batch = NULL, *next;
+    bool trees = false;
     *out_count = *out_verdicts = 0;
     for (struct run *r = h->batch; r; r = next) {
         next = r->batch_next;
@@ -289,12 +318,13 @@ static struct run *take_batch(struct host *h, uint32_t *out_count, uint32_t *out
             batch = r;
             ++*out_count;
             *out_verdicts += r->out.verdict_count;
+            trees = trees || r->above;
         }
         r->is_void = false;
     }
     h->batch = NULL;
     h->batch_events = 0;
-    return batch;
+    return trees ? from_the_top(batch) : batch;
 }
 
 /* What became of requests is recorded with what they led to: those of the inbox. */
@@ -375,12 +405,27 @@ static void leave_batch(struct run **batch, const struct run *top, const struct 
     }
 }
 
+/* What is recorded of the nearest one above it in the same commit, as a store_change names it: if
+ * others have taken that over, neither what it had decided about r is recorded nor what r did. */
+static uint32_t change_above(const struct run *r, const struct store_batch *b) {
+    for (const struct run *x = r->above; x; x = x->above) {
+        bool in_batch = x->change >= b->changes && x->change < b->changes + b->count;
+        if (in_batch && x->change->num == x->num) { /* not left from an earlier commit */
+            return (uint32_t)(x->change - b->changes) + 1;
+        }
+    }
+    return 0;
+}
+
 /* What is to be recorded of the run, if anything is. */
 static enum err add_part(struct host *h, struct run *r, uint32_t *room, struct store_batch *b,
                          struct error *e) {
     r->change = nothing_to_record(r, *room) ? NULL : &b->changes[b->count];
     enum err err = r->change ? put_blobs(r, e) : OK;
     err = err || !r->change ? err : change_of(r, room, r->change, &h->scratch, e);
+    if (!err && r->change) {
+        r->change->above = change_above(r, b);
+    }
     if (!err && h->scratch.starved) { /* some text of a row may be missing */
         err = error_nomem(e);
     }

@@ -209,7 +209,8 @@ struct host {
     mono_ns last_mono;
     int64_t ahead_us; /* of the host's own time, against the wall clock */
     uint32_t timer_count, timer_cap;
-    struct shelf shelf; /* plans of executions that were not submitted here */
+    char put_hash[SHA256_HEX_BYTES]; /* of the workflow that was put into the store last, or "" */
+    struct shelf shelf;              /* plans of executions that were not submitted here */
     uint32_t live_runs;
     uint32_t drops; /* runs to drop */
     uint32_t port_count;

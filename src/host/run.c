@@ -306,12 +306,24 @@ enum err run_start_first(struct run *r, struct error *e) {
     return OK;
 }
 
+/* Once for many executions of one workflow: nothing takes one out of a store. */
+static enum err put_workflow(struct host *h, const struct plan *p, struct error *e) {
+    if (!strcmp(h->put_hash, p->hash)) {
+        return OK;
+    }
+    enum err err = host_workflow_put(h->options.store, p, e);
+    if (!err) {
+        memcpy(h->put_hash, p->hash, sizeof h->put_hash);
+    }
+    return err;
+}
+
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) {
     struct host *h = r->host;
     io_execution_id(h->clock, &h->last_ms, r->id);
     r->epoch = 1;
     r->is_new = true;
-    enum err err = host_workflow_put(h->options.store, r->plan, e);
+    enum err err = put_workflow(h, r->plan, e);
     err = err ? err : keep_fixed(r, s, e);
     err = err ? err : queue_created(r, s, e);
     return err ? err : run_queue_start(r, e);

@@ -345,6 +345,10 @@ static void apply_verdicts(struct memory_data *d, const struct store_batch *b,
 static bool is_refused(struct prepared *all, const struct store_batch *b) {
     bool fenced = false;
     for (uint32_t i = 0; i < b->count; i++) {
+        uint32_t above = b->changes[i].above;
+        if (above && !all[above - 1].x) {
+            all[i].x = NULL;
+        }
         fenced = fenced || !all[i].x;
     }
     for (uint32_t i = 0; i < b->count && b->whole && fenced; i++) {

@@ -85,6 +85,8 @@ struct store_change {
      * this host, which is taken over from, has. */
     int64_t dead_host;
     uint64_t parent_epoch; /* new: fenced when its parent has another epoch; 0: no matter */
+    uint32_t above;        /* fenced with that change, an earlier one of the batch: 1 is the first;
+                            * 0: by itself */
     uint64_t last_seq;     /* head before this change */
     int64_t last_event;    /* its event id as the last commit or read gave it; updated */
     const struct store_event *events; /* seq last_seq + 1, + 2...; none: only the row changes */

@@ -195,14 +195,21 @@ static enum err insert_row(struct commit *t, const struct store_change *c, int64
     return status == OK && n->inputs.len ? put_inputs(t, out->num, n->inputs) : status;
 }
 
+static enum err write_row(struct commit *t, const struct store_change *c,
+                          struct sqlite_outcome *out) {
+    bool fenced = c->above && t->s->outcomes[c->above - 1].fenced;
+    *out = (struct sqlite_outcome){.num = c->num, .fenced = fenced};
+    out->last_event = c->event_count ? t->next_event + c->event_count - 1 : c->last_event;
+    return fenced   ? OK
+           : c->num ? update_row(t, c, out->last_event, out)
+                    : insert_row(t, c, out->last_event, out);
+}
+
 static enum err write_rows(struct commit *t) {
     for (uint32_t i = 0; i < t->b->count; i++) {
         const struct store_change *c = &t->b->changes[i];
         struct sqlite_outcome *out = &t->s->outcomes[i];
-        *out = (struct sqlite_outcome){0};
-        out->last_event = c->event_count ? t->next_event + c->event_count - 1 : c->last_event;
-        enum err status = c->num ? update_row(t, c, out->last_event, out)
-                                 : insert_row(t, c, out->last_event, out);
+        enum err status = write_row(t, c, out);
         if (status == OK && c->num && c->work && !out->fenced) {
             status = put_work(t, c);
         }

@@ -338,7 +338,9 @@ class Play:
             kill(first.pid)
             finish(first)
         done = self.cairn(*words)  # the id, or that it is there and interrupted
-        self.id = ID.search(done.out + done.err).group()
+        found = ID.search(done.out + done.err)
+        assert found, done
+        self.id = found.group()
         self.db = sqlite3.connect(f"file:{self.cairn.store}?mode=ro", uri=True, timeout=PATIENCE)
 
     def go_on(self):

@@ -9,10 +9,12 @@ import os
 import re
 import traceback
 
+import pytest
+
 from conftest import SLOWER, Cairn
-from interleave import Play, furnish
-from killer import LONG, SEED, parallel, until
-from told import check
+from interleave import Play, code, furnish
+from killer import LONG, SEED, detach, parallel, strike, until
+from told import Story, check, check_log
 
 ONE = os.environ.get("CAIRN_INTERLEAVE_SEED")
 FIRST = SEED if LONG or os.environ.get("CAIRN_SEED") else 1  # the same ones, but for long runs
@@ -85,3 +87,27 @@ def test_300_interleavings(tmp_path):
         told = [one.told for play in plays for one in play.asked]
         assert sum(play.kills for play in plays) > COUNT / 2
         assert told.count("accepted") > COUNT and told.count("refused") > COUNT / 2
+
+
+def test_a_result_that_another_execution_had_meanwhile(cairn):
+    """A step whose owner died may find its result when it is begun once more, and does not run again."""
+    cairn.flow(f"""
+  a: {code("test -e quick || sleep 60; echo 7", ", cache: {ttl: 1h, key: '1'}")}
+""")
+    log = cairn.folder / "log"
+    id, owner = detach(cairn, "run", "flow.yaml")
+    until(lambda: log.exists() and id in log.read_text(), "it does not begin")
+    strike(owner)
+    (cairn.folder / "quick").touch()
+    assert cairn("run", "flow.yaml").status == 0
+    assert cairn("resume", id).status == 0
+    story = Story(cairn, id)
+    assert [e["attempt"] for e in story.of("step_scheduled", step="a")] == [1, 2]
+    taken = story.of("step_completed", step="a")[0]
+    assert taken["meta"]["cached"]
+    assert log.read_text().count(id) == 1
+    check_log(story, 1)
+    with log.open("a") as file:  # after it was begun once more: that would be wrong
+        file.write(f"{id}/a {story.at_us[taken['seq']] * 1000}\n")
+    with pytest.raises(AssertionError, match="its result was there"):
+        check_log(story, 1)

@@ -241,7 +241,8 @@ void process_open(struct world *w, uint32_t number) {
     struct process *p = &w->processes[number - 1];
     struct error e;
     *p = (struct process){.world = w, .number = number};
-    if (io_loop_open(&w->clock, &p->loop, &e)) {
+    p->clock = world_clock(p);
+    if (io_loop_open(&p->clock, &p->loop, &e)) {
         world_fail(w, "no loop: %s", e.message);
         return;
     }

@@ -244,6 +244,7 @@ struct process {
     struct world *world;
     uint32_t number; /* from 1 */
     uint64_t serial; /* of this life, over all processes */
+    struct io_clock clock;
     struct io_loop *loop;
     struct io_timer *ender; /* ends cancelled handlers of a dead process */
     struct store *handle, *faulty;
@@ -259,7 +260,7 @@ struct process {
     bool busy;          /* said by its last turn */
     uint32_t failures;  /* of its store, in this life */
     int64_t stopped_us; /* not turned before this (of mono_us) */
-    int64_t ahead_us;   /* of mono_us: the wall clock when it was born */
+    int64_t ahead_us;   /* of mono_us: the most that its host saw of the wall clock */
     uint32_t failures_in_a_row, storm_left;
     struct seen_breaker breakers[2];
 };
@@ -313,6 +314,8 @@ static inline void world_tally(struct world *w, enum tally t, bool happened) {
 }
 /* Of the world that runs now: handlers get no context of their own. */
 struct world *world_now(void);
+/* The clock of its host. */
+struct io_clock world_clock(struct process *p);
 /* Time goes on, for all clocks. False when that would cut off a handler that does not hang. */
 bool world_pass(struct world *w, int64_t us);
 /* Other processes do something while p waits for its store. */
@@ -337,7 +340,7 @@ bool process_runs(const struct process *p, const struct seen_execution *x);
 static inline bool process_stopped(const struct process *p) {
     return p->stopped_us > p->world->mono_us;
 }
-/* The time that its host goes by: the wall clock, never set back. */
+/* The time that its host goes by when it looks: the wall clock, never set back. */
 static inline int64_t process_time(const struct process *p) {
     int64_t ahead_us = p->world->now.us - p->world->mono_us;
     return p->world->mono_us + (ahead_us > p->ahead_us ? ahead_us : p->ahead_us);

@@ -14,6 +14,7 @@
 #define MOST_FAULTS 25
 #define MOST_LIVES 60
 #define HOUR_US INT64_C(3600000000)
+#define LOOK_NS 200000
 
 static struct world *current;
 
@@ -49,10 +50,31 @@ void world_say(struct world *w, const char *fmt, ...) {
 
 static wall_us read_wall(void *ctx) { return ((struct world *)ctx)->now; }
 
-/* Every look costs a little, so that turns end by time too. */
+/* No handler that does not hang is out of time. A look moves only the clock that never jumps, and
+ * the jump that a host finds next counts as time of its own what it has looked until then. */
+static bool in_time(const struct world *w) {
+    int64_t looks_us = w->jumped ? w->mono_extra_ns / 1000 : 0;
+    for (uint32_t i = 0; i < w->process_count; i++) {
+        const struct process *p = &w->processes[i];
+        for (uint32_t k = 0; k < p->port_count; k++) {
+            const struct open_port *o = &p->ports[k];
+            int64_t timeout_us = o->step->node->timeout_us;
+            bool may_end = timeout_us && !o->hangs && !o->cancelled;
+            if (may_end && process_time(p) + looks_us >= o->started_us + timeout_us) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Every look costs a little, so that turns end by time too; not what would cut a handler off. */
 static mono_ns read_mono(void *ctx) {
     struct world *w = ctx;
-    w->mono_extra_ns += 200000;
+    w->mono_extra_ns += LOOK_NS;
+    if (w->jumped && !in_time(w)) {
+        w->mono_extra_ns -= LOOK_NS;
+    }
     return (mono_ns){w->mono_us * 1000 + w->mono_extra_ns};
 }
 
@@ -63,22 +85,21 @@ static void read_random(void *ctx, void *out, size_t size_bytes) {
     }
 }
 
-/* No handler that does not hang is out of time. */
-static bool in_time(const struct world *w) {
-    for (uint32_t i = 0; i < w->process_count; i++) {
-        const struct process *p = &w->processes[i];
-        for (uint32_t k = 0; k < p->port_count; k++) {
-            const struct open_port *o = &p->ports[k];
-            int64_t timeout_us = o->step->node->timeout_us;
-            bool may_end = timeout_us && !o->hangs && !o->cancelled;
-            /* Each look at the clocks takes a moment of the one that never jumps. */
-            int64_t looks_us = w->jumped ? w->mono_extra_ns / 1000 : 0;
-            if (may_end && process_time(p) + looks_us >= o->started_us + timeout_us) {
-                return false;
-            }
-        }
-    }
-    return true;
+/* What a process's host looks at: it goes by the latest time that it has seen. */
+static wall_us look_wall(void *ctx) {
+    struct process *p = ctx;
+    p->ahead_us = process_time(p) - p->world->mono_us;
+    return read_wall(p->world);
+}
+
+static mono_ns look_mono(void *ctx) { return read_mono(((struct process *)ctx)->world); }
+
+static void look_random(void *ctx, void *out, size_t size_bytes) {
+    read_random(((struct process *)ctx)->world, out, size_bytes);
+}
+
+struct io_clock world_clock(struct process *p) {
+    return (struct io_clock){p, look_wall, look_mono, look_random};
 }
 
 /* Moves the clocks, but not so far that a handler would be cut off. */
@@ -97,10 +118,12 @@ bool world_pass(struct world *w, int64_t us) { return move_clocks(w, us, us); }
 
 /* The clock that people see is set; the other one goes on as it was. */
 static void set_clock(struct world *w, int64_t by_us) {
+    bool jumped = w->jumped;
+    w->jumped = true;
     if (w->now.us + by_us < FIRST_US - 30 * HOUR_US || !move_clocks(w, by_us, 0)) {
+        w->jumped = jumped;
         return;
     }
-    w->jumped = true;
     world_say(w, "the clock is set by %lld s", (long long)(by_us / 1000000));
 }
 

@@ -11,6 +11,7 @@ int main(void) {
         failed += run_suite(rows[i].scheme);
         failed += run_lists(rows[i].scheme);
         failed += run_cached(rows[i].scheme);
+        failed += run_trees(rows[i].scheme);
         failed += run_faulty(rows[i].scheme);
     }
     failed += run_agree();

@@ -410,21 +410,6 @@ static void test_all_or_none(void **state) {
     assert_int_equal(get_num(f, next[2].num).num, next[2].num);
 }
 
-static void test_a_child_of_what_was_taken_is_fenced(void **state) {
-    struct fixture *f = fixture_of(state);
-    struct store_change top = make_execution(f, "top");
-    for (uint64_t epoch = 0; epoch < 3; epoch++) {
-        struct store_change child = change_new(f, epoch ? "b" : "a");
-        struct store_new *n = ARENA_NEW(&f->a, struct store_new);
-        *n = *child.new;
-        n->parent = top.num;
-        child.new = n;
-        child.parent_epoch = epoch;
-        assert_ok(f, commit_one(f, f->s, &child));
-        assert_int_equal(child.fenced, epoch == 2);
-    }
-}
-
 static void test_fence_is_cleared(void **state) {
     struct fixture *f = fixture_of(state);
     struct store_change a = make_execution(f, "a");
@@ -959,7 +944,6 @@ int run_suite(const char *scheme) {
         TEST(test_takeover_fences_the_old_owner),
         TEST(test_one_of_a_batch_is_fenced),
         TEST(test_all_or_none),
-        TEST(test_a_child_of_what_was_taken_is_fenced),
         TEST(test_fence_is_cleared),
         TEST(test_same_key_is_the_same_execution),
         TEST(test_same_key_in_one_batch),

@@ -85,6 +85,7 @@ struct str sql_rows(struct fixture *f, const char *sql);
 int run_suite(const char *scheme);
 int run_lists(const char *scheme);
 int run_cached(const char *scheme);
+int run_trees(const char *scheme);
 int run_faulty(const char *scheme);
 int run_agree(void);
 int run_sqlite_files(void);
