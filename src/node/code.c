@@ -179,20 +179,10 @@ static void check_folder(struct node_check *c, struct code_data *d) {
     }
 }
 
-/* Words by which code reaches the process that runs it, or what its other steps see, tells the
- * objects of its context from those of node, or has something happen after its end. One that is
- * found in a text or a comment costs no more than a process for the step. This keeps accidents
- * apart: code that wants to can put a word together. */
-static bool is_pure_js(const struct node_check *c, const struct code_data *d) {
-    static const char *const words[] = {
-        "import",     "require",   "process", "prototype", "Prototype",   "constructor",
-        "instanceof", "__proto__", "\\",      "unref",     "AbortSignal", "FinalizationRegistry"};
-    bool pure = d->language != NULL && d->language->js && check_has(c, "code") &&
-                !check_has(c, "env") && !check_has(c, "expect_exit") && !d->own_folder;
-    for (size_t i = 0; pure && i < ARRAY_LEN(words); i++) {
-        pure = str_find(d->text, str_from(words[i]), 0) == SIZE_MAX;
-    }
-    return pure;
+/* It has nothing that a process shared with others could not give it. */
+static bool may_share(const struct node_check *c, const struct code_data *d) {
+    return check_has(c, "code") && !check_has(c, "env") && !check_has(c, "expect_exit") &&
+           !d->own_folder && code_is_pure(d) && (d->language->js || d->preload_count == 0);
 }
 
 static void code_check(struct node_check *c) {
@@ -210,7 +200,7 @@ static void code_check(struct node_check *c) {
     check_folder(c, d);
     d->preload = check_preload(c, &d->preload_count);
     d->repeats = check_repeats(c, "language");
-    d->pure_js = is_pure_js(c, d);
+    d->shares = d->repeats && may_share(c, d);
     check_set_data(c, d);
 }
 

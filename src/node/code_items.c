@@ -1,13 +1,13 @@
-/* What a Python process that performs items of a foreach runs beside the program of code_python.c.
+/* What a Python process that performs items of a foreach, or steps of an execution, runs beside
+ * the program of code_python.c.
  *
- * Its standard input is a stream of frames (a length in 4 bytes, then JSON): first the code, then
- * items ({names, shared, env}; code_item_frame), each after the answer to the one before. An answer
- * on descriptor 3 is a frame, too: user and system time in microseconds, memory in KiB (8 bytes
- * each), exit status, whether the process is to be ended before the item counts as over (a byte
- * each), then what the program of one step would have answered. By then all that the item printed
- * or wrote is out of this process.
- * What items share is what modules and os.environ keep. After one that left something else behind
- * (a thread, a child, a timer, other standard streams) no other is performed by this process.
+ * Standard input is a stream of frames (a length in 4 bytes, then JSON), each after the answer to the
+ * one before: the code, then items ({names, shared, env}; code_item_frame); or the jobs of steps. An
+ * answer on descriptor 3 is a frame, too: user and system time in microseconds, memory in KiB (8
+ * bytes each), exit status, whether the process is to be ended before the item counts as over (a byte
+ * each), then what the program of one step would have answered. All that was printed is out by then.
+ * What items share is what modules and os.environ keep; one that left something else behind (a
+ * thread, a child, a timer, other standard streams) is the last that this process performs.
  */
 #include "node/code_priv.h"
 
@@ -102,25 +102,52 @@ const char *const code_items_lines[] = {
     "def standard():",
     "    return sys.stdin, sys.stdout, sys.stderr, sys.__stdout__",
     "",
-    "def items():",
-    "    from resource import getrusage, RUSAGE_SELF, RUSAGE_CHILDREN",
-    "    from _signal import setitimer, ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF",
-    "    timers = ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF",
-    "    me, feed, out = os.getpid(), open(os.dup(0), 'rb'), os.dup(3)",
+    "def number(n, size): return n.to_bytes(size, sys.byteorder)",
+    "",
+    "def read_frame(feed):",
+    "    head = feed.read(4)",
+    "    if not head: return None",
+    "    return load(feed.read(int.from_bytes(head, sys.byteorder)).decode())",
+    "",
+    "def write_frame(out, data, status, over, before, used):",
+    "    frame = (number(26 + len(data), 4) +",
+    "             number(int((used.ru_utime - before.ru_utime) * 1e6), 8) +",
+    "             number(int((used.ru_stime - before.ru_stime) * 1e6), 8) +",
+    "             number(used.ru_maxrss, 8) + number(status, 1) + number(bool(over), 1) + data)",
+    "    while frame: frame = frame[os.write(out, frame):]",
+    "",
+    "def shared():",
+    "    # where frames come from and go to, under numbers that are nobody's",
+    "    feed, out = open(os.dup(0), 'rb'), os.dup(3)",
     "    os.close(3)",
     "    fd = os.open('/dev/null', os.O_RDONLY)",
     "    os.dup2(fd, 0)",
     "    os.close(fd)",
-    "    here, folder = os.getcwd(), os.environ['CAIRN_STEP_DIR']",
-    "    state, first_fd = folder_state(folder), lowest_fd()",
-    "    def number(n, size): return n.to_bytes(size, sys.byteorder)",
-    "    def read():",
-    "        head = feed.read(4)",
-    "        if not head: return None",
-    "        return load(feed.read(int.from_bytes(head, sys.byteorder)).decode())",
-    "    job, known, late = read(), {}, {}",
-    "    at_first, set_now = dict(os.environ._data), set()",
+    "    job = read_frame(feed)",
     "    if not job: return 0",
+    "    return steps(job, feed, out) if job['names'] is not None else items(job, feed, out)",
+    "",
+    "def steps(job, feed, out):",
+    "    from resource import getrusage, RUSAGE_SELF",
+    "    sys.stdout.reconfigure(line_buffering=True)",
+    "    before = getrusage(RUSAGE_SELF)",
+    "    while job:",
+    "        space = job['space'] = new_module(job, '__main__')",
+    "        data, status = perform(job, '\\n' * (job['line'] - 1) + job['code'])",
+    "        space.clear()",
+    "        sys.stdout.flush()",
+    "        used = getrusage(RUSAGE_SELF)",
+    "        write_frame(out, data, status, status, before, used)",
+    "        before, job = used, read_frame(feed)",
+    "    return 0",
+    "",
+    "def items(job, feed, out):",
+    "    from resource import getrusage, RUSAGE_SELF, RUSAGE_CHILDREN",
+    "    from _signal import setitimer, ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF",
+    "    timers = ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF",
+    "    me, here, folder = os.getpid(), os.getcwd(), os.environ['CAIRN_STEP_DIR']",
+    "    state, first_fd, known, late = folder_state(folder), lowest_fd(), {}, {}",
+    "    at_first, set_now = dict(os.environ._data), set()",
     "    text = set_up(job)",
     "    streams, fds = standard(), (0, 1, 2, feed.fileno(), out)",
     "    ends = ends_of(fds)",
@@ -129,7 +156,7 @@ const char *const code_items_lines[] = {
     "        fresh = dict(space)",
     "    before = getrusage(RUSAGE_SELF)",
     "    while True:",
-    "        given = read()",
+    "        given = read_frame(feed)",
     "        if not given: return 0",
     "        set_environment(given['env'], at_first, set_now)",
     "        if given['shared']: keep_shared(job, given['shared'], text, known, late)",
@@ -156,13 +183,8 @@ const char *const code_items_lines[] = {
     "        write_out(first_fd)",
     "        if not same: state = folder_state(folder)",
     "        used = getrusage(RUSAGE_SELF)",
-    "        frame = (number(26 + len(data), 4) +",
-    "                 number(int((used.ru_utime - before.ru_utime) * 1e6), 8) +",
-    "                 number(int((used.ru_stime - before.ru_stime) * 1e6), 8) +",
-    "                 number(used.ru_maxrss, 8) + number(status, 1) +",
-    "                 number(bool(over or not state), 1) + data)",
+    "        write_frame(out, data, status, over or not state, before, used)",
     "        before = used",
-    "        while frame: frame = frame[os.write(out, frame):]",
     "",
     NULL};
 /* clang-format on */

@@ -1,6 +1,6 @@
 /* Forks that the items of one foreach step share: each takes one item after another. And processes
- * that the JavaScript steps of one execution share in the same way: what is said here of items and
- * their step holds for steps and their execution.
+ * that the steps of one execution share in the same way, whose code reaches nothing else: what is
+ * said here of items and their step holds for steps and their execution.
  *
  * An item waits here until a fork is free. When none has become free for a moment, there are more
  * of them, up to one for each item that is under way: so items that take long run side by side as
@@ -19,7 +19,8 @@
 enum {
     GRACE_MS = 2000,
     FIRST_WORKERS = 2,
-    KEEP_UP = 10, /* items that a fork performs in MORE_NS when more forks would not help */
+    KEEP_UP = 10,     /* items that a fork performs in MORE_NS when more forks would not help */
+    WAITING_MOST = 8, /* processes of all executions together that have no step just then */
     HEAD_BYTES = 26,
 };
 #define MORE_NS INT64_C(10000000)
@@ -38,6 +39,8 @@ struct worker {
     struct code_sent sent;
     struct buf said; /* of descriptor 3, since the last whole frame */
     struct buf frame;
+    bool waits; /* for a step of its execution, among all that do */
+    struct worker *waits_before, *waits_after;
 };
 
 struct pool {
@@ -46,6 +49,7 @@ struct pool {
     struct io_loop *loop;
     char *step;                   /* <execution>/<step without its index>, or the execution */
     const struct plan_node *node; /* NULL: the pool of an execution, for steps of any node */
+    const char *program;          /* that runs the code */
     struct worker *workers;
     size_t worker_count;
     struct code_item *first, *last; /* that wait */
@@ -59,6 +63,8 @@ struct pool {
 
 struct pools {
     struct pool *first;
+    struct worker *waits_longest, *waits_shortest;
+    size_t waiting;
 };
 
 /* ---- ends ---- */
@@ -82,6 +88,19 @@ static void worker_drop(struct worker *w) {
     free(w);
 }
 
+static void wait_no_more(struct worker *w) {
+    struct pools *all = w->pool->home;
+    if (!w->waits) {
+        return;
+    }
+    *(w->waits_before != NULL ? &w->waits_before->waits_after : &all->waits_longest) =
+        w->waits_after;
+    *(w->waits_after != NULL ? &w->waits_after->waits_before : &all->waits_shortest) =
+        w->waits_before;
+    w->waits = false;
+    all->waiting--;
+}
+
 static void worker_free(void *ctx) {
     struct worker *w = ctx;
     struct code_item *item = w->pool != NULL ? w->item : NULL;
@@ -102,9 +121,23 @@ static void worker_free(void *ctx) {
 }
 
 static void worker_end(struct worker *w) {
+    wait_no_more(w);
     if (!w->ending) {
         w->ending = true;
         io_process_feed_end(w->process);
+    }
+}
+
+/* The one that waited for longest makes room. */
+static void wait_for_step(struct worker *w) {
+    struct pools *all = w->pool->home;
+    w->waits = true;
+    w->waits_before = all->waits_shortest;
+    w->waits_after = NULL;
+    *(all->waits_shortest != NULL ? &all->waits_shortest->waits_after : &all->waits_longest) = w;
+    all->waits_shortest = w;
+    if (++all->waiting > WAITING_MOST) {
+        worker_end(all->waits_longest);
     }
 }
 
@@ -159,6 +192,9 @@ static void finish_item(struct worker *w, bool over) {
     item->worker = NULL;
     item->answered(item->ctx);
     turn(w->pool);
+    if (w->pool->node == NULL && w->item == NULL && !w->ending) {
+        wait_for_step(w);
+    }
 }
 
 static uint64_t number(const char *at, size_t size) {
@@ -230,6 +266,7 @@ static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
     struct code_item *item = w->item;
     w->process = NULL;
     w->ending = true;
+    wait_no_more(w);
     if (item != NULL && !w->answered) {
         item->exited(item->ctx, x, spawn_error, spawn_message, over_limit);
     }
@@ -249,6 +286,7 @@ static bool start_process(struct worker *w, const struct code_item *item, struct
     job.names = job.env = value_null(); /* each item is told its own */
     arena_init(&a, 0);
     bool ok = code_input_make(&job, item->port, w->scratch, &a, &in, e) == OK;
+    in.zygote.from_second = w->pool->node == NULL; /* it may be the only one */
     struct io_process_spec spec = {.argv = in.argv,
                                    .env = in.env,
                                    .cwd = in.cwd,
@@ -313,6 +351,7 @@ static bool give(struct worker *w, struct code_item *item) {
         item->failed(item->ctx, &e);
         return false;
     }
+    wait_no_more(w);
     w->item = item;
     item->worker = w;
     if (w->pid != 0) {
@@ -393,7 +432,7 @@ static void waiting_due(void *ctx) {
     }
 }
 
-/* A process for JavaScript takes longer to start, and its steps come one by one. */
+/* A process of its own takes longer to start, and steps come one by one. */
 static int64_t idle_ns(const struct pool *p) { return p->node != NULL ? IDLE_NS : 10 * IDLE_NS; }
 
 static void idle_due(void *ctx) {
@@ -433,17 +472,22 @@ static char *name_of(const struct step_port *port) {
     return asprintf(&name, "%.*s%.*s", STR_ARG(step), STR_ARG(rest)) < 0 ? NULL : name;
 }
 
-static struct pool *pool_open(struct pools *home, const struct step_port *port,
+static struct pool *pool_open(struct pools *home, const struct code_item *item,
                               const struct plan_node *node, char *name) {
+    struct io_loop *loop = item->port->loop;
     struct pool *p = calloc(1, sizeof *p);
     if (p == NULL) {
         return NULL;
     }
-    *p = (struct pool){
-        .home = home, .loop = port->loop, .step = name, .node = node, .next = home->first};
+    *p = (struct pool){.home = home,
+                       .loop = loop,
+                       .step = name,
+                       .node = node,
+                       .program = item->job->data->language->program,
+                       .next = home->first};
     home->first = p;
-    p->timer = io_timer_open(port->loop, waiting_due, p);
-    p->idle = io_timer_open(port->loop, idle_due, p);
+    p->timer = io_timer_open(loop, waiting_due, p);
+    p->idle = io_timer_open(loop, idle_due, p);
     if (p->timer == NULL || p->idle == NULL) {
         p->step = NULL;
         pool_free(p);
@@ -455,7 +499,8 @@ static struct pool *pool_open(struct pools *home, const struct step_port *port,
 }
 
 /* node: NULL for the pool of the execution. */
-static struct pool *pool_for(const struct step_port *port, const struct plan_node *node) {
+static struct pool *pool_for(const struct code_item *item, const struct plan_node *node) {
+    const struct step_port *port = item->port;
     void **kept = io_launcher_keep(port->launcher, close_all);
     struct pools *home = *kept != NULL ? *kept : calloc(1, sizeof *home);
     char *name = home == NULL   ? NULL
@@ -463,28 +508,32 @@ static struct pool *pool_for(const struct step_port *port, const struct plan_nod
                                 : name_of(port);
     *kept = home;
     struct pool *p = name != NULL ? home->first : NULL;
-    while (p != NULL && (p->node != node || strcmp(p->step, name) != 0)) {
+    const char *program = item->job->data->language->program;
+    while (p != NULL &&
+           (p->node != node || strcmp(p->program, program) != 0 || strcmp(p->step, name) != 0)) {
         p = p->next;
     }
-    struct pool *made = p == NULL && name != NULL ? pool_open(home, port, node, name) : NULL;
+    struct pool *made = p == NULL && name != NULL ? pool_open(home, item, node, name) : NULL;
     if (made == NULL) {
         free(name);
     }
     return p != NULL ? p : made;
 }
 
-bool code_pool_fits(const struct code_job *job, const struct step_port *port) {
+/* It is one of several items whose forks do nothing else. */
+static bool is_of_step(const struct code_job *job, const struct step_port *port) {
     const struct code_language *language = job->data->language;
-    if (job->data->pure_js) {
-        return job->data->repeats;
-    }
     return port->in->index >= 0 && port->in->items > 1 && language != NULL &&
            language->items != NULL && !job->data->own_folder && code_may_fork(job);
 }
 
+bool code_pool_fits(const struct code_job *job, const struct step_port *port) {
+    return job->data->shares || is_of_step(job, port);
+}
+
 bool code_pool_start(struct code_item *item) {
-    bool of_step = !item->job->data->pure_js;
-    struct pool *p = pool_for(item->port, of_step ? item->port->in->node : NULL);
+    bool of_step = is_of_step(item->job, item->port);
+    struct pool *p = pool_for(item, of_step ? item->port->in->node : NULL);
     if (p == NULL) {
         return false;
     }

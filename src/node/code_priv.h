@@ -2,8 +2,9 @@
  *
  * code.c is the kind: its fields and what is checked when compiling. code_run.c owns an attempt;
  * code_input.c makes arguments, environment and input of a step; code_zygote.c says whose fork it
- * may be instead of a program of its own; code_pool.c has steps share processes, code_frame.c tells
- * these what to do and code_items.c is what they run; code_sandbox.c puts it into bwrap;
+ * may be instead of a program of its own; code_pure.c says which steps may share processes,
+ * code_pool.c has them share, code_frame.c tells these what to do and code_items.c is what they
+ * run; code_sandbox.c puts it into bwrap;
  * code_files.c fills the private folder and takes what is to be kept; code_log.c makes output the
  * step's log; code_result.c turns output into a value.
  */
@@ -59,7 +60,7 @@ struct code_data {
     const struct str *preload; /* modules that the zygote imports; each ends with NUL */
     uint32_t preload_count;
     bool repeats; /* more than one step in this language is to be expected */
-    bool pure_js; /* nothing in it leads out of a context of its own */
+    bool shares;  /* a process with other such steps of its execution */
 };
 
 /* One run: what the node says, evaluated. All must stay as it is until the port is answered. */
@@ -131,6 +132,11 @@ enum err code_item_frame(const struct code_job *job, const struct step_port *por
 enum err code_item_env(const struct code_job *job, const struct step_in *in, struct arena *a,
                        struct value *out, struct error *e) MUST_USE;
 
+/* ---- code_pure.c ---- */
+
+/* Nothing in its text leads out of a context of its own, in a process of its language. */
+bool code_is_pure(const struct code_data *d);
+
 /* ---- code_pool.c ---- */
 
 struct worker;
@@ -157,8 +163,8 @@ struct code_item {
     bool cancelled;
 };
 
-/* The attempt is an item that may share a process with others of its step, or a step whose
- * JavaScript may share one with others of its execution. */
+/* The attempt is an item that may share a process with others of its step, or a step whose code
+ * may share one with others of its execution. */
 bool code_pool_fits(const struct code_job *job, const struct step_port *port);
 /* False without memory. */
 bool code_pool_start(struct code_item *item) MUST_USE;

@@ -211,7 +211,7 @@ const char *const code_python_lines[] = {
     "    return b'{\"value\":' + said + b'}', 0",
     "",
     "def main():",
-    "    if os.fstat(0).st_mode & 0o170000 == 0o140000: return items()",
+    "    if os.fstat(0).st_mode & 0o170000 == 0o140000: return shared()",
     "    job = load(sys.stdin.buffer.read().decode())",
     "    data, status = perform(job, set_up(job))",
     "    if data: answer(data)",

@@ -184,8 +184,8 @@ def test_a_zygote_that_does_not_answer_is_killed_with_what_it_was_asked_for(cair
     cairn.flow("""
   first: {type: code, language: python, code: "return 0"}
   a: {type: code, needs: [first], language: python, code: "import os; print('up'); open('go').read()"}
-  b: {type: code, needs: [a], language: python, timeout: 500ms, retry: {attempts: 1}, code: "return 1"}
-  c: {type: code, needs: [b.error], language: python, code: "return 2"}
+  b: {type: code, needs: [a], language: python, timeout: 500ms, retry: {attempts: 1}, code: "import os; return 1"}
+  c: {type: code, needs: [b.error], language: python, code: "import os; return 2"}
   end: {type: end, needs: [c], value: c}
 """)
     os.mkfifo(cairn.folder / "go")

@@ -23,8 +23,8 @@
 
 #define NODE_TEST_GROUPS(row)                                                                  \
     row(every_kind) row(plain_kinds) row(condition) row(end) row(agent) row(offline) row(http) \
-        row(question) CODE_GROUP(row) row(code_folder) row(hook) row(template) row(check)      \
-            row(file) row(file_parts) row(integration) row(zygote) row(service)
+        row(question) CODE_GROUP(row) row(code_folder) row(code_pure) row(hook) row(template)  \
+            row(check) row(file) row(file_parts) row(integration) row(zygote) row(service)
 
 #define NODE_TEST_GROUP(name) int name##_tests(void);
 NODE_TEST_GROUPS(NODE_TEST_GROUP)

@@ -102,7 +102,7 @@ static void expect_second(const char *first, const char *second, const char *jso
 
 static void steps_are_forks(void **state) {
     (void)state;
-    expect_second("return 1",
+    expect_second("import os",
                   "import os\n"
                   "session = os.getpid() == os.getsid(0) == os.getpgid(0)\n"
                   "status = open('/proc/self/status').read()\n"
@@ -169,8 +169,8 @@ static void closed_and_read_streams_are_whole_again(void **state) {
     (void)state;
     expect_second("import os, sys\nsys.stdin.read()\nos.close(0)\nos.close(1)\nos.close(2)",
                   "import sys\nprint('here')\nreturn sys.stdin.read()", "\"\"");
-    expect_second("import sys, io\nsys.stdout.close()\nsys.stdin = None", "print('here')",
-                  "\"here\"");
+    expect_second("import sys, io\nsys.stdout.close()\nsys.stdin = None",
+                  "import sys\nprint('here')", "\"here\"");
 }
 
 static void preloaded_in_the_folder(const char *module, const char *lines) {
@@ -218,7 +218,7 @@ static void what_is_preloaded_is_there(void **state) {
     run("first");
     expect_body("[true,true,true]");
     world_close(&w);
-    expect_second("return 1", "import sys\nreturn 'decimal' in sys.modules", "false");
+    expect_second("import sys", "import sys\nreturn 'decimal' in sys.modules", "false");
 }
 
 static void a_module_that_cannot_be_preloaded_fails_the_step(void **state) {

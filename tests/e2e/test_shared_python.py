@@ -1,0 +1,166 @@
+"""Python steps whose code reaches nothing outside share a process: what they share, and what not."""
+
+import os
+import signal
+
+import pytest
+from conftest import SLOWER, until
+from killer import query
+from test_zygote import below
+
+BUSY = "for i in range(3000000): pass"  # long enough for its process to be recorded
+PLAIN = "return 1"
+
+
+def chain(cairn, *codes, more="", side_by_side=False, start=None):
+    """One step after the other; the body of the end is the list of theirs."""
+    nodes = "".join(f"  s{i}:\n    type: code\n    language: python\n"
+                    f"    needs: {[f's{i - 1}'] if i and not side_by_side else []}\n{more}    code: |\n"
+                    + "".join(f"      {line}\n" for line in code.split("\n"))
+                    for i, code in enumerate(codes))
+    names = ", ".join(f"s{i}" for i in range(len(codes)))
+    cairn.flow(f"nodes:\n{nodes}  end: {{type: end, needs: [{names}], value: \"[{names}]\"}}\n")
+    return (start or cairn)("run", "flow.yaml", "--json")
+
+
+def processes_of(cairn):
+    """{step: its processes}, each as the journal has it: pid and start time."""
+    found = {}
+    for step, body in query(cairn.store, "SELECT step, body FROM journal WHERE event = 'step_process'"):
+        found.setdefault(step, []).append(body)
+    return found
+
+
+def test_steps_share_a_process(cairn):
+    assert chain(cairn, BUSY, BUSY, BUSY).status == 0
+    used = processes_of(cairn)
+    assert sorted(used) == ["s0", "s1", "s2"]
+    assert used["s0"] == used["s1"] == used["s2"]
+
+
+@pytest.mark.parametrize("code", ["import math\n" + BUSY, BUSY + "  # import", BUSY + "\nreturn str(vars)"])
+def test_code_that_may_reach_out_has_its_own(cairn, code):
+    assert chain(cairn, BUSY, code, BUSY).status == 0
+    used = processes_of(cairn)
+    assert used["s0"] == used["s2"] != used["s1"]
+
+
+@pytest.mark.parametrize("more", ["    env: {A: b}\n", "    files: {a: b}\n", "    expect_exit: [0, 1]\n"])
+def test_what_a_shared_process_cannot_have(cairn, more):
+    assert chain(cairn, BUSY, BUSY, more=more).status == 0
+    used = processes_of(cairn)
+    assert used["s0"] != used["s1"]
+
+
+def test_nothing_goes_from_one_step_to_the_next(cairn):
+    done = chain(cairn, "global leak\nleak = 1\nprint = None\ndef helper(): return 2\nreturn helper()", """try: leak
+except NameError: print('no leak')
+try: return helper()
+except NameError as e: return [str(e), s0]""")
+    assert done.json["finalResult"] == [2, ["name 'helper' is not defined", 2]]
+    assert "s1 stdout: no leak" in done.err
+
+
+def test_values_cross(cairn):
+    done = chain(cairn, "return {'a': [None, True, 1.5, 2 ** 62, b'\\x00\\xff', '\\u00e9']}",
+                 "return [s0['a'][4] == b'\\x00\\xff', s0['a'][3] - 2 ** 62, s0['a'][5] == chr(233)]",
+                 "print('{\"printed\": 1}')", "print('text')", "pass", "return inputs")
+    assert done.json["finalResult"][1:] == [[True, 0, True], {"printed": 1}, "text", None, {}]
+
+
+def test_what_a_step_prints_is_its_own(cairn):
+    done = chain(cairn, "print('from zero')\nprint('unfinished', end='')", "print('from one')")
+    assert done.json["finalResult"] == ["from zero\nunfinished", "from one"]
+    assert "s0 stdout: unfinished" in done.err and "s1 stdout: from one" in done.err
+
+
+def with_trouble(cairn, code, more="label: bad", start=None):
+    """A step before one that goes wrong, and one that goes on from there."""
+    cairn.flow(f"""nodes:
+  before: {{type: code, language: python, code: "{BUSY}"}}
+  bad:
+    type: code
+    language: python
+    needs: [before]
+    {more}
+    code: |
+      {code}
+  after:
+    type: code
+    language: python
+    needs: [bad.error]
+    code: |
+      {BUSY}
+      return bad
+  end: {{type: end, needs: [after], value: after}}
+""")
+    return (start or cairn)("run", "flow.yaml", "--json")
+
+
+@pytest.mark.parametrize("code, message", [
+    (BUSY + "\n      return 1 / 0", "ZeroDivisionError: division by zero (flow.yaml, line 12)"),
+    ("def f(", "SyntaxError: '(' was never closed (flow.yaml, line 11)"),
+    ("return {1, 2}", "cannot return a value of type set"),
+])
+def test_a_failure_says_where_and_ends_its_process(cairn, code, message):
+    done = with_trouble(cairn, code)
+    assert message in done.json["finalResult"]["message"]
+    used = processes_of(cairn)
+    assert used["before"] != used["after"]
+    assert used.get("bad", used["before"]) == used["before"]
+
+
+def test_a_step_that_takes_too_long_ends_alone(cairn):
+    done = with_trouble(cairn, "while True: pass", f"timeout: {SLOWER * 500}ms")
+    assert done.json["finalResult"]["type"] == "timeout"
+    used = processes_of(cairn)
+    assert used["before"] == used["bad"] != used["after"]
+
+
+def test_steps_at_the_same_time_have_one_each(cairn):
+    assert chain(cairn, BUSY, BUSY, BUSY, side_by_side=True).status == 0
+    assert len({p[0] for p in processes_of(cairn).values()}) > 1
+
+
+def test_a_killed_process_fails_its_step_alone(cairn):
+    child = with_trouble(cairn, "while True: pass", start=cairn.start)
+    child.wait_for("step bad started")
+    until(lambda: "bad" in processes_of(cairn), "it is not recorded")
+    os.kill(next(pid for pid in below(child.child.pid) if is_busy(pid)), signal.SIGKILL)
+    done = child.finish()
+    assert "killed by signal 9" in done.json["finalResult"]["message"]
+
+
+def is_busy(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0] == "R"
+
+
+def test_few_wait_for_a_step(cairn):
+    """Executions that wait for something else keep few processes, all together."""
+    cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n"
+                "  a: {type: code, language: python, code: \"return 1\"}\n"
+                f"  nap: {{type: wait, needs: [a], for: {SLOWER * 700}ms}}\n"
+                "  b: {type: code, language: python, needs: [a, nap], code: \"return a + 1\"}\n")
+    cairn.flow("nodes:\n  each:\n    type: workflow\n    workflow: child.yaml\n"
+               f"    foreach: {{items: \"{list(range(40))}\", as: n}}\n")
+    child = cairn.start("run", "flow.yaml", "--json")
+    child.wait_for("created")
+    until(lambda: completed(cairn) >= 40, "the first steps do not end")
+    kept = [pid for pid in below(child.child.pid) if is_python(pid)]
+    assert 1 <= len(kept) <= 16 and completed(cairn) < 80
+    assert child.finish().status == 0
+    assert completed(cairn) == 80
+
+
+def completed(cairn):
+    rows = query(cairn.store, "SELECT count(*) FROM journal WHERE event = 'step_completed' AND step IN ('a', 'b')")
+    return rows[0][0]
+
+
+def is_python(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().startswith("python")
+    except OSError:
+        return False
