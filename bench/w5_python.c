@@ -30,20 +30,26 @@ static void write_chain(const char *path, int steps, int n, const char *before) 
     bench_write(path, text);
 }
 
-static double compare(const char *name, const char *folder, int steps, int n, const char *before,
-                      const char *bare, int rounds) {
+struct chain {
+    int steps, n;
+    const char *before; /* of the code, a line */
+    const char *bare;   /* the yardstick, for python */
+    int rounds;
+};
+
+static double compare(const char *name, const char *folder, const struct chain *c) {
     char file[700], store[700];
-    snprintf(file, sizeof file, "%s/chain%d.yaml", folder, steps);
+    snprintf(file, sizeof file, "%s/chain%d.yaml", folder, c->steps);
     snprintf(store, sizeof store, "%s/cairn.db", folder);
-    write_chain(file, steps, n, before);
-    const char *const python[] = {"python3", "-X", "utf8", "-c", bare, NULL};
+    write_chain(file, c->steps, c->n, c->before);
+    const char *const python[] = {"python3", "-X", "utf8", "-c", c->bare, NULL};
     const char *const cairn[] = {bench_cairn(), "run", file, "--store", store, "--quiet", NULL};
     struct bench_use raw, ours;
     bench_run(cairn); /* the store exists */
-    bench_turns(python, cairn, rounds, &raw, &ours);
+    bench_turns(python, cairn, c->rounds, &raw, &ours);
     printf("  %s: %.0f ms, bare %.0f ms: %.2fx; CPU %.0f ms, bare %.0f ms: %.2fx (%d rounds)\n",
            name, ours.wall_s * 1e3, raw.wall_s * 1e3, ours.wall_s / raw.wall_s, ours.cpu_s * 1e3,
-           raw.cpu_s * 1e3, ours.cpu_s / raw.cpu_s, rounds);
+           raw.cpu_s * 1e3, ours.cpu_s / raw.cpu_s, c->rounds);
     return ours.wall_s / raw.wall_s;
 }
 
@@ -55,17 +61,19 @@ static const char forks[] = "import os\n" FIB "    return fib(10)\n"
                             "        os._exit(0)\n"
                             "    os.waitpid(pid, 0)\n";
 
+static const char computes[] = FIB "    return fib(33)\nfor i in range(10): code()\n";
+
 int main(void) {
     char folder[600];
     setvbuf(stdout, NULL, _IOLBF, 0);
     bench_folder(folder, sizeof folder);
     printf("W5, Python steps one after the other, whole process\n");
-    double shared =
-        compare("40 x fib(10) beside python and 40 forks (goal 3x)", folder, 40, 10, "", forks, 15);
-    compare("40 x fib(10) with an import, so a fork each", folder, 40, 10, "      import math\n",
-            forks, 15);
-    double work = compare("10 x fib(33) beside one python (goal 1.05x)", folder, 10, 33, "",
-                          FIB "    return fib(33)\nfor i in range(10): code()\n", 3);
+    double shared = compare("40 x fib(10) beside python and 40 forks (goal 3x)", folder,
+                            &(struct chain){40, 10, "", forks, 15});
+    compare("40 x fib(10) with an import, so a fork each", folder,
+            &(struct chain){40, 10, "      import math\n", forks, 15});
+    double work = compare("10 x fib(33) beside one python (goal 1.05x)", folder,
+                          &(struct chain){10, 33, "", computes, 3});
     bench_remove(folder);
     return shared < 3 && work < 1.05 ? 0 : 1;
 }
