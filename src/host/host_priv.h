@@ -93,6 +93,8 @@ struct row_written {
     bool texts; /* an error, a result or usage */
 };
 
+#define RUN_TEXT_BYTES 512u /* of run.memory at first: there may be many thousands */
+
 /* In the order of use: a commit of a step touches the first lines and those of the ports. */
 struct run {
     struct host *host;
