@@ -304,6 +304,14 @@ static enum err note_end(struct engine *g, uint32_t node, struct error *e) {
     return OK;
 }
 
+static enum err note_meta(struct engine *g, struct node_state *n, struct value meta,
+                          struct error *e) {
+    if (value_is_null(meta) && !n->more) {
+        return OK;
+    }
+    return node_more_make(g, n) ? held_set(&n->more->meta, meta, e) : error_nomem(e);
+}
+
 static enum err completed_node(struct engine *g, const struct event *ev, struct error *e) {
     const struct plan_node *p = &g->plan->nodes[ev->step.node];
     struct node_state *n = &g->nodes[ev->step.node];
@@ -313,7 +321,7 @@ static enum err completed_node(struct engine *g, const struct event *ev, struct 
     }
     n->attempt = ev->attempt ? (uint32_t)ev->attempt : n->attempt;
     enum err err = completed_body(g, ev, e);
-    err = err ? err : held_set(&n->meta, ev->meta, e);
+    err = err ? err : note_meta(g, n, ev->meta, e);
     err = err ? err : undo_note(g, ev, &n->body, e);
     err = err ? err : end_node(g, ev, STEP_COMPLETED, handle, e);
     return err ? err : note_end(g, ev->step.node, e);
@@ -371,13 +379,18 @@ static enum err apply_retrying(struct engine *g, const struct event *ev, struct 
     return OK;
 }
 
-enum err engine_failure_map(struct engine *g, const struct event *ev, struct held *out,
-                            struct error *e) {
+enum err engine_note_failure(struct engine *g, const struct event *ev, struct error *e) {
+    struct item_state *item = engine_item_of(g, ev->step);
+    struct node_more *more = item ? NULL : node_more_make(g, &g->nodes[ev->step.node]);
     struct arena a;
+    if (!item && !more) {
+        return error_nomem(e);
+    }
     arena_init(&a, 0);
     struct track_more what = {.error_type = ev->error_type, .error_message = ev->message};
     struct track t = {.more = &what, .attempt = (uint32_t)ev->attempt};
     struct value map = engine_error_value(&a, &t, g->plan->nodes[ev->step.node].name);
+    struct held *out = item ? &item->error : &more->error;
     enum err err = a.starved ? error_nomem(e) : held_set(out, map, e);
     arena_fini(&a);
     return err;
@@ -390,7 +403,7 @@ static enum err apply_failed(struct engine *g, const struct event *ev, struct er
                             : step_status_final(n->status)) {
         return corrupt(ev, e);
     }
-    enum err err = engine_failure_map(g, ev, item ? &item->error : &n->error, e);
+    enum err err = engine_note_failure(g, ev, e);
     if (err) {
         return err;
     }

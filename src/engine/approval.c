@@ -228,7 +228,9 @@ static enum err show_of_subject(struct engine *g, struct step_id ask, struct ste
                                 struct error *why) {
     const struct plan_node *p = &g->plan->nodes[ask.node];
     const struct value *shown =
-        p->role == ROLE_ON_TIMEOUT ? value_get(g->nodes[p->owner].approval.v, STR("shown")) : NULL;
+        p->role == ROLE_ON_TIMEOUT
+            ? value_get(node_more(&g->nodes[p->owner])->approval.v, STR("shown"))
+            : NULL;
     return shown ? extend(&wait->request, *shown, wait->arena, why) : OK;
 }
 
@@ -262,7 +264,7 @@ static enum err show_and_bind(struct engine *g, uint32_t node, struct step_wait 
 /* Asked again, the same step shows the same: an answer to it may be one to what it showed first. */
 static enum err show_again(const struct engine *g, uint32_t ask, struct step_wait *wait,
                            struct value *out_bound, struct error *why) {
-    struct value held = g->nodes[ask].approval.v;
+    struct value held = node_more(&g->nodes[ask])->approval.v;
     const struct value *shown = value_get(held, STR("shown"));
     const struct value *bound = value_get(held, STR("bound"));
     enum err err = extend(&wait->request, *shown, wait->arena, why);
@@ -274,7 +276,7 @@ enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *w
                        struct value *out_bound, struct error *why) {
     int32_t node = g->plan->nodes[ask.node].approves;
     *out_bound = value_null();
-    if (node >= 0 && !value_is_null(g->nodes[ask.node].approval.v)) {
+    if (node >= 0 && !value_is_null(node_more(&g->nodes[ask.node])->approval.v)) {
         return show_again(g, ask.node, wait, out_bound, why);
     }
     return node >= 0 ? show_and_bind(g, (uint32_t)node, wait, out_bound, why)
@@ -283,20 +285,25 @@ enum err approval_show(struct engine *g, struct step_id ask, struct step_wait *w
 
 /* {shown, bound}: bound is null of an ask that only shows what another one approves. */
 enum err approval_note(struct engine *g, const struct event *ev, struct error *e) {
-    struct held *held = &g->nodes[ev->step.node].approval;
+    struct node_state *n = &g->nodes[ev->step.node];
     const struct value *shown = value_get(ev->body, STR("approves"));
     struct arena a;
     struct value_builder b;
     if (!shown || ev->step.index >= 0) {
-        held_clear(held);
+        if (n->more) {
+            held_clear(&n->more->approval);
+        }
         return OK;
+    }
+    if (!node_more_make(g, n)) {
+        return error_nomem(e);
     }
     arena_init(&a, 0);
     value_builder_init(&b, &a);
     value_map_add(&b, STR("shown"), *shown);
     value_map_add(&b, STR("bound"), ev->approval);
     struct value v = value_map_done(&b);
-    enum err err = b.ok ? held_set(held, v, e) : error_nomem(e);
+    enum err err = b.ok ? held_set(&n->more->approval, v, e) : error_nomem(e);
     arena_fini(&a);
     return err;
 }
@@ -343,7 +350,7 @@ static struct str describe_change(struct value was, struct value is, struct aren
 static void check_ask(const struct engine *g, uint32_t ask, const struct flight *f, struct value is,
                       struct step_failure *out) {
     const struct step_in *in = flight_in(f);
-    const struct value *bound = value_get(g->nodes[ask].approval.v, STR("bound"));
+    const struct value *bound = value_get(node_more(&g->nodes[ask])->approval.v, STR("bound"));
     struct value was = bound ? *bound : value_null();
     struct str name = g->plan->nodes[ask].name;
     if (!is_taken(g, ask, in->node)) {

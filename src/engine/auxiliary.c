@@ -75,7 +75,7 @@ static enum err take_body(struct engine *g, uint32_t node, struct step_result *o
 
 static enum err aid_meta(struct engine *g, uint32_t node, struct value *out, struct error *e) {
     const struct node_state *aux = &g->nodes[node];
-    const struct value *by = value_get(aux->meta.v, STR("answeredBy"));
+    const struct value *by = value_get(node_more(aux)->meta.v, STR("answeredBy"));
     bool timed_out = g->plan->nodes[node].role == ROLE_ON_TIMEOUT;
     struct step_id run = {node, aux->iteration, -1, aux->generation};
     struct value_builder b;
@@ -89,7 +89,7 @@ static enum err aid_meta(struct engine *g, uint32_t node, struct value *out, str
     if (timed_out && by) {
         value_map_add(&b, STR("answeredBy"), *by);
     }
-    value_map_add(&b, STR("error"), aux->subject->error.v);
+    value_map_add(&b, STR("error"), node_more(aux)->subject->error.v);
     *out = value_map_done(&b);
     return b.ok && id.ptr ? OK : error_nomem(e);
 }
@@ -98,7 +98,7 @@ static enum err aid_meta(struct engine *g, uint32_t node, struct value *out, str
 static enum err fail_subject(struct engine *g, uint32_t node, struct str type, struct str message,
                              struct error *e) {
     const struct plan_node *aux = &g->plan->nodes[node];
-    const struct subject *s = g->nodes[node].subject;
+    const struct subject *s = node_more(&g->nodes[node])->subject;
     char text[ERROR_MESSAGE_BYTES];
     struct str first = str_sub(engine_text_in(s->error.v, "message"), 0, 300);
     int n = snprintf(text, sizeof text, "%.*s (%s \"%.*s\", after %.*s: %.*s)",
@@ -116,8 +116,9 @@ static enum err refuse_body(struct engine *g, uint32_t node, const char *type, c
 }
 
 static enum err complete_subject(struct engine *g, uint32_t node, struct error *e) {
-    struct step_id step = g->nodes[node].subject->step;
-    const struct held *error = &g->nodes[node].subject->error;
+    const struct subject *s = node_more(&g->nodes[node])->subject;
+    struct step_id step = s->step;
+    const struct held *error = &s->error;
     bool failed = g->plan->nodes[node].role == ROLE_FALLBACK;
     struct event ev = event_of_step(EVENT_STEP_COMPLETED, step);
     struct step_result r = {0};
@@ -154,7 +155,7 @@ static enum err complete_subject(struct engine *g, uint32_t node, struct error *
 
 static enum err subject_ends(struct engine *g, uint32_t node, struct error *e) {
     const struct node_state *aux = &g->nodes[node];
-    const struct subject *s = aux->subject;
+    const struct subject *s = node_more(aux)->subject;
     struct event cancelled = event_of_step(EVENT_STEP_CANCELLED, s->step);
     struct str type = engine_text_in(s->error.v, "type");
     struct str message = engine_text_in(s->error.v, "message");
@@ -170,8 +171,9 @@ static enum err subject_ends(struct engine *g, uint32_t node, struct error *e) {
     if (aux->status == STEP_CANCELLED) {
         return engine_emit_end(g, &cancelled, e);
     }
-    return fail_subject(g, node, engine_text_in(aux->error.v, "type"),
-                        engine_text_in(aux->error.v, "message"), e);
+    struct value error = node_more(aux)->error.v;
+    return fail_subject(g, node, engine_text_in(error, "type"), engine_text_in(error, "message"),
+                        e);
 }
 
 enum err engine_aux_ended(struct engine *g, uint32_t node, struct error *e) {
@@ -199,6 +201,10 @@ void subject_free(struct subject *s) {
 
 enum err aux_begin(struct engine *g, struct step_id run, struct subject *s, struct error *e) {
     struct node_state *n = &g->nodes[run.node];
+    if (!node_more_make(g, n)) {
+        subject_free(s);
+        return error_nomem(e);
+    }
     if (!step_id_same(run, aux_next_run(g, run.node)) || !step_status_final(n->status)) {
         subject_free(s);
         return error_set(e, ERR_CORRUPT, "a node is called under another step than its next");
@@ -208,8 +214,8 @@ enum err aux_begin(struct engine *g, struct step_id run, struct subject *s, stru
     n->generation = run.generation;
     g->uncalled -= !n->called;
     n->called = true;
-    subject_free(n->subject);
-    n->subject = s;
+    subject_free(n->more->subject);
+    n->more->subject = s;
     return engine_mark_dirty(g, run.node, e);
 }
 
@@ -217,8 +223,8 @@ enum err aux_begin(struct engine *g, struct step_id run, struct subject *s, stru
 static enum err begin_aid(struct engine *g, const struct event *ev, struct subject *s,
                           struct error *e) {
     struct node_state *n = &g->nodes[ev->step.node];
-    enum err err = engine_failure_map(g, ev, &n->error, e);
-    s->error = held_share(&n->error);
+    enum err err = engine_note_failure(g, ev, e);
+    s->error = held_share(&node_more(n)->error);
     if (!err && n->attempt > 0 && n->flight) {
         err = flight_given(n->flight, &s->inputs, e);
     }

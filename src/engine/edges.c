@@ -141,9 +141,7 @@ void edges_rearm_node(struct engine *g, uint32_t node) {
     held_clear(&n->previous);
     n->previous = n->body;
     n->body = (struct held){0};
-    held_clear(&n->meta);
-    held_clear(&n->error);
-    held_clear(&n->approval);
+    node_more_clear(n);
     foreach_free(n->each);
     n->each = NULL;
     n->iteration += !MUTANT(reuse_step_id);

@@ -72,13 +72,15 @@ enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *
     return OK;
 }
 
+enum { FIRST_BYTES = 2048 }; /* a few nodes fit; there may be many thousands */
+
 enum err engine_new(const struct plan *p, struct engine **out, struct error *e) {
     struct engine *g = calloc(1, sizeof *g);
     if (!g) {
         return error_nomem(e);
     }
     g->plan = p;
-    arena_init(&g->arena, 0);
+    arena_init_small(&g->arena, FIRST_BYTES);
     arena_init(&g->scratch, 0);
     enum err err = engine_take_plan(g, p, e);
     g->by_status[STEP_PENDING] = p->node_count;
@@ -94,12 +96,25 @@ enum err engine_new(const struct plan *p, struct engine **out, struct error *e) 
 void node_state_clear(struct node_state *n) {
     held_clear(&n->body);
     held_clear(&n->previous);
-    held_clear(&n->meta);
-    held_clear(&n->error);
-    held_clear(&n->approval);
     flight_unref(n->flight);
     foreach_free(n->each);
-    subject_free(n->subject);
+    node_more_clear(n);
+    subject_free(node_more(n)->subject);
+}
+
+const struct node_more node_more_none;
+
+struct node_more *node_more_make(struct engine *g, struct node_state *n) {
+    n->more = n->more ? n->more : ARENA_NEW(&g->arena, struct node_more);
+    return n->more;
+}
+
+void node_more_clear(struct node_state *n) {
+    if (n->more) {
+        held_clear(&n->more->error);
+        held_clear(&n->more->meta);
+        held_clear(&n->more->approval);
+    }
 }
 
 void engine_free(struct engine *g) {
@@ -265,17 +280,18 @@ static void digest_node(struct buf *b, const struct node_state *n) {
     buf_append(b, (struct str){(const char *)numbers, sizeof numbers});
     value_encode(n->body.v, b);
     value_encode(n->previous.v, b);
-    value_encode(n->error.v, b);
-    value_encode(n->approval.v, b);
+    value_encode(node_more(n)->error.v, b);
+    value_encode(node_more(n)->approval.v, b);
     for (uint32_t i = 0; n->each && i < n->each->count; i++) {
         digest_item(b, &n->each->items[i]);
     }
-    if (n->subject) {
-        digest_number(b, n->subject->step.node);
-        digest_number(b, n->subject->step.iteration);
-        value_encode(n->subject->body.v, b);
-        value_encode(n->subject->error.v, b);
-        value_encode(n->subject->inputs.v, b);
+    const struct subject *subject = node_more(n)->subject;
+    if (subject) {
+        digest_number(b, subject->step.node);
+        digest_number(b, subject->step.iteration);
+        value_encode(subject->body.v, b);
+        value_encode(subject->error.v, b);
+        value_encode(subject->inputs.v, b);
     }
     if (n->each) {
         digest_number(b, n->each->next);

@@ -78,13 +78,22 @@ struct subject {
 /* Named by the last retry; undone, and not completed by itself since. */
 enum { FRESH_NAMED = 1, FRESH_UNDONE = 2 };
 
+/* Made when a node has the first time something that most have not. */
+struct node_more {
+    struct held error, meta;
+    struct held approval;    /* of an ask: what its newest question shows and binds */
+    struct subject *subject; /* of the newest run of an auxiliary node; may be NULL */
+};
+
+/* Thousands of executions have one for each of their nodes: what is rare stands in node_more. */
 struct node_state {
     uint8_t status;      /* enum step_status */
     uint8_t why;         /* enum end_reason */
     uint8_t suspended;   /* as of an item */
-    uint16_t entry;      /* likewise */
-    uint16_t unanswered; /* likewise */
     uint8_t aided;       /* enum node_role: an auxiliary node runs for it, it does nothing itself */
+    uint16_t entry;      /* as of an item */
+    uint16_t unanswered; /* likewise */
+    uint8_t fresh;       /* no result that is kept is used again: FRESH_* */
     bool called;         /* an auxiliary node that ran: its next run is its next iteration */
     bool undone;         /* some step of it, as of an item; begun anew it is not */
     bool armed;          /* header of a loop that repeats: needs no join */
@@ -92,7 +101,6 @@ struct node_state {
     bool guarded;        /* its guard was true in this iteration */
     bool dirty;
     bool retry_due; /* its next attempt waits for a slot */
-    uint8_t fresh;  /* no result that is kept is used again: FRESH_* */
     uint32_t iteration;
     uint32_t generation;
     uint32_t floor;           /* generations below are used up in all iterations ... */
@@ -103,11 +111,10 @@ struct node_state {
     uint32_t track;      /* index + 1 of its tracker entry, 0 none */
     uint32_t calls_from; /* as of an item */
     int64_t due_us;      /* likewise */
-    struct held body, previous, meta, error;
+    struct held body, previous;
     struct flight *flight;
     struct foreach_state *each;
-    struct held approval;    /* of an ask: what its newest question shows and binds */
-    struct subject *subject; /* of the newest run of an auxiliary node; may be NULL */
+    struct node_more *more; /* NULL: none of it */
 };
 
 struct loop_state {
@@ -321,9 +328,8 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
 /* The one place that changes the status of a node: keeps the counts. */
 void engine_set_status(struct engine *g, uint32_t node, enum step_status status);
 void engine_set_aided(struct engine *g, uint32_t node, enum node_role role);
-/* {type, message, node, attempt} of the failure that an event tells. */
-enum err engine_failure_map(struct engine *g, const struct event *ev, struct held *out,
-                            struct error *e) MUST_USE;
+/* Keeps {type, message, node, attempt} of the failure that an event tells as its step's. */
+enum err engine_note_failure(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 void engine_set_item_status(struct engine *g, struct step_id step, enum step_status status);
 void engine_set_item_suspended(struct engine *g, struct step_id step, enum suspend_reason why);
 
@@ -546,6 +552,14 @@ void answers_free(struct engine *g);
 /* Fresh arrays for a plan, from now on the state's; the old ones are the caller's to empty. */
 enum err engine_take_plan(struct engine *g, const struct plan *p, struct error *e) MUST_USE;
 void node_state_clear(struct node_state *n);
+/* What a node has of node_more; to change it, for which there may be no memory: NULL. */
+extern const struct node_more node_more_none;
+static inline const struct node_more *node_more(const struct node_state *n) {
+    return n->more ? n->more : &node_more_none;
+}
+struct node_more *node_more_make(struct engine *g, struct node_state *n);
+/* What it has of something that it did is forgotten. */
+void node_more_clear(struct node_state *n);
 
 /* ---- change.c ---- */
 enum err change_apply(struct engine *g, const struct event *ev, struct error *e) MUST_USE;

@@ -82,6 +82,23 @@ void flight_keep(struct flight *f, struct mem *m) {
     f->kept[f->kept_count++] = m;
 }
 
+/* The key is <execution>/<step>, of which the others are parts. It outlives the state. */
+static bool name_flight(struct flight *f, struct str execution, struct str step) {
+    char *key = arena_alloc(&f->arena, execution.len + step.len + 2);
+    if (!key) {
+        return false;
+    }
+    if (execution.len) {
+        memcpy(key, execution.ptr, execution.len);
+    }
+    key[execution.len] = '/';
+    memcpy(key + execution.len + 1, step.ptr, step.len);
+    f->in.execution = (struct str){key, execution.len};
+    f->in.step = (struct str){key + execution.len + 1, step.len};
+    f->in.key = (struct str){key, execution.len + step.len + 1};
+    return true;
+}
+
 enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, struct flight **out,
                     struct error *e) {
     struct flight *f = calloc(1, sizeof *f);
@@ -93,12 +110,9 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
     f->refs = 1;
     arena_init_small(&f->arena, FIRST_BYTES);
     f->plan = g->plan;
-    struct str id = step_id_print(g->plan, step, text);
     f->fields = ARENA_ARRAY(&f->arena, p->kind->field_count + 1, struct value);
     f->ins = ARENA_ARRAY(&f->arena, p->in_count + 1, struct value);
-    f->in = (struct step_in){.execution = arena_str(&f->arena, g->id), /* it outlives the state */
-                             .step = arena_str(&f->arena, id),
-                             .attempt = attempt,
+    f->in = (struct step_in){.attempt = attempt,
                              .node = p,
                              .fields = f->fields,
                              .inputs = g->inputs.v,
@@ -108,9 +122,9 @@ enum err flight_new(struct engine *g, struct step_id step, uint32_t attempt, str
                              .timeout_us = p->timeout_us,
                              .max_output_bytes = ENGINE_MAX_OUTPUT_BYTES,
                              .arena = &f->arena};
-    f->in.key = arena_printf(&f->arena, "%.*s/%.*s", STR_ARG(g->id), STR_ARG(id));
     f->scope_matters = p->join == JOIN_ANY && (p->kind->flags & KIND_SCOPE);
-    if (!f->fields || !f->ins || !f->in.step.ptr || !f->in.key.ptr || !f->in.execution.ptr) {
+    bool named = name_flight(f, g->id, step_id_print(g->plan, step, text));
+    if (!f->fields || !f->ins || !named) {
         flight_unref(f);
         return error_nomem(e);
     }
@@ -211,7 +225,7 @@ static bool scope_has(const struct event *recorded, struct str name) {
 static void scope_need(struct flight *f, struct engine *g, const struct plan_edge *edge,
                        const struct event *recorded, struct value_builder *b) {
     const struct node_state *n = &g->nodes[edge->source];
-    const struct held *h = edge->handle == HANDLE_ERROR ? &n->error : &n->body;
+    const struct held *h = edge->handle == HANDLE_ERROR ? &node_more(n)->error : &n->body;
     struct str name = g->plan->nodes[edge->source].name;
     bool seen = scope_has(recorded, name);
     if (h->mem && seen) {

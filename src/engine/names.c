@@ -26,8 +26,8 @@ static struct value node_part(struct names *n, uint32_t node, enum node_part par
     switch (part) {
     case PART_BODY: return keep(n, &s->body);
     case PART_STATUS: return value_text(str_from(step_status_name((enum step_status)s->status)));
-    case PART_ERROR: return keep(n, &s->error);
-    case PART_META: return keep(n, &s->meta);
+    case PART_ERROR: return keep(n, &node_more(s)->error);
+    case PART_META: return keep(n, &node_more(s)->meta);
     case PART_ITERATION: return value_int(s->iteration);
     case PART_ATTEMPTS: return value_int(s->attempt);
     case PART_PREVIOUS: return keep(n, &s->previous);
@@ -61,7 +61,7 @@ static const char *outcome(const struct engine *g) {
 }
 
 struct value names_step(const struct engine *g, uint32_t node, struct arena *a) {
-    const struct subject *s = g->nodes[node].subject;
+    const struct subject *s = node_more(&g->nodes[node])->subject;
     struct value_builder b;
     struct value part;
     if (!s) {
@@ -133,7 +133,7 @@ static enum err get(void *ctx, uint32_t slot, struct value *out, struct error *e
     const struct plan_ref *r = &g->plan->refs[slot];
     switch (r->type) {
     case REF_BODY: *out = keep(n, &g->nodes[r->node].body); return OK;
-    case REF_ERROR: *out = keep(n, &g->nodes[r->node].error); return OK;
+    case REF_ERROR: *out = keep(n, &node_more(&g->nodes[r->node])->error); return OK;
     case REF_NODE: return whole_node(n, r->node, out, e);
     case REF_NODE_PART: *out = node_part(n, r->node, r->part); return OK;
     case REF_INPUTS: *out = keep(n, &g->inputs); return OK;

@@ -168,7 +168,7 @@ enum err engine_recover(struct engine *g, const struct failed_step *f, bool *out
 static struct step_failure failure_of(const struct engine *g, struct step_id step,
                                       struct arena *a) {
     const struct item_state *item = engine_item_of(g, step);
-    struct value kept = item ? item->error.v : g->nodes[step.node].error.v;
+    struct value kept = item ? item->error.v : node_more(&g->nodes[step.node])->error.v;
     const struct value *type = value_get(kept, STR("type"));
     const struct value *message = value_get(kept, STR("message"));
     return (struct step_failure){.class = FAILURE_PERMANENT,
@@ -219,7 +219,7 @@ static enum err complete(struct engine *g, const struct engine_input *in, struct
     value_map_add(&meta, STR("recoveredBy"),
                   value_text(in->by.len ? arena_str(a, in->by) : STR("somebody")));
     value_map_add_value(&meta, value_text(STR("error")),
-                        item ? item->error.v : g->nodes[step.node].error.v);
+                        item ? item->error.v : node_more(&g->nodes[step.node])->error.v);
     struct value made = value_map_done(&meta);
     if (!meta.ok || !value_copy(a, made, &r.meta)) {
         return error_nomem(e);

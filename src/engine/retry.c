@@ -246,9 +246,7 @@ void engine_begin_generation(struct engine *g, uint32_t node) {
     flight_unref(n->flight);
     n->flight = NULL;
     held_clear(&n->body);
-    held_clear(&n->meta);
-    held_clear(&n->error);
-    held_clear(&n->approval);
+    node_more_clear(n);
     n->attempt = n->failures = n->track = n->calls_from = n->unanswered = 0;
     n->why = WHY_NONE;
     n->suspended = SUSPENDED_NOT;

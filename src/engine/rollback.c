@@ -175,8 +175,7 @@ static void abandon(struct engine *g, uint32_t node) {
     undo_track(g, n->track);
     flight_unref(n->flight);
     n->flight = NULL;
-    held_clear(&n->error);
-    held_clear(&n->approval);
+    node_more_clear(n);
     engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     engine_set_status(g, node, STEP_CANCELLED);
@@ -204,8 +203,7 @@ static enum err undo_step(struct engine *g, uint32_t node, struct error *e) {
     use_new_ids(n);
     flight_unref(n->flight);
     n->flight = NULL;
-    held_clear(&n->error);
-    held_clear(&n->approval);
+    node_more_clear(n);
     engine_set_aided(g, node, ROLE_NONE);
     n->suspended = SUSPENDED_NOT;
     n->entry = 0;

@@ -150,7 +150,7 @@ enum err suspend_apply(struct engine *g, const struct event *ev, struct error *e
     if (err || !ev->error_type.len) {
         return err;
     }
-    return engine_failure_map(g, ev, item ? &item->error : &n->error, e);
+    return engine_note_failure(g, ev, e);
 }
 
 /* Its guard, the items of its foreach or its inputs are evaluated again. */
@@ -170,7 +170,9 @@ enum err release_apply(struct engine *g, const struct event *ev, struct error *e
         *(item ? &item->failures : &n->failures) = 0;
         *(item ? &item->unanswered : &n->unanswered) = (uint16_t)ev->count;
     }
-    held_clear(item ? &item->error : &n->error);
+    if (item || n->more) {
+        held_clear(item ? &item->error : &n->more->error);
+    }
     n->suspended = item ? n->suspended : SUSPENDED_NOT;
     *(item ? &item->due_us : &n->due_us) = ev->due_us;
     enum err err = track_retry(g, ev, e);

@@ -124,15 +124,16 @@ enum err undo_next(struct engine *g, enum ending *out, struct error *e) {
 /* It failed for good: somebody must look at it, and say when to try again. */
 enum err undo_failed(struct engine *g, uint32_t node, struct error *e) {
     const struct node_state *n = &g->nodes[node];
-    const struct value *message = value_get(n->error.v, STR("message"));
+    const struct value *message = value_get(node_more(n)->error.v, STR("message"));
     struct str why = message ? value_str(*message) : STR("");
     char text[ERROR_MESSAGE_BYTES];
     if (n->status != STEP_FAILED || n->why == WHY_CONTINUED || g->paused || g->mode != MODE_RUN) {
         return OK;
     }
-    int len = snprintf(text, sizeof text, "%.*s cannot be undone: %.*s failed: %.*s",
-                       STR_ARG(n->subject->id), STR_ARG(str_sub(g->plan->nodes[node].name, 0, 60)),
-                       STR_ARG(str_sub(why, 0, 600)));
+    int len =
+        snprintf(text, sizeof text, "%.*s cannot be undone: %.*s failed: %.*s",
+                 STR_ARG(node_more(n)->subject->id),
+                 STR_ARG(str_sub(g->plan->nodes[node].name, 0, 60)), STR_ARG(str_sub(why, 0, 600)));
     struct event ev = {
         .kind = EVENT_EXECUTION_PAUSED, .reason = STR("cairn"), .message = {text, (size_t)len}};
     return engine_emit(g, &ev, e);
@@ -273,7 +274,7 @@ enum err undo_call_apply(struct engine *g, const struct event *ev, struct step_i
 /* Whether a run has done anything is not known when it was stopped after it had begun, or lost; nor
  * how much, when some of its items are done. */
 static bool is_in_doubt(const struct node_state *n) {
-    bool lost = str_is(engine_text_in(n->error.v, "type"), "in_doubt");
+    bool lost = str_is(engine_text_in(node_more(n)->error.v, "type"), "in_doubt");
     bool doubt = n->status == STEP_CANCELLED ? n->attempt > 0 : lost;
     for (uint32_t i = 0; n->each && i < n->each->count && !doubt; i++) {
         const struct item_state *item = &n->each->items[i];
@@ -285,7 +286,8 @@ static bool is_in_doubt(const struct node_state *n) {
 /* A run of a compensate node has ended. */
 void undo_ended(struct engine *g, uint32_t node) {
     const struct node_state *n = &g->nodes[node];
-    struct undo_slot *s = n->subject ? find(g, n->subject->id) : NULL;
+    const struct subject *subject = node_more(n)->subject;
+    struct undo_slot *s = subject ? find(g, subject->id) : NULL;
     if (!s || s->state != UNDO_RUNS) {
         return;
     }
@@ -293,7 +295,7 @@ void undo_ended(struct engine *g, uint32_t node) {
                 (n->status == STEP_FAILED && n->why == WHY_CONTINUED);
     done = done && !(MUTANT(undo_again) && !g->out); /* of a fold */
     bool maybe = done || is_in_doubt(n);
-    struct step_id step = n->subject->step;
+    struct step_id step = subject->step;
     struct item_state *item = engine_item_of(g, step);
     s->state = done ? UNDO_DONE : UNDO_OPEN;
     s->done_seq = done ? g->seq : 0;

@@ -469,28 +469,74 @@ static enum err record(struct host *h, struct run **batch, uint32_t verdict_coun
     return b->count + b->verdict_count == 0 ? OK : store_commit(h->options.store, b, e);
 }
 
-static void settle_batch(struct host *h, struct run *batch) {
-    for (struct run *r = batch; r; r = r->batch_next) {
+static void settle(struct run *r) {
+    if (!r->change) {
+        r->failures = 0;
+        drop_decided(r);
+        tell_verdicts(r);
+    } else if (r->change->fenced) {
+        run_fenced(r, r->change->key_taken);
+    } else {
+        run_committed(r, r->change);
+    }
+}
+
+/* What an effect does to another run of the batch finds it as it was recorded: with nobody fenced
+ * and none that is new that is so before all are settled. */
+static bool is_plain(const struct store_batch *b) {
+    bool plain = true;
+    for (uint32_t i = 0; i < b->count; i++) {
+        plain = plain && !b->changes[i].fenced && !b->changes[i].new;
+    }
+    return plain;
+}
+
+/* Most go on: they have not ended and do not rest. */
+static bool goes_on(const struct run *r) {
+    return !r->ended && (r->status == EXEC_RUNNING || r->status == EXEC_PENDING);
+}
+
+/* Those from r on, and then whether all of them are still owned here. */
+static void settle_rest(struct host *h, struct run *r) {
+    for (; r; r = r->batch_next) {
         fetch_batch(r, OF_ENGINE | OF_DECIDED);
-        if (!r->change) {
-            r->failures = 0;
-            drop_decided(r);
-            tell_verdicts(r);
-        } else if (r->change->fenced) {
-            run_fenced(r, r->change->key_taken);
-        } else {
-            run_committed(r, r->change);
-        }
+        settle(r);
     }
     lease_check(h);
-    for (struct run *r = batch; r; r = r->batch_next) {
-        fetch_batch(r, OF_ENGINE | OF_EFFECTS);
-        run_perform(r);
+}
+
+/* Settles each and performs its effects: in one pass, while it is in the caches, unless there is a
+ * reason not to. *batch becomes those that do not just go on. */
+static void settle_and_perform(struct host *h, struct run **batch, bool plain) {
+    bool settled = !plain;
+    struct run *next, **at = batch;
+    if (settled) {
+        settle_rest(h, *batch);
     }
+    for (struct run *r = *batch; r; r = next) {
+        next = r->batch_next;
+        fetch_batch(r, OF_ENGINE | OF_EFFECTS | (settled ? 0 : OF_DECIDED));
+        if (!settled) {
+            settle(r);
+            settled = !lease_is_good(h);
+            if (settled) {
+                settle_rest(h, next);
+            }
+        }
+        run_perform(r);
+        if (!goes_on(r)) {
+            *at = r;
+            at = &r->batch_next;
+        }
+    }
+    *at = NULL;
+}
+
+static void settle_batch(struct host *h, struct run *batch, bool plain) {
     struct run *next;
+    settle_and_perform(h, &batch, plain);
     for (struct run *r = batch; r; r = next) {
         next = r->batch_next;
-        fetch_batch(r, OF_ENGINE);
         run_end(r); /* after all: the end of a child is news for its parent */
         if (has_rows(r)) {
             run_wait_for_rows(r); /* further ones follow in commits of their own */
@@ -520,6 +566,6 @@ enum err turn_commit(struct host *h, struct error *e) {
     if (b.count + b.verdict_count) {
         free_again(h);
     }
-    settle_batch(h, batch);
+    settle_batch(h, batch, is_plain(&b));
     return OK;
 }

@@ -31,6 +31,8 @@ enum err host_open(const struct host_options *o, struct host **out, struct error
         return error_nomem(e);
     }
     h->options = *o;
+    h->shift = 1; /* a new run is of none */
+    h->slots_free = true;
     h->clock = io_loop_clock(o->loop);
     shelf_init(&h->shelf, o->store, o->kinds);
     arena_init(&h->scratch, 0);

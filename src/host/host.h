@@ -80,7 +80,8 @@ struct host_options {
 #define HOST_SLOTS 64u
 #define HOST_TURN_EVENTS 1000u  /* per execution and turn */
 #define HOST_TURN_US 5000       /* likewise */
-#define HOST_BATCH_EVENTS 8000u /* per commit */
+#define HOST_BATCH_EVENTS 2000u /* per commit; with more, states fall out of the caches meanwhile */
+#define HOST_SHIFT_NS 20000000  /* so long the same runs have the turns, when not all fit a batch */
 #define HOST_STEP_ROWS 1000u    /* steps rows per commit */
 #define HOST_LEASE_RENEW_US INT64_C(5000000)
 #define HOST_SPACE_WAIT_MS 600000u

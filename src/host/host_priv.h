@@ -24,6 +24,10 @@ struct queue {
     struct happened *first, *last;
 };
 
+struct run_queue { /* by ready_next */
+    struct run *first, *last;
+};
+
 struct lease;        /* the host's right to what it owns */
 struct breaker;      /* of one service */
 struct breakers;     /* of all */
@@ -93,6 +97,8 @@ struct row_written {
     bool texts; /* an error, a result or usage */
 };
 
+#define RUN_TEXT_BYTES 512u /* of run.memory at first: there may be many thousands */
+
 /* In the order of use: a commit of a step touches the first lines and those of the ports. */
 struct run {
     struct host *host;
@@ -109,6 +115,7 @@ struct run {
     uint64_t epoch;
     enum exec_status status; /* as last committed */
     uint32_t failures;       /* commits and decisions that failed in a row */
+    uint32_t shift;          /* of its last turn */
     bool is_ready;
     bool in_batch;
     bool is_void; /* in the batch, but its state was thrown away meanwhile */
@@ -193,7 +200,10 @@ struct host {
     bool inbox_polled;          /* the timer was due: worth asking whether there is news */
     bool inbox_left;            /* the last look found rows, or failed */
     struct run *runs;
-    struct run *ready_first, *ready_last;
+    struct run_queue at_work; /* ready, and had a turn in this shift: they go first */
+    struct run_queue ready;
+    uint32_t shift; /* its number */
+    int64_t shift_end_ns;
     struct run *rows_first, *rows_last; /* ended, and write their steps in commits of their own */
     struct run *slot_first, *slot_last; /* round robin of runs with queued ports */
     struct run *batch;
@@ -202,6 +212,7 @@ struct host {
     bool is_full; /* for space: since then by the monotonic clock */
     int64_t full_since_ns;
     uint32_t slots_used;
+    bool slots_free; /* no port waits for a slot from before this turn */
     int64_t host_id;
     int64_t last_ms;      /* of execution ids */
     struct timer *timers; /* min-heap by due */
@@ -247,8 +258,14 @@ void run_hurry(struct run *r);
  * Nothing when it waits already. */
 void run_wait_for_rows(struct run *r);
 struct run *run_next_for_rows(struct host *h);
+/* The first of a queue that is not empty; its turn comes now. */
+struct run *run_take_ready(struct host *h, struct run_queue *q);
+/* Before the turns of a batch: when the shift is over, another one begins. */
+void shift_begin(struct host *h);
 /* Something is to be decided on or recorded. */
-static inline bool host_has_work(const struct host *h) { return h->ready_first || h->rows_first; }
+static inline bool host_has_work(const struct host *h) {
+    return h->at_work.first || h->ready.first || h->rows_first;
+}
 /* There was no memory for something that happened. Given up with the next turn and not at once: the
  * kind that has just told of it must not be told to stop in the middle of that. */
 void run_starved(struct run *r);
@@ -333,6 +350,8 @@ void lease_close(struct lease *l);
 void lease_turn(struct host *h);
 /* Before effects: on a lease that is over, gives up what others have taken meanwhile. */
 void lease_check(struct host *h);
+/* lease_check would find nothing to do. */
+bool lease_is_good(const struct host *h);
 
 /* ---- claim.c ---- */
 /* Takes x over from an owner that is gone and makes x what is stored now. ERR_CONFLICT: another

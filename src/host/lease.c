@@ -143,6 +143,10 @@ static bool is_over(const struct lease *l) {
     return mono_ns_of(l->host) >= atomic_load(&l->until_ns);
 }
 
+bool lease_is_good(const struct host *h) {
+    return !is_over(h->lease) && !atomic_load(&h->lease->lapsed);
+}
+
 void lease_check(struct host *h) {
     struct lease *l = h->lease;
     if (is_over(l)) {

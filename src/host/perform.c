@@ -425,7 +425,16 @@ static bool under_way(const struct run *r, const struct engine_effect *fx) {
     return o != NULL;
 }
 
-static void perform(struct run *r, const struct engine_effect *fx) {
+/* With nobody in the queue for slots one that is alone begins as it would from there, in the pass
+ * over the batch that has its run in the caches. */
+static bool may_begin(const struct port *p, bool alone) {
+    const struct host *h = p->run->host;
+    bool slot = alone && h->slots_free && h->slots_used < slots_of(h);
+    return (slot || !needs_slot(p)) && !must_wait(p);
+}
+
+/* alone: no other effect of this commit is to begin. */
+static void perform(struct run *r, const struct engine_effect *fx, bool alone) {
     /* Later decisions of the same batch may have ended it; a fold tells again what is under way. */
     if (!engine_runs(r->engine, fx->step, fx->attempt) || (r->told_again && under_way(r, fx))) {
         return;
@@ -443,10 +452,11 @@ static void perform(struct run *r, const struct engine_effect *fx) {
     p->flight = flight_ref(fx->flight);
     buf_init(&p->log.text, 0);
     ports_add(p);
-    if (needs_slot(p) || must_wait(p)) {
-        wait_for_slot(p);
-    } else {
+    if (may_begin(p, alone)) {
+        p->slot = needs_slot(p);
         begin(p);
+    } else {
+        wait_for_slot(p);
     }
 }
 
@@ -550,7 +560,9 @@ static void begin_call(struct run *r, const struct engine_effect *fx) {
 
 /* Cancels first, so that what they free may be taken by what starts. */
 void perform_effects(struct run *r) {
+    uint32_t performs = 0;
     for (uint32_t i = 0; i < r->out.effect_count; i++) {
+        performs += r->out.effects[i].type == OUT_PERFORM;
         if (r->out.effects[i].type == OUT_CANCEL) {
             cancel_step(r, &r->out.effects[i]);
         }
@@ -558,7 +570,7 @@ void perform_effects(struct run *r) {
     for (uint32_t i = 0; i < r->out.effect_count && !r->lost; i++) {
         const struct engine_effect *fx = &r->out.effects[i];
         if (fx->type == OUT_PERFORM) {
-            perform(r, fx);
+            perform(r, fx, performs == 1);
         } else if (fx->type == OUT_TIMER) {
             set_timer(r, fx);
         } else if (fx->type == OUT_SERVICE) {
@@ -605,4 +617,5 @@ void perform_queued(struct host *h) {
         h->slot_last = r;
         stop = p || stop ? stop : r; /* a whole round without a start ends it */
     }
+    h->slots_free = !h->slot_first;
 }

@@ -52,19 +52,45 @@ struct happened *queue_take(struct queue *q) {
     return x;
 }
 
-void run_make_ready(struct run *r) {
+/* Whose turn came in this shift has its next ones in it, too, for its state is still in the caches.
+ * It would not be when many thousands of others have had theirs in between. */
+static struct run_queue *queue_of(const struct run *r) {
     struct host *h = r->host;
+    return r->shift == h->shift ? &h->at_work : &h->ready;
+}
+
+void run_make_ready(struct run *r) {
+    struct run_queue *q = queue_of(r);
     if (r->is_ready || r->lost) {
         return;
     }
     r->is_ready = true;
     r->ready_next = NULL;
-    if (h->ready_last) {
-        h->ready_last->ready_next = r;
-    } else {
-        h->ready_first = r;
+    *(q->last ? &q->last->ready_next : &q->first) = r;
+    q->last = r;
+}
+
+struct run *run_take_ready(struct host *h, struct run_queue *q) {
+    struct run *r = q->first;
+    q->first = r->ready_next;
+    q->last = q->first ? q->last : NULL;
+    r->is_ready = false;
+    r->shift = h->shift;
+    return r;
+}
+
+void shift_begin(struct host *h) {
+    int64_t now_ns = h->last_mono.ns;
+    if (now_ns < h->shift_end_ns) {
+        return;
     }
-    h->ready_last = r;
+    if (h->at_work.first) { /* behind all others */
+        *(h->ready.last ? &h->ready.last->ready_next : &h->ready.first) = h->at_work.first;
+        h->ready.last = h->at_work.last;
+        h->at_work = (struct run_queue){0};
+    }
+    h->shift++;
+    h->shift_end_ns = now_ns + HOST_SHIFT_NS;
 }
 
 void run_wait_for_rows(struct run *r) {
@@ -100,14 +126,14 @@ static bool matters(const struct run *r, const struct happened *x) {
 }
 
 void run_hurry(struct run *r) {
-    struct host *h = r->host;
-    if (r->is_ready || r->lost || !h->ready_first) {
-        run_make_ready(r);
+    struct run_queue *q = &r->host->at_work;
+    if (r->is_ready || r->lost) {
         return;
     }
     r->is_ready = true;
-    r->ready_next = h->ready_first;
-    h->ready_first = r;
+    r->ready_next = q->first;
+    q->first = r;
+    q->last = q->last ? q->last : r;
 }
 
 void run_happens(struct run *r, struct happened *x) {

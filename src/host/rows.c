@@ -3,6 +3,14 @@
  */
 #include "host/host_priv.h"
 
+/* What was printed, in a; starved: what it was made of may be missing in it. */
+static struct str text_of(struct arena *a, struct buf *b) {
+    a->starved = a->starved || b->starved;
+    struct str text = buf_ok(b) && !a->starved ? arena_str(a, buf_str(b)) : (struct str){0};
+    buf_fini(b);
+    return text;
+}
+
 struct str json_text(struct arena *a, struct value v) {
     struct buf b;
     if (value_is_null(v)) {
@@ -10,11 +18,7 @@ struct str json_text(struct arena *a, struct value v) {
     }
     buf_init(&b, 0);
     value_print_json(v, 0, &b);
-    a->starved = a->starved || b.starved;
-    /* starved: what v was made of may be missing in it */
-    struct str text = buf_ok(&b) && !a->starved ? arena_str(a, buf_str(&b)) : (struct str){0};
-    buf_fini(&b);
-    return text;
+    return text_of(a, &b);
 }
 
 static struct str error_json(struct arena *a, const struct engine_error *x) {
@@ -83,12 +87,15 @@ static struct str step_error(struct arena *a, const struct track *t, struct str 
 
 /* JSON list of the nodes that the node needs. */
 static struct str dependencies(const struct plan *p, const struct plan_node *n, struct arena *a) {
-    struct value_builder b;
-    value_builder_init(&b, a);
+    struct buf b;
+    buf_init(&b, 0);
+    buf_append_char(&b, '[');
     for (uint32_t i = 0; i < n->in_count_edges; i++) {
-        value_list_add(&b, value_text(p->nodes[p->edges[n->in_edges[i]].source].name));
+        buf_append(&b, i ? STR(",") : STR(""));
+        value_print_json(value_text(p->nodes[p->edges[n->in_edges[i]].source].name), 0, &b);
     }
-    return json_text(a, value_list_done(&b));
+    buf_append_char(&b, ']');
+    return text_of(a, &b);
 }
 
 /* contentType of the envelope (model.md "The journal is the truth"). */

@@ -13,7 +13,7 @@ enum err run_new(struct host *h, const struct plan *p, struct run **out, struct 
     }
     r->host = h;
     r->plan = p;
-    arena_init(&r->memory, 0);
+    arena_init_small(&r->memory, RUN_TEXT_BYTES);
     engine_out_init(&r->out);
     enum err err = engine_new(p, &r->engine, e);
     if (err) {

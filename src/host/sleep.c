@@ -29,7 +29,7 @@ void run_rest(struct run *r) {
     r->fixed = (struct store_new){0};
     r->folder = (struct str){0};
     arena_fini(&r->memory);
-    arena_init(&r->memory, 0);
+    arena_init_small(&r->memory, RUN_TEXT_BYTES);
 }
 
 enum err run_wake(struct run *r, struct error *e) {

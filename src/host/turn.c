@@ -202,31 +202,36 @@ static void fetch_ready(const struct run *next) {
     }
 }
 
-/* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
-void turn_decide(struct host *h) {
-    struct run *last = h->ready_last;
-    while (h->ready_first && h->batch_events < HOST_BATCH_EVENTS) {
-        struct run *r = h->ready_first;
-        bool was_last = r == last;
-        h->ready_first = r->ready_next;
-        h->ready_last = h->ready_first ? h->ready_last : NULL;
-        r->is_ready = false;
-        fetch_ready(h->ready_first);
-        struct error why = {0};
-        if (r->starved) {
-            error_nomem(&why);
-            run_give_up(r, &why);
-        } else if (!r->lost && (r->engine || r->asleep)) {
-            if (run_wake(r, &why) || decide_run(r, &why)) {
-                run_failed(r, &why); /* the state is void; nothing of it was recorded */
-            }
-            cancel_children(r);
-            cancel_below_told(h);
+static void decide_ready(struct run *r) {
+    struct error why = {0};
+    if (r->starved) {
+        error_nomem(&why);
+        run_give_up(r, &why);
+    } else if (!r->lost && (r->engine || r->asleep)) {
+        if (run_wake(r, &why) || decide_run(r, &why)) {
+            run_failed(r, &why); /* the state is void; nothing of it was recorded */
         }
-        if (was_last) {
-            break;
-        }
+        cancel_children(r);
+        cancel_below_told(r->host);
     }
+}
+
+/* Those that become ready meanwhile wait a turn. */
+static void decide_queue(struct host *h, struct run_queue *q) {
+    const struct run *last = q->last, *r = NULL;
+    while (q->first && r != last && h->batch_events < HOST_BATCH_EVENTS) {
+        struct run *next = run_take_ready(h, q);
+        fetch_ready(q->first);
+        decide_ready(next);
+        r = next;
+    }
+}
+
+/* Decides for the runs that are ready now. */
+void turn_decide(struct host *h) {
+    shift_begin(h);
+    decide_queue(h, &h->at_work);
+    decide_queue(h, &h->ready);
 }
 
 /* Of those that wait for it, so many write rows of their steps with this commit as it has room for.

@@ -316,10 +316,25 @@ static void a_child_is_not_gone_on_with_without_its_parent(void **state) {
     assert_string_equal(rig_result(r), "121");
 }
 
+/* In the commit that records the parent's next step: nothing of the tree is performed here. */
+static void a_child_that_was_taken_stops_its_parent_first(void **state) {
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {k: {type: kid, workflow: {nodes: {w: {type: work}, "
+                            "v: {type: work, needs: [w]}}}}, a: {type: work}, b: {type: work, "
+                            "needs: [a]}}}");
+    rig_take_over(child_of(r));
+    rig_tell_done(rig_find("a"), NULL, NULL);
+    rig_tell_done(rig_find("w"), NULL, NULL);
+    rig_turns();
+    assert_int_equal(rig_starts_of("b") + rig_starts_of("v"), 0);
+    assert_int_equal(rig.lost, 2);
+}
+
 int run_child_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
         T(a_child_succeeds),
+        T(a_child_that_was_taken_stops_its_parent_first),
         T(a_child_of_pure_steps),
         T(children_of_children_under_foreach),
         T(a_child_fails),

@@ -171,6 +171,15 @@ static void a_lease_that_is_over_starts_nothing(void **state) {
     assert_non_null(strstr(rig.why_lost, "stopped for longer than its lease"));
 }
 
+static void nor_what_follows_a_step(void **state) {
+    (void)state;
+    (void)rig_run("{cairn: 1, nodes: {a: {type: work}, b: {type: work, needs: [a]}}}");
+    rig.on_event = stand_still;
+    rig_done("a", NULL);
+    assert_int_equal(rig.start_count, 1);
+    assert_int_equal(rig.lost, 1);
+}
+
 /* It stood still, but nobody took anything. */
 static void only_the_clock(struct rig *g, struct run *r, const struct host_event *ev) {
     (void)r;
@@ -277,6 +286,7 @@ int run_claim_tests(void) {
                                         rig_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_starts_nothing, rig_setup,
                                         rig_teardown),
+        cmocka_unit_test_setup_teardown(nor_what_follows_a_step, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_is_over_is_renewed, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_look_at_the_owner_that_fails, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_claim_after_one_that_failed_is_kept, rig_setup,

@@ -13,6 +13,7 @@ int run_commit_tests(void);
 int run_failure_tests(void);
 int run_time_tests(void);
 int run_slot_tests(void);
+int run_shift_tests(void);
 int run_budget_tests(void);
 int run_cancel_tests(void);
 int run_child_tests(void);

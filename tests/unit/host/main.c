@@ -11,6 +11,7 @@ int main(void) {
     failed += run_failure_tests();
     failed += run_time_tests();
     failed += run_slot_tests();
+    failed += run_shift_tests();
     failed += run_budget_tests();
     failed += run_cancel_tests();
     failed += run_child_tests();

@@ -63,6 +63,33 @@ static void executions_take_turns(void **state) {
     assert_string_equal(rig_status(runs[1]), "completed");
 }
 
+static void the_first_step_of_each_is_before_the_second_of_any(void **state) {
+    (void)state;
+    set_slots(2);
+    const struct plan *p = rig_plan("{cairn: 1, nodes: {a: {type: work}, b: {type: work}}}");
+    struct run *runs[] = {rig_submit(p, NULL), rig_submit(p, NULL)};
+    rig_turns();
+    assert_int_equal(rig.start_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_string_equal(rig.starts[i].step, "a");
+        assert_true(str_is(run_id(runs[i]), rig.starts[i].execution));
+    }
+    rig_done_all();
+    assert_string_equal(rig_status(runs[0]), "completed");
+    assert_string_equal(rig_status(runs[1]), "completed");
+}
+
+static void who_waits_is_before_who_comes(void **state) {
+    (void)state;
+    set_slots(1);
+    (void)rig_run("{cairn: 1, nodes: {a: {type: work}, c: {type: work, needs: [a]}}}");
+    (void)rig_run("{cairn: 1, nodes: {b: {type: work}}}");
+    rig_done("a", NULL); /* its slot is free when c is to begin */
+    assert_non_null(rig_find("b"));
+    assert_null(rig_find("c"));
+    rig_done_all();
+}
+
 static void what_needs_no_slot_passes(void **state) {
     (void)state;
     set_slots(1);
@@ -160,6 +187,8 @@ int run_slot_tests(void) {
         T(no_more_than_the_slots),
         T(sixty_four_unless_told_otherwise),
         T(executions_take_turns),
+        T(who_waits_is_before_who_comes),
+        T(the_first_step_of_each_is_before_the_second_of_any),
         T(what_needs_no_slot_passes),
         T(a_second_attempt_without_a_slot_passes),
         T(retrying_holds_no_slot),
