@@ -147,8 +147,7 @@ static enum err has_verdict(struct host *h, const struct host_request *q, bool *
     struct store_inbox row = {0};
     struct arena a;
     arena_init(&a, 0);
-    enum err err =
-        q->ticket > 0 ? store_inbox_get(h->options.store, q->ticket, &a, &row, e) : OK;
+    enum err err = q->ticket > 0 ? store_inbox_get(h->options.store, q->ticket, &a, &row, e) : OK;
     *out = row.verdict.len > 0;
     arena_fini(&a);
     return err;
