@@ -192,6 +192,14 @@ static struct value steps_of(struct explaining *x) {
     return value_list_done(&list);
 }
 
+/* The step as the workflow of now names it; false: it has none. */
+static bool step_now(const struct explaining *x, const struct kept_answer *k, struct step_id *out) {
+    int64_t node = plan_node_find(x->v.plan, k->plan->nodes[k->step.node].name);
+    *out = k->step;
+    out->node = (uint32_t)node;
+    return node >= 0;
+}
+
 /* Answers that came before their steps waited: those that are kept, and of steps that wait now what
  * was dropped. */
 static struct value answers_of(const struct explaining *x) {
@@ -201,10 +209,11 @@ static struct value answers_of(const struct explaining *x) {
     bool final = exec_status_final(engine_status(x->v.engine));
     for (uint32_t i = 0; !final && i < engine_kept_count(x->v.engine); i++) {
         const struct kept_answer *k = engine_kept_answer(x->v.engine, i);
-        if (k->plan != x->v.plan) {
+        struct step_id step;
+        if (!step_now(x, k, &step)) {
             continue; /* of a workflow that is no longer */
         }
-        const struct track *t = engine_track_find(x->v.engine, k->step);
+        const struct track *t = engine_track_find(x->v.engine, step);
         bool dropped = k->state == KEPT_DROPPED;
         if (k->state == KEPT_TAKEN || (dropped ? !t || t->status != STEP_WAITING : t != NULL)) {
             continue;
@@ -212,7 +221,7 @@ static struct value answers_of(const struct explaining *x) {
         struct value_builder b;
         char text[STEP_ID_BYTES];
         value_builder_init(&b, a);
-        explain_text(&b, "step", step_id_print(k->plan, k->step, text));
+        explain_text(&b, "step", step_id_print(x->v.plan, step, text));
         explain_text(&b, "status", dropped ? STR("dropped") : STR("kept"));
         explain_text(&b, "by", k->by);
         explain_time(&b, "since", k->at);

@@ -68,7 +68,7 @@ static struct str help_of(struct asking *k) {
                             STR_ARG(above.fixed.id),
                             STR_ARG(text_node_of(k->target.fixed.parent_step)), STR_ARG(store));
     }
-    return has_owner(k) || !str_is(details_status(&k->target), "interrupted")
+    return has_owner(k) || k->x.run || !str_is(details_status(&k->target), "interrupted")
                ? (struct str){0}
                : arena_printf(a, "nobody runs it; allowed now: %s", host_allows(&k->target));
 }
@@ -145,6 +145,19 @@ static void listen(struct asking *k) {
     k->watch = path ? io_watch_open(k->x.s.loop, path, on_change, k) : NULL;
 }
 
+/* What became of the request by now, or empty. Reported. */
+static enum err find_verdict(struct asking *k, struct str *out) {
+    struct store_inbox row = {0};
+    struct error e = {0};
+    enum err err = k->row ? store_inbox_get(k->x.s.store, k->row, &k->seen, &row, &e) : OK;
+    if (err) {
+        cli_fail_error(k->x.c, &e, NULL);
+        return err;
+    }
+    *out = row.verdict.len ? arena_str(&k->x.c->arena, row.verdict) : STR("");
+    return OK;
+}
+
 static void look_again(void *ctx) { *(bool *)ctx = true; }
 
 /* Until there may be something new. */
@@ -163,21 +176,15 @@ static enum err await_verdict(struct asking *k, struct str *out, bool *out_late)
     struct running *x = &k->x;
     const struct io_clock *clock = io_loop_clock(x->s.loop);
     int64_t until = clock->mono(clock->ctx).ns + PATIENCE_NS;
-    struct store_inbox row;
-    struct error e = {0};
     *out = STR("");
     *out_late = false;
     for (;;) {
         k->told = false;
         enum err err = look(k, k->target.num);
+        err = err ? err : find_verdict(k, out);
         if (err) {
             return err;
         }
-        if (store_inbox_get(x->s.store, k->row, &k->seen, &row, &e)) {
-            cli_fail_error(x->c, &e, NULL);
-            return e.code;
-        }
-        *out = arena_str(&x->c->arena, row.verdict);
         *out_late = clock->mono(clock->ctx).ns > until;
         if (out->len || *out_late || !has_owner(k)) {
             return OK;
@@ -238,6 +245,18 @@ static bool is_done(const struct asking *k) {
            (q->type == REQUEST_ROLLBACK && !q->value.boolean && k->x.left);
 }
 
+/* Others may have run it, decided on the request and left before it was taken over. */
+static enum err tell_earlier(struct asking *k) {
+    struct running *x = &k->x;
+    struct str verdict = STR("");
+    enum err err = x->ticket ? find_verdict(k, &verdict) : OK;
+    if (!err && verdict.len) {
+        x->verdict = verdict;
+        x->told(x->told_ctx);
+    }
+    return err;
+}
+
 /* The whole tree is taken over; the request stands in the inbox, so it is not lost should another
  * process do the same now. */
 static int take_over(struct asking *k, bool *out_other) {
@@ -271,6 +290,7 @@ static int take_over(struct asking *k, bool *out_other) {
         watch_notice(&x->watch, cli_has(x->c, "quiet") ? STR("") : done_line(k, STR("")));
     }
     err = err ? err : running_catch_up(x);
+    err = err ? err : tell_earlier(k);
     err = err ? err : running_turn(x);
     *out_other = !err && was_overtaken(x, plain);
     if (*out_other) {
@@ -340,6 +360,10 @@ static int no_owner(struct asking *k, bool *out_other) {
     struct error e = {0};
     struct str verdict = {0};
     enum request_left left = k->q->left;
+    enum err err = find_verdict(k, &verdict);
+    if (err || verdict.len) {
+        return err ? err_exit_code(err) : tell_verdict(k, verdict);
+    }
     if (left == LEFT_REFUSED || is_plain_resume(k)) {
         return left == LEFT_REFUSED ? nobody(k) : take_over(k, out_other);
     }
@@ -347,8 +371,7 @@ static int no_owner(struct asking *k, bool *out_other) {
     if (wrong) {
         return wrong;
     }
-    enum err err =
-        host_would(x->s.host, k->target.fixed.id, &k->q->ask, &x->c->arena, &verdict, &e);
+    err = host_would(x->s.host, k->target.fixed.id, &k->q->ask, &x->c->arena, &verdict, &e);
     if (err && left == LEFT_RECORDED) {
         return cli_fail_error(x->c, &e, NULL);
     }
@@ -365,11 +388,10 @@ static int no_owner(struct asking *k, bool *out_other) {
 
 /* Perhaps by what was asked: another process may have taken that and run it on to its end. */
 static int ended(struct asking *k) {
-    struct store_inbox row = {0};
-    struct error ignored;
-    if (k->row && store_inbox_get(k->x.s.store, k->row, &k->seen, &row, &ignored) == OK &&
-        row.verdict.len) {
-        return tell_verdict(k, arena_str(&k->x.c->arena, row.verdict));
+    struct str verdict = STR("");
+    enum err err = find_verdict(k, &verdict);
+    if (err || verdict.len) {
+        return err ? err_exit_code(err) : tell_verdict(k, verdict);
     }
     if (k->q->revive) {
         return k->q->revive(&k->x, &k->target);

@@ -144,7 +144,7 @@ static bool step_line(struct watch *w, const struct watch_event *x, struct buf *
         text_clean(b, ev->reason);
         return true;
     case EVENT_ANSWER_DROPPED:
-        buf_append_cstr(b, "got an answer before it asked, which does not fit: ");
+        buf_append_cstr(b, "got an answer before it asked, which is dropped: ");
         text_clean(b, ev->message);
         return true;
     case EVENT_STEP_COMPLETED: put_completed(w, x, b); return true;

@@ -1,6 +1,6 @@
 /* Answers that come before their step waits: kept, and taken when that very step begins to wait.
  * Only then is known what it asks: an answer that does not fit is dropped with the reason, and the
- * step waits as if it had never come.
+ * step waits as if it had never come. So are all when the workflow changes, before it does.
  *
  * Invariant: a kept answer belongs to one step id and is taken by it or by none, so it never
  * answers a later iteration or generation.
@@ -130,6 +130,17 @@ enum err answer_take_kept(struct engine *g, struct step_id step, uint32_t attemp
     return err;
 }
 
+enum err answer_drop_all(struct engine *g, struct error *e) {
+    enum err err = OK;
+    for (uint32_t i = 0; i < g->kept_count && !err; i++) {
+        struct event ev = event_of_step(EVENT_ANSWER_DROPPED, g->kept[i].k.step);
+        ev.reason = g->kept[i].k.by;
+        ev.message = STR("the workflow or its inputs were changed before the step began to wait");
+        err = g->kept[i].k.state == KEPT_OPEN ? engine_emit(g, &ev, e) : OK;
+    }
+    return err;
+}
+
 /* ---- the fold ---- */
 
 enum err answer_apply_kept(struct engine *g, const struct event *ev, struct error *e) {
@@ -199,7 +210,6 @@ void answer_end_all(struct engine *g) {
     for (uint32_t i = 0; i < g->kept_count; i++) {
         if (g->kept[i].k.state == KEPT_OPEN) {
             close_kept(&g->kept[i], KEPT_DROPPED);
-            g->kept[i].k.why = STR("the workflow was changed before the step began to wait");
         }
     }
 }

@@ -613,8 +613,8 @@ static bool follows(const struct engine *g, const struct event *ev) {
     if (ev->seq != g->seq + 1 || exec_status_final(g->status)) {
         return ev->seq == g->seq + 1 &&
                (ev->kind == EVENT_LATE_RESULT || ev->kind == EVENT_EXECUTION_CLAIMED ||
-                ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_RETRIED ||
-                ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
+                ev->kind == EVENT_ANSWER_DROPPED || ev->kind == EVENT_WORKFLOW_CHANGED ||
+                ev->kind == EVENT_EXECUTION_RETRIED || ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
                 (ev->kind == EVENT_UNDO_BEGUN && ev->after));
     }
     if (!ev->has_step || ev->kind == EVENT_LATE_RESULT) {
@@ -640,5 +640,10 @@ enum err engine_apply(struct engine *g, const struct event *ev, struct error *e)
     g->now = ev->at;
     enum err err = past_note(g, ev, e);
     err = err ? err : account_note(g, ev, e);
-    return err ? err : table[ev->kind](g, ev, e);
+    err = err ? err : table[ev->kind](g, ev, e);
+    if (!err && (ev->kind == EVENT_STEP_SKIPPED || ev->kind == EVENT_STEP_FAILED ||
+                 ev->kind == EVENT_STEP_CANCELLED)) {
+        answer_note_end(g, ev->step, false);
+    }
+    return err;
 }

@@ -539,11 +539,13 @@ enum err answer_take_kept(struct engine *g, struct step_id step, uint32_t attemp
                           bool *out_taken, struct error *e) MUST_USE;
 enum err answer_apply_kept(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
 enum err answer_apply_dropped(struct engine *g, const struct event *ev, struct error *e) MUST_USE;
-/* The step has completed; one that never asked has taken nothing. */
+/* The step has ended; one that never asked has taken nothing. */
 void answer_note_end(struct engine *g, struct step_id step, bool asked);
 /* The node has a new generation: nothing is for it that was for the one before. */
 void answer_end_generation(struct engine *g, uint32_t node);
-/* Another workflow may ask something else. */
+/* Another workflow may ask something else: all are dropped. */
+enum err answer_drop_all(struct engine *g, struct error *e) MUST_USE;
+/* In journals that do not say so. */
 void answer_end_all(struct engine *g);
 void answer_digest_kept(const struct engine *g, struct buf *b);
 void answers_free(struct engine *g);

@@ -149,7 +149,7 @@ struct kept_answer {
     const struct plan *plan; /* that the step is of */
     enum kept_state state;
     struct str by;
-    struct str why; /* dropped: what did not fit */
+    struct str why; /* it was dropped, if an event says so */
     wall_us at;
     uint64_t seq;
 };

@@ -147,8 +147,12 @@ static enum err emit_changed(struct engine *g, const struct engine_input *in, st
                        .env = in->env,
                        .folder = in->folder,
                        .reason = in->by};
+    if (!in->plan && value_is_null(in->inputs)) {
+        return OK;
+    }
+    enum err err = answer_drop_all(g, e);
     engine_offer_plan(g, p);
-    return in->plan || !value_is_null(in->inputs) ? engine_emit(g, &ev, e) : OK;
+    return err ? err : engine_emit(g, &ev, e);
 }
 
 /* The nodes named; or of these those that would keep items. */

@@ -141,9 +141,22 @@ static enum err decide_on(struct run *r, const struct host_request *q, struct er
     return err || !r->lost ? err : error_set(e, ERR_CONFLICT, "execution %s was taken over", r->id);
 }
 
+/* By who had it before the claim; after it nobody else does. */
+static enum err has_verdict(struct host *h, const struct host_request *q, bool *out,
+                            struct error *e) {
+    struct store_inbox row = {0};
+    struct arena a;
+    arena_init(&a, 0);
+    enum err err = q->ticket > 0 ? store_inbox_get(h->options.store, q->ticket, &a, &row, e) : OK;
+    *out = row.verdict.len > 0;
+    arena_fini(&a);
+    return err;
+}
+
 static enum err visit(struct host *h, const struct store_execution *x, const struct host_request *q,
                       struct error *e) {
     const struct plan *plan;
+    bool told = false;
     struct run *r;
     enum err err = shelf_find(&h->shelf, x->fixed.workflow_hash, x->fixed.entry, &plan, e);
     err = err ? err : run_hold(h, plan, x, &r, e);
@@ -153,7 +166,8 @@ static enum err visit(struct host *h, const struct store_execution *x, const str
     if (engine_is_unsettled(r->engine)) {
         err = error_set(e, ERR_INVALID, "%s", unsettled + strlen("refused: "));
     }
-    err = err ? err : decide_on(r, q, e);
+    err = err ? err : has_verdict(h, q, &told, e);
+    err = err || told ? err : decide_on(r, q, e);
     run_give_up(r, NULL);
     run_drop_lost(h);
     return err;

@@ -176,6 +176,8 @@ class Asked:
     def told(self):
         """accepted, recorded (the number follows), refused; unknown: it was killed before."""
         words = [*DONE.get(self.kind, []), " in the background, process "]
+        if f"error: {self.kind} of " in self.said:  # what it showed beside that was asked by others
+            return "refused"
         if any(word in self.said for word in words):
             return "accepted"
         if "the request is recorded (number" in self.said:

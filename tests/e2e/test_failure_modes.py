@@ -325,12 +325,31 @@ def test_failure_mode_06_an_early_answer_that_does_not_fit_is_dropped_and_said(c
     left = run.finish()
     assert left.status == 3
     why = "the answer must be one of: fine, late"
-    assert f"step q got an answer before it asked, which does not fit: {why}" in left.err
+    assert f"step q got an answer before it asked, which is dropped: {why}" in left.err
     told = cairn("explain", run.id)
     assert "  an answer to q, from " in told.out and f"was dropped: {why}\n" in told.out
     answer = cairn("explain", run.id, "--json").json["answers"][0]
     assert (answer["step"], answer["status"], answer["why"]) == ("q", "dropped", why)
     assert cairn("answer", run.id, "q", "late").out == "late\n"
+
+
+def test_failure_mode_06_an_early_answer_is_dropped_and_said_when_the_workflow_changes(cairn):
+    text = ("  a: {type: transform, value: 1, needs: [more.true], max_iterations: 5}\n"
+            "  q: {type: ask, needs: [a], prompt: Well?}\n"
+            "  more: {type: condition, needs: [q], when: nodes.q.iteration < 1}\n")
+    cairn.flow(text)
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    assert "kept, taken when step q#1 begins to wait" in cairn("answer", id, "q#1", "early").err
+    assert cairn("cancel", id).status == 0
+    cairn.flow(text.replace("Well?", "Else?"))
+    again = cairn("retry", id, "--workflow", "flow.yaml")
+    why = "the workflow or its inputs were changed before the step began to wait"
+    assert f"step q#1 got an answer before it asked, which is dropped: {why}\n" in again.err
+    assert cairn("answer", id, "q~1", "first").status == 3
+    answer, = cairn("explain", id, "--json").json["answers"]
+    assert (answer["step"], answer["status"], answer["why"]) == ("q#1", "dropped", why)
+    assert cairn("answer", id, "q#1", "second").status == 0
+    assert ("answer_dropped", "q#1") in journal(cairn, id)
 
 
 # ---- 9: a cancel that leaves something running, or is undone by a late result ----

@@ -12,7 +12,7 @@ import traceback
 import pytest
 
 from conftest import SLOWER, Cairn
-from interleave import Play, code, furnish
+from interleave import Asked, Play, code, furnish
 from killer import LONG, SEED, detach, parallel, strike, until
 from told import Story, check, check_log
 
@@ -111,3 +111,10 @@ def test_a_result_that_another_execution_had_meanwhile(cairn):
         file.write(f"{id}/a {story.at_us[taken['seq']] * 1000}\n")
     with pytest.raises(AssertionError, match="its result was there"):
         check_log(story, 1)
+
+
+def test_a_refusal_beside_what_others_had_asked_is_one():
+    said = ("12:00:00.000 execution exec_1 rolled back to event 2\n"
+            "error: rollback of exec_1 refused: there is no checkpoint \"mark\" any more\n"
+            "12:00:00.001 step a~1 started\n")
+    assert Asked("rollback", ["rollback", "exec_1"], said=said).told == "refused"

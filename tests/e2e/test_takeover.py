@@ -1,6 +1,9 @@
 """Several processes at one execution: who goes on with it, and what was asked is never lost."""
 
 import signal
+import sqlite3
+
+import pytest
 
 from conftest import ID
 from held import holding, release
@@ -163,3 +166,26 @@ def test_who_takes_over_what_fails_names_its_file(cairn):
     failed = cairn("answer", id, "yes")
     assert failed.status == 1 and "at node b (flow.yaml:5:3)\n" in failed.err
     assert f"after mending it: cairn retry {id} --workflow flow.yaml\n" in failed.err
+
+
+@pytest.mark.parametrize("words, done", [
+    (["signal", "go"], "sent: execution"),
+    (["checkpoint", "here"], "checkpoint: execution"),
+    (["rollback", "--to", "a", "--resume", "--background"], "runs in the background, process"),
+])
+def test_a_verdict_that_others_gave_before_the_take_over_is_told(cairn, words, done):
+    """Another process ran it, decided on what was asked and left, right after that was recorded."""
+    cairn.flow("  a: {type: transform, value: 1}\n  q: {type: ask, needs: [a], prompt: '?'}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    db = sqlite3.connect(cairn.store)
+    for verdict in ("accepted", "refused: not now"):
+        db.execute("CREATE TRIGGER other AFTER INSERT ON inbox BEGIN "
+                   f"UPDATE inbox SET verdict = '{verdict}' WHERE id = new.id; END")
+        db.commit()
+        told = cairn(words[0], id, *words[1:])
+        assert (done in told.err) == (verdict == "accepted"), told
+        assert ("refused: not now" in told.err) == (verdict != "accepted"), told
+        db.execute("DROP TRIGGER other")
+        db.commit()
+    assert cairn("answer", id, "yes").status == 0
+    db.close()

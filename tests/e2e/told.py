@@ -13,7 +13,7 @@ from killer import query
 ENDS = {"execution_completed", "execution_failed", "execution_cancelled"}
 RESETS = {"execution_retried", "execution_rolled_back", "undo_begun"}
 MOMENT_US = 5000000 * SLOWER  # in which what a cancel stops is gone, on a machine that is busy
-AFTER_THE_END = RESETS | {"late_result", "execution_claimed", "workflow_changed"}
+AFTER_THE_END = RESETS | {"late_result", "execution_claimed", "answer_dropped", "workflow_changed"}
 
 
 class Story:
@@ -257,7 +257,8 @@ def check_answers(story, asked):
 
 
 def check_kept(story):
-    """A kept answer is taken by the first wait of its step, or dropped with a word then."""
+    """A kept answer is taken by the first wait of its step, or dropped with a word then, or when the
+    workflow changes before; a step that ends before it asks takes none."""
     kept, waits = {}, set()
     for event in story.events:
         step = event.get("step")
@@ -277,6 +278,10 @@ def check_kept(story):
             assert taken, f"not what was kept: {event}"
         elif event["type"] == "answer_dropped":
             kept.pop(step)
+        elif event["type"] in ("step_failed", "step_cancelled", "step_skipped"):
+            kept.pop(step, None)
+        elif event["type"] == "workflow_changed":
+            assert not kept, f"no word of what was kept: {event} {kept}"
     assert not waits, f"waited although an answer was kept: {waits}"
 
 

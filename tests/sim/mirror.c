@@ -267,8 +267,12 @@ static void changed(struct world *w, struct seen_execution *x, const struct even
             map_put(&x->gone, x->plan->nodes[i].name, &is_new)->num = x->armed[i];
         }
     }
-    for (uint32_t i = 0; i < x->steps.count; i++) { /* answers to what had not begun to wait go */
-        ((struct seen_step *)x->steps.entries[i].ptr)->kept = 0;
+    for (uint32_t i = 0; i < x->steps.count; i++) { /* what asks now may be something else */
+        const struct seen_step *s = x->steps.entries[i].ptr;
+        if (s->kept) {
+            world_fail(w, "an answer to %.*s is kept over a change of the workflow",
+                       STR_ARG(s->id));
+        }
     }
     x->armed = armed;
     x->called = called;
@@ -511,13 +515,14 @@ static void step_event(struct world *w, struct seen_execution *x, struct str id,
     }
 }
 
-static void answer_event(struct world *w, struct seen_step *s, const struct event *ev) {
+static void answer_event(struct world *w, const struct seen_execution *x, struct seen_step *s,
+                         const struct event *ev) {
     bool keeps = ev->kind == EVENT_ANSWER_KEPT;
     if (keeps == (s->kept != 0)) {
         world_fail(w, "%s of %.*s, for which %s", event_name(ev->kind), STR_ARG(s->id),
                    keeps ? "one is kept" : "none was kept");
     }
-    if (s->asks == keeps) {
+    if (s->asks == keeps && !x->final) { /* at the end the workflow is changed next */
         world_fail(w, "%s of %.*s, which %s", event_name(ev->kind), STR_ARG(s->id),
                    keeps ? "waits" : "does not wait");
     }
@@ -544,6 +549,7 @@ static bool goes_on(const struct world *w, const struct seen_execution *x, const
     return w->may_return &&
            (ev->kind == EVENT_EXECUTION_CLAIMED || ev->kind == EVENT_EXECUTION_RETRIED ||
             ev->kind == EVENT_WORKFLOW_CHANGED || ev->kind == EVENT_EXECUTION_ROLLED_BACK ||
+            (ev->kind == EVENT_ANSWER_DROPPED && w->may_retry) ||
             (ev->kind == EVENT_UNDO_BEGUN && ev->after) || poisoned);
 }
 
@@ -595,7 +601,7 @@ static void take_event(struct world *w, struct seen_execution *x, const struct s
     } else if (ev->kind == EVENT_LOOP_REPEATED) {
         repeated(w, x, ev);
     } else if (ev->kind == EVENT_ANSWER_KEPT || ev->kind == EVENT_ANSWER_DROPPED) {
-        answer_event(w, mirror_step(w, x, row->step), ev);
+        answer_event(w, x, mirror_step(w, x, row->step), ev);
     } else if (row->step.len) {
         step_event(w, x, row->step, ev);
     }

@@ -119,6 +119,35 @@ static void kept_for_a_later_iteration_over_a_retry(void **state) {
     drive_close(&d);
 }
 
+/* What asks then may be something else; one whose step had ended before is over already. */
+static void dropped_with_a_word_by_a_change(void **state) {
+    struct drive d;
+    struct engine_input in = {0};
+    (void)state;
+    drive_open(&d, LOOP);
+    assert_string_equal(drive_answer(&d, "q", "over"), KEPT);
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    drive_input(&d, INPUT_RETRY, NULL, 0);
+    drive_refold(&d);
+    assert_int_equal(engine_kept_answer(d.engine, 0)->state, KEPT_DROPPED);
+    assert_string_equal(drive_answer(&d, "q#1", "second"),
+                        "accepted: kept, taken when step q#1 begins to wait");
+    drive_input(&d, INPUT_CANCEL, NULL, 0);
+    uint32_t before = d.event_count;
+    drive_change(&d, LOOP "  z: {type: work}\n", &in);
+    drive_refold(&d);
+    assert_int_equal(d.journal[before].kind, EVENT_ANSWER_DROPPED);
+    assert_int_equal(d.journal[before + 1].kind, EVENT_WORKFLOW_CHANGED);
+    assert_int_equal(engine_kept_answer(d.engine, 1)->state, KEPT_DROPPED);
+    assert_true(engine_kept_answer(d.engine, 1)->why.len > 0);
+    finish(&d, "h~2");
+    assert_string_equal(drive_answer(&d, "q~2", "first"), "accepted");
+    finish(&d, "h#1");
+    assert_string_equal(drive_answer(&d, "q#1", "now"), "accepted");
+    assert_str(value_str(event_of(&d, EVENT_STEP_COMPLETED)->body), "now");
+    drive_close(&d);
+}
+
 static void not_over_a_retry(void **state) {
     struct drive d;
     (void)state;
@@ -201,6 +230,7 @@ int run_answer_tests(void) {
         TEST(one_iteration_by_its_number),
         TEST(failure_mode_18_a_late_answer_is_not_one_to_a_later_question),
         TEST(kept_for_a_later_iteration_over_a_retry),
+        TEST(dropped_with_a_word_by_a_change),
         TEST(not_over_a_retry),
         TEST(one_item_of_a_foreach),
         TEST(what_cannot_be_kept),

@@ -335,6 +335,25 @@ static void a_visit_records_and_goes_on_with_nothing(void **state) {
     assert_string_equal(rig_status(r), "failed"); /* in doubt, as ever */
 }
 
+/* Somebody else ran it, decided and left, between the request and the claim. */
+static void a_visit_decides_on_nothing_that_has_a_verdict(void **state) {
+    struct host_request here = {.type = REQUEST_CHECKPOINT, .step = STR("here")};
+    struct error e;
+    (void)state;
+    struct run *r = rig_run("{cairn: 1, nodes: {a: {type: work}}}");
+    struct str id = arena_str(&rig.arena, run_id(r));
+    struct store_inbox row = {
+        .execution = rig_stored(id).num, .kind = STR("checkpoint"), .step = STR("here")};
+    assert_int_equal(store_inbox_add(rig.disk, &row, &here.ticket, &e), OK);
+    struct store_verdict said = {.inbox = here.ticket, .verdict = STR("accepted")};
+    struct store_batch b = {.verdicts = &said, .verdict_count = 1};
+    assert_int_equal(store_commit(rig.disk, &b, &e), OK);
+    rig_reopen();
+    assert_int_equal(host_visit(rig.host, id, &here, &e), OK);
+    assert_null(strstr(rig_journal(id), "checkpoint_made"));
+    assert_int_equal(rig_stored(id).host, 0);
+}
+
 int run_resume_tests(void) {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -353,6 +372,7 @@ int run_resume_tests(void) {
         T(a_key_taken_by_another_process_at_once),
         T(a_view_of_what_another_host_runs),
         T(a_visit_records_and_goes_on_with_nothing),
+        T(a_visit_decides_on_nothing_that_has_a_verdict),
 #undef T
     };
     return cmocka_run_group_tests_name("host resumes", tests, NULL, NULL);
