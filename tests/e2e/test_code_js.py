@@ -280,12 +280,16 @@ def test_typescript_needs_a_node_that_strips_types(cairn):
 
 
 @pytest.mark.skipif(not has_types(), reason="node strips types from 22.13 on, this one does not")
-def test_typescript(cairn):
-    assert out(flow(cairn, "typescript", "type P = {v: number}\nconst p = up as P\nreturn p.v + 1")) == 2
-    done = flow(cairn, "typescript", "interface P { a: number }\nfunction f(p: P): never {\n"
+@pytest.mark.parametrize("more", ["", SHARED.replace("javascript", "typescript")])
+def test_typescript(cairn, more):
+    def typescript(code):
+        return flow(cairn, "typescript", code, more=more)
+
+    assert out(typescript("type P = {v: number}\nconst p = up as P\nreturn p.v + 1")) == 2
+    done = typescript("interface P { a: number }\nfunction f(p: P): never {\n"
                 "  throw new Error('t')\n}\nf({a: 1})")
     assert done.json["error"]["message"] == "Error: t (flow.yaml, line 12)"
-    done = flow(cairn, "typescript", "enum A { b }\nreturn A.b")
+    done = typescript("enum A { b }\nreturn A.b")
     assert "enum is not supported" in done.json["error"]["message"]
     assert "(flow.yaml, line 10)" in done.json["error"]["message"]
     cairn.write("t.mts", "export function twice(n: number): number { return n * 2 }\n")
