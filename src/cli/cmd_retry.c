@@ -96,7 +96,6 @@ static int go_on(struct running *x, const struct budget *budget) {
     if (err) {
         return refuse(x, id, &e);
     }
-    x->recorded = true;
     err = running_watch(x, r);
     err = err ? err : running_catch_up(x);
     err = err ? err : running_turn(x);

@@ -44,7 +44,6 @@ static int revive(struct running *x, const struct store_execution *found) {
         background_back(&x->background, true);
         return refuse(x, found, &e);
     }
-    x->recorded = true;
     err = running_watch(x, r);
     err = err ? err : running_catch_up(x);
     err = err ? err : running_turn(x);

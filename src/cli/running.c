@@ -20,7 +20,7 @@ static struct watch_source source_of(const struct run *r) {
 static void on_event(void *ctx, struct run *r, const struct host_event *ev) {
     struct running *x = ctx;
     struct watch_source of = source_of(r);
-    x->recorded = x->recorded || r == x->run;
+    x->recorded = x->recorded || (r == x->run && ev->kind != EVENT_EXECUTION_CLAIMED);
     if (x->watch.cli) { /* else it is visited, see request.c */
         watch_event(&x->watch, &of, ev);
         prompt_event(&x->prompt, r, ev);
@@ -236,7 +236,7 @@ static enum err leave(struct running *x, struct error *e) {
  * refused makes nothing go on that nobody ran. */
 static void tell_user(struct running *x) {
     bool granted = !x->ticket || str_starts(x->verdict, STR("accepted"));
-    if (!x->background.on || x->background.told || !x->recorded) {
+    if (!x->background.on || x->background.told || !x->recorded || x->lost) {
         return;
     }
     if (granted) {

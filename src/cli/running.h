@@ -26,7 +26,7 @@ struct running {
     bool waited;         /* for a store that others hold */
     uint32_t interrupts; /* SIGINT that came */
     bool leaving;        /* SIGTERM: without waiting for what runs */
-    bool recorded;       /* something of it since this process has it */
+    bool recorded;       /* something of it since this process has it, but a claim */
     bool ended, lost, left;
     bool asks_again; /* steps that waited before are asked about here, too */
     struct error why_lost;

@@ -5,14 +5,16 @@ happens and told.py for what must hold. Four run at a time, two in a store.
     CAIRN_LONG=1              1000
 """
 
+import contextlib
 import os
 import re
+import sqlite3
 import traceback
 
 import pytest
 
-from conftest import SLOWER, Cairn
-from interleave import Asked, Play, code, furnish
+from conftest import ID, SLOWER, Cairn
+from interleave import Asked, Play, code, furnish, settle
 from killer import LONG, SEED, detach, parallel, strike, until
 from told import Story, check, check_log
 
@@ -118,3 +120,31 @@ def test_a_refusal_beside_what_others_had_asked_is_one():
             "error: rollback of exec_1 refused: there is no checkpoint \"mark\" any more\n"
             "12:00:00.001 step a~1 started\n")
     assert Asked("rollback", ["rollback", "exec_1"], said=said).told == "refused"
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_commit_that_nobody_saw_comes_back_or_never_happened(cairn, settled):
+    """As after a kill -9 in its fsync: it stands in the log of the store, the index does not have it."""
+    cairn.flow("  q: {type: ask, prompt: Well?}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+
+    def status(db):
+        return db.execute("SELECT status FROM executions WHERE id = ?", (id,)).fetchone()[0]
+
+    def look():
+        return contextlib.closing(sqlite3.connect(f"file:{cairn.store}?mode=ro", uri=True))
+
+    with look() as db, open(f"{cairn.store}-shm", "r+b") as index:
+        db.execute("BEGIN")  # what comes after it stays in the log
+        assert status(db) == "waiting"
+        before = index.read()
+        assert cairn("cancel", id).status == 0
+        index.seek(0)
+        index.write(before)
+        index.flush()
+        db.execute("COMMIT")
+        assert status(db) == "waiting"
+        if settled:
+            settle(cairn.store)
+    with look() as db:
+        assert status(db) == ("waiting" if settled else "cancelled")

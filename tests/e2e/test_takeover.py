@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from conftest import ID
+from conftest import ID, until
 from held import holding, release
 
 CHILD = """cairn: 1
@@ -189,3 +189,27 @@ def test_a_verdict_that_others_gave_before_the_take_over_is_told(cairn, words, d
         db.commit()
     assert cairn("answer", id, "yes").status == 0
     db.close()
+
+
+@pytest.mark.parametrize("words, event", [
+    (["retry"], "execution_retried"), (["rollback", "--to", "a", "--resume"], "execution_rolled_back"),
+])
+def test_what_could_not_be_recorded_is_not_told_to_run_in_the_background(cairn, words, event):
+    """A claim comes before it; what was asked for is recorded after that, or lost to the store or to
+    others."""
+    cairn.flow("  a: {type: transform, value: 1}\n"
+               "  b: {type: code, language: sh, needs: [a], code: exit 3}\n")
+    id = ID.search(cairn("run", "flow.yaml").err).group()
+    db = sqlite3.connect(cairn.store)
+    db.execute(f"CREATE TRIGGER never BEFORE INSERT ON events WHEN new.kind = (SELECT id FROM event_kinds "
+               f"WHERE name = '{event}') BEGIN SELECT RAISE(ABORT, 'never'); END")
+    db.commit()
+    told = cairn(words[0], id, *words[1:], "--background")
+    assert told.status != 0 and not told.out and "in the background" not in told.err, told
+    assert "never" in told.err
+    db.execute("DROP TRIGGER never")
+    db.commit()
+    db.close()
+    again = cairn(words[0], id, *words[1:], "--background")
+    assert again.status == 0 and again.out == f"{id}\n"
+    until(lambda: cairn("results", id, "--json").json["status"] == "failed", "it does not end")
