@@ -32,8 +32,9 @@ struct worker {
     struct io_process *process; /* NULL: it has ended */
     struct io_scratch *scratch;
     struct code_item *item;
-    bool ending;   /* it gets no other item */
-    bool answered; /* its item has an answer, which is told when the process is gone */
+    bool ending;    /* it gets no other item */
+    bool answered;  /* its item has an answer, which is told when the process is gone */
+    bool too_large; /* the answer */
     int64_t pid;
     uint64_t start_time;
     struct code_sent sent;
@@ -229,8 +230,8 @@ static void on_said(struct worker *w, struct str bytes) {
     buf_append(&w->said, bytes);
     struct str said = buf_str(&w->said);
     size_t len = said.len >= 4 ? (size_t)number(said.ptr, 4) : HEAD_BYTES;
-    if (!buf_ok(&w->said) || len < HEAD_BYTES ||
-        len - HEAD_BYTES > w->item->port->in->max_output_bytes || said.len > len + 4) {
+    w->too_large = len > HEAD_BYTES + w->item->port->in->max_output_bytes;
+    if (!buf_ok(&w->said) || len < HEAD_BYTES || w->too_large || said.len > len + 4) {
         give_up(w);
     } else if (said.len >= 4 && said.len - 4 >= len) {
         struct str frame = str_sub(said, 4, 4 + len);
@@ -268,7 +269,7 @@ static void on_exited(void *ctx, const struct io_exit *x, enum err spawn_error,
     w->ending = true;
     wait_no_more(w);
     if (item != NULL && !w->answered) {
-        item->exited(item->ctx, x, spawn_error, spawn_message, over_limit);
+        item->exited(item->ctx, x, spawn_error, spawn_message, over_limit || w->too_large);
     }
     if (w->scratch == NULL || io_scratch_close(w->scratch, worker_free, w)) {
         worker_free(w);

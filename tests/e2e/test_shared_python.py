@@ -101,6 +101,7 @@ def with_trouble(cairn, code, more="label: bad", start=None):
     (BUSY + "\n      return 1 / 0", "ZeroDivisionError: division by zero (flow.yaml, line 12)"),
     ("def f(", "SyntaxError: '(' was never closed (flow.yaml, line 11)"),
     ("return {1, 2}", "cannot return a value of type set"),
+    ("return 'x' * 70000000", "wrote more than 67108864 bytes (max_output_bytes)"),
 ])
 def test_a_failure_says_where_and_ends_its_process(cairn, code, message):
     done = with_trouble(cairn, code)
@@ -108,6 +109,11 @@ def test_a_failure_says_where_and_ends_its_process(cairn, code, message):
     used = processes_of(cairn)
     assert used["before"] != used["after"]
     assert used.get("bad", used["before"]) == used["before"]
+
+
+def test_a_flood_is_its_steps_failure(cairn):
+    done = with_trouble(cairn, "print('x' * 70000000)")
+    assert "wrote more than 67108864 bytes (max_output_bytes)" in done.json["finalResult"]["message"]
 
 
 def test_a_step_that_takes_too_long_ends_alone(cairn):
