@@ -51,9 +51,13 @@ void track_waits_no_more(struct track_slot *s) {
     s->t.due = (wall_us){0};
 }
 
+/* At first there is room for a step of each node, unless they are many. */
+enum { FIRST_MOST = 255 };
+
 static struct track_slot *new_slot(struct engine *g, struct step_id step) {
     if (g->track_count == g->track_cap) {
-        uint32_t cap = g->track_cap ? g->track_cap * 2 : 16;
+        uint32_t nodes = g->plan->node_count < FIRST_MOST ? g->plan->node_count : FIRST_MOST;
+        uint32_t cap = g->track_cap ? g->track_cap * 2 : nodes + 1;
         struct track_slot *more = realloc(g->track, cap * sizeof *more);
         if (!more) {
             return NULL;

@@ -16,33 +16,18 @@
 enum { SMALLEST_DATABASE = 512 };
 
 static const char *const statements[STMT_COUNT] = {
-#define INSERT_EVENTS "INSERT INTO events(id, execution, seq, at_us, kind, step, prev, body) VALUES"
 #define STMT(id, sql) [STMT_##id] = sql,
 #include "store/sqlite_stmts.def"
 #undef STMT
 };
-
-/* INSERT_EVENTS with SQLITE_EVENT_BLOCK rows. */
-static void many_events_sql(char *out, size_t out_bytes) {
-    size_t len = (size_t)snprintf(out, out_bytes, "%s", INSERT_EVENTS);
-    for (int i = 0; i < SQLITE_EVENT_BLOCK; i++) {
-        len += (size_t)snprintf(out + len, out_bytes - len, "%s(?,?,?,?,?,?,?,?)", i ? "," : "");
-    }
-    ASSERT(len < out_bytes);
-}
 
 sqlite3_stmt *sqlite_stmt(struct sqlite_store *s, struct sqlite_conn *c, enum stmt_id id,
                           struct error *e) {
     if (c->stmts[id]) {
         return c->stmts[id];
     }
-    char many[200 + SQLITE_EVENT_BLOCK * 20];
-    const char *sql = statements[id];
-    if (!sql) {
-        many_events_sql(many, sizeof many);
-        sql = many;
-    }
-    int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id], NULL);
+    int rc = sqlite3_prepare_v3(c->db, statements[id], -1, SQLITE_PREPARE_PERSISTENT, &c->stmts[id],
+                                NULL);
     if (rc != SQLITE_OK) {
         (void)sqlite_error(s, c->db, rc, e);
     }

@@ -21,14 +21,13 @@ enum {
     /* The usual size of the WAL: a longer one is cut back when it starts anew. */
     SQLITE_LOG_BYTES = (SQLITE_CHECKPOINT_FRAMES + 256) * SQLITE_FRAME_BYTES,
     SQLITE_EVENT_BLOCK = 32, /* rows of one INSERT of EVENT_MANY */
+    SQLITE_STEP_BLOCK = 16,  /* and of STEP_MANY */
 };
 
 enum stmt_id {
-#define INSERT_EVENTS ""
 #define STMT(id, sql) STMT_##id,
 #include "store/sqlite_stmts.def"
 #undef STMT
-#undef INSERT_EVENTS
     STMT_COUNT
 };
 

@@ -521,6 +521,10 @@ static void assert_step(const struct store_step *got, const struct store_step *w
     assert_same(got->meta, want->meta);
 }
 
+static struct str made_text(struct fixture *f, const char *before, int n) {
+    return arena_printf(&f->a, "%s%d", before, n);
+}
+
 static void test_steps(void **state) {
     struct fixture *f = fixture_of(state);
     struct store_change a = make_execution(f, "a"), b = make_execution(f, "b");
@@ -558,6 +562,41 @@ static void test_steps(void **state) {
     assert_step(&got[0], &first_steps[0]);
     assert_ok(f, store_steps_read(f->s, 999, &f->a, &got, &count, &f->e));
     assert_int_equal(count, 0);
+}
+
+/* So many that they are written together, and replaced together. */
+static void test_many_steps(void **state) {
+    struct fixture *f = fixture_of(state);
+    enum { STEPS = 23, MORE = 30 };
+    struct store_change c[] = {make_execution(f, "a"), make_execution(f, "b")};
+    struct store_step rows[2][MORE], *got;
+    uint32_t count;
+    for (int i = 0; i < 2 * MORE; i++) {
+        rows[i / MORE][i % MORE] = (struct store_step){.step = made_text(f, "s", i % MORE),
+                                                       .node = made_text(f, "n", i),
+                                                       .kind = STR("k"),
+                                                       .status = STR("running"),
+                                                       .attempt = (uint32_t)i,
+                                                       .index = i % 3 - 1};
+    }
+    for (uint32_t round = 0; round < 2; round++) {
+        for (int x = 0; x < 2; x++) {
+            c[x] = change_next(f, &c[x], 1, "w");
+            c[x].steps = rows[x];
+            c[x].step_count = round == 0 ? STEPS : MORE;
+        }
+        struct store_batch b = {.changes = c, .count = 2};
+        assert_ok(f, store_commit(f->s, &b, &f->e));
+        for (int x = 0; x < 2; x++) {
+            assert_ok(f, store_steps_read(f->s, c[x].num, &f->a, &got, &count, &f->e));
+            assert_int_equal(count, c[x].step_count);
+            for (uint32_t i = 0; i < count; i++) {
+                assert_step(&got[i], &rows[x][i]);
+                rows[x][i].status = STR("completed");
+                rows[x][i].result = made_text(f, "", (int)i);
+            }
+        }
+    }
 }
 
 static void test_messages(void **state) {
@@ -949,6 +988,7 @@ int run_suite(const char *scheme) {
         TEST(test_same_key_in_one_batch),
         TEST(test_same_id_is_fenced),
         TEST(test_steps),
+        TEST(test_many_steps),
         TEST(test_messages),
         TEST(test_blobs),
         TEST(test_workflows),
