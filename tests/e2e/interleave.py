@@ -348,6 +348,9 @@ class Play:
             kill(first.pid)
             finish(first)
         done = self.cairn(*words)  # the id, or that it is there and interrupted
+        end = time.monotonic() + PATIENCE
+        while "try again" in done.err and time.monotonic() < end:  # all stood still for 5 s
+            done = self.cairn(*words)
         found = ID.search(done.out + done.err)
         assert found, done
         self.id = found.group()

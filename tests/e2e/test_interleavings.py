@@ -13,7 +13,7 @@ import traceback
 
 import pytest
 
-from conftest import ID, SLOWER, Cairn
+from conftest import ID, SLOWER, Cairn, Result
 from interleave import Asked, Play, code, furnish, settle
 from killer import LONG, SEED, detach, parallel, strike, until
 from told import Story, check, check_log
@@ -148,3 +148,29 @@ def test_a_commit_that_nobody_saw_comes_back_or_never_happened(cairn, settled):
             settle(cairn.store)
     with look() as db:
         assert status(db) == ("waiting" if settled else "cancelled")
+
+
+class Still:
+    """A machine that stands still for 5 s: who begins then is told that others write to the store."""
+
+    def __init__(self, cairn):
+        self.cairn, self.told = cairn, 0
+
+    def __getattr__(self, name):
+        return getattr(self.cairn, name)
+
+    def __call__(self, *arguments):
+        self.told += 1
+        if self.told < 3:
+            return Result(4, "", "error: another process is writing to the store, waited 5 s: try again\n")
+        return self.cairn(*arguments)
+
+
+def test_who_is_told_to_try_again_does(cairn):
+    furnish(cairn)
+    play = Play(Still(cairn), 1)
+    play.name = "chain"
+    play.begin()
+    play.db.close()
+    assert play.id and play.cairn.told == 3
+    assert cairn("watch", play.id).status == 0
