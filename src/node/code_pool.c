@@ -1,6 +1,6 @@
 /* Forks that the items of one foreach step share: each takes one item after another. And processes
- * that the steps of one execution share in the same way, whose code reaches nothing else: what is
- * said here of items and their step holds for steps and their execution.
+ * that steps share in the same way whose code reaches nothing else: in Python all of this host, in
+ * JavaScript those of one execution. What is said here of items and their step holds for these.
  *
  * An item waits here until a fork is free. When none has become free for a moment, there are more
  * of them, up to one for each item that is under way: so items that take long run side by side as
@@ -20,7 +20,7 @@ enum {
     GRACE_MS = 2000,
     FIRST_WORKERS = 2,
     KEEP_UP = 10,     /* items that a fork performs in MORE_NS when more forks would not help */
-    WAITING_MOST = 8, /* processes of all executions together that have no step just then */
+    WAITING_MOST = 8, /* processes for steps of any node that have none just then */
     HEAD_BYTES = 26,
 };
 #define MORE_NS INT64_C(10000000)
@@ -40,7 +40,7 @@ struct worker {
     struct code_sent sent;
     struct buf said; /* of descriptor 3, since the last whole frame */
     struct buf frame;
-    bool waits; /* for a step of its execution, among all that do */
+    bool waits; /* for a step of any node, among all that do */
     struct worker *waits_before, *waits_after;
 };
 
@@ -48,8 +48,8 @@ struct pool {
     struct pools *home;
     struct pool *next;
     struct io_loop *loop;
-    char *step;                   /* <execution>/<step without its index>, or the execution */
-    const struct plan_node *node; /* NULL: the pool of an execution, for steps of any node */
+    char *name;                   /* <execution>/<step without its index>, the execution or "" */
+    const struct plan_node *node; /* NULL: for steps of any node */
     const char *program;          /* that runs the code */
     struct worker *workers;
     size_t worker_count;
@@ -78,7 +78,7 @@ static void pool_free(struct pool *p) {
     *at = p->next;
     io_timer_close(p->timer);
     io_timer_close(p->idle);
-    free(p->step);
+    free(p->name);
     free(p);
 }
 
@@ -482,7 +482,7 @@ static struct pool *pool_open(struct pools *home, const struct code_item *item,
     }
     *p = (struct pool){.home = home,
                        .loop = loop,
-                       .step = name,
+                       .name = name,
                        .node = node,
                        .program = item->job->data->language->program,
                        .next = home->first};
@@ -490,7 +490,7 @@ static struct pool *pool_open(struct pools *home, const struct code_item *item,
     p->timer = io_timer_open(loop, waiting_due, p);
     p->idle = io_timer_open(loop, idle_due, p);
     if (p->timer == NULL || p->idle == NULL) {
-        p->step = NULL;
+        p->name = NULL;
         pool_free(p);
         return NULL;
     }
@@ -499,19 +499,26 @@ static struct pool *pool_open(struct pools *home, const struct code_item *item,
     return p;
 }
 
-/* node: NULL for the pool of the execution. */
+/* What Python's steps of any node cannot see they cannot see of other executions either; in
+ * JavaScript they may see what node's own objects keep. */
+static char *name_for(const struct code_item *item, const struct plan_node *node) {
+    const struct step_in *in = item->port->in;
+    return node != NULL                    ? name_of(item->port)
+           : item->job->data->language->js ? strndup(in->execution.ptr, in->execution.len)
+                                           : strdup("");
+}
+
+/* node: NULL for steps of any node. */
 static struct pool *pool_for(const struct code_item *item, const struct plan_node *node) {
     const struct step_port *port = item->port;
     void **kept = io_launcher_keep(port->launcher, close_all);
     struct pools *home = *kept != NULL ? *kept : calloc(1, sizeof *home);
-    char *name = home == NULL   ? NULL
-                 : node == NULL ? strndup(port->in->execution.ptr, port->in->execution.len)
-                                : name_of(port);
+    char *name = home != NULL ? name_for(item, node) : NULL;
     *kept = home;
     struct pool *p = name != NULL ? home->first : NULL;
     const char *program = item->job->data->language->program;
     while (p != NULL &&
-           (p->node != node || strcmp(p->program, program) != 0 || strcmp(p->step, name) != 0)) {
+           (p->node != node || strcmp(p->program, program) != 0 || strcmp(p->name, name) != 0)) {
         p = p->next;
     }
     struct pool *made = p == NULL && name != NULL ? pool_open(home, item, node, name) : NULL;

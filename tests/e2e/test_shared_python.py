@@ -142,21 +142,40 @@ def is_busy(pid):
         return f.read().rpartition(")")[2].split()[0] == "R"
 
 
+def test_executions_share_a_process(cairn):
+    cairn.write("child.yaml", f"cairn: 1\nname: child\nnodes:\n"
+                f"  a: {{type: code, language: python, code: \"{BUSY}\"}}\n"
+                f"  b: {{type: code, language: python, needs: [a], code: \"{BUSY}\"}}\n")
+    cairn.flow("nodes:\n  one: {type: workflow, workflow: child.yaml}\n"
+               "  two: {type: workflow, workflow: child.yaml, needs: [one]}\n")
+    assert cairn("run", "flow.yaml").status == 0
+    used = processes_of(cairn)
+    assert len(used["a"]) == len(used["b"]) == 2
+    assert len(set(used["a"] + used["b"])) == 1
+
+
+def test_a_process_is_not_kept_for_ever(cairn):
+    """After a thousand steps there is another one."""
+    assert chain(cairn, BUSY, *[PLAIN] * 998, BUSY, BUSY).status == 0
+    used = processes_of(cairn)
+    assert used["s0"] == used["s999"] != used["s1000"]
+
+
 def test_few_wait_for_a_step(cairn):
-    """Executions that wait for something else keep few processes, all together."""
+    """Executions that wait for something else keep few processes for JavaScript, all together."""
     cairn.write("child.yaml", "cairn: 1\nname: child\nnodes:\n"
-                "  a: {type: code, language: python, code: \"return 1\"}\n"
-                f"  nap: {{type: wait, needs: [a], for: {SLOWER * 700}ms}}\n"
-                "  b: {type: code, language: python, needs: [a, nap], code: \"return a + 1\"}\n")
+                "  a: {type: code, language: javascript, code: \"return 1\"}\n"
+                f"  nap: {{type: wait, needs: [a], for: {SLOWER * 900}ms}}\n"
+                "  b: {type: code, language: javascript, needs: [a, nap], code: \"return a + 1\"}\n")
     cairn.flow("nodes:\n  each:\n    type: workflow\n    workflow: child.yaml\n"
-               f"    foreach: {{items: \"{list(range(40))}\", as: n}}\n")
+               f"    foreach: {{items: \"{list(range(14))}\", as: n}}\n")
     child = cairn.start("run", "flow.yaml", "--json")
     child.wait_for("created")
-    until(lambda: completed(cairn) >= 40, "the first steps do not end")
-    kept = [pid for pid in below(child.child.pid) if is_python(pid)]
-    assert 1 <= len(kept) <= 16 and completed(cairn) < 80
+    until(lambda: completed(cairn) >= 14, "the first steps do not end")
+    until(lambda: nodes_below(child.child.pid) == 8, "more are kept, or less")
+    assert completed(cairn) < 28
     assert child.finish().status == 0
-    assert completed(cairn) == 80
+    assert completed(cairn) == 28
 
 
 def completed(cairn):
@@ -164,9 +183,5 @@ def completed(cairn):
     return rows[0][0]
 
 
-def is_python(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().startswith("python")
-    except OSError:
-        return False
+def nodes_below(pid):
+    return len([line for line in below(pid).values() if line.startswith(b"node\0")])
