@@ -2,9 +2,10 @@
  * execution; also 1000 x 100, and 1,000,000 steps with the log's checkpoints inside, as 1000 x 1000
  * and as 10,000 x 100. Goal: at least 40 % of the rate of bare rows of the same shape, written in
  * the same run. What was told of the smaller ones is looked for in the store afterwards, from
- * another process.
+ * another process. With arguments only that size: w2_executions EXECUTIONS STEPS [ROUNDS].
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "support/raw.h"
 #include "support/work.h"
@@ -43,8 +44,21 @@ static int compare(int executions, int steps, int rounds) {
     return met && proven ? 0 : 1;
 }
 
-int main(void) {
+static int number(const char *text, int most) {
+    int n = atoi(text);
+    if (n < 1 || n > most) {
+        fprintf(stderr, "usage: w2_executions [EXECUTIONS STEPS [ROUNDS]]\n");
+        exit(2);
+    }
+    return n;
+}
+
+int main(int argc, char **argv) {
     bench_sqlite_set_up();
+    if (argc > 1) {
+        return compare(number(argv[1], 1000000), number(argc > 2 ? argv[2] : "", 1000000),
+                       argc > 3 ? number(argv[3], MOST_ROUNDS) : 1);
+    }
     int failed = compare(1000, 10, 5);
     failed |= compare(1000, 100, 5);
     failed |= compare(1000, 1000, 1);

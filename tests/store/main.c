@@ -10,6 +10,7 @@ int main(void) {
     for (size_t i = 0; i < count; i++) {
         failed += run_suite(rows[i].scheme);
         failed += run_lists(rows[i].scheme);
+        failed += run_steps(rows[i].scheme);
         failed += run_cached(rows[i].scheme);
         failed += run_trees(rows[i].scheme);
         failed += run_faulty(rows[i].scheme);

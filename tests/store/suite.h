@@ -84,6 +84,7 @@ struct str sql_rows(struct fixture *f, const char *sql);
 /* Each returns the number of failed tests of its group. */
 int run_suite(const char *scheme);
 int run_lists(const char *scheme);
+int run_steps(const char *scheme);
 int run_cached(const char *scheme);
 int run_trees(const char *scheme);
 int run_faulty(const char *scheme);
