@@ -268,22 +268,11 @@ static void add_error(struct explaining *x, struct value_builder *b) {
     value_map_add(b, STR("error"), value_map_done(&map));
 }
 
-/* The state does not keep who asked for it: the last such event says it. */
+/* The state does not keep who asked for it. */
 static enum err add_cancelled_by(struct explaining *x, struct value_builder *b, struct error *e) {
-    struct store_range all = {x->v.stored.num, 0, x->v.stored.last_seq};
-    struct store_event *rows = NULL;
-    struct event ev = {0};
-    struct event_fetch no_blobs = {0};
-    uint32_t count = 0;
-    enum err err = store_read_events(x->s->store, all, arena_of(x), &rows, &count, e);
-    while (!err && count > 0 && rows[count - 1].kind != EVENT_CANCEL_REQUESTED) {
-        count--;
-    }
-    if (!err && count > 0) {
-        ev.kind = EVENT_CANCEL_REQUESTED;
-        err = event_decode(rows[count - 1].body, &no_blobs, arena_of(x), &ev, e);
-        explain_text(b, "cancelledBy", ev.reason);
-    }
+    struct event ev;
+    enum err err = details_cancel(x->s->store, &x->v.stored, arena_of(x), &ev, e);
+    explain_text(b, "cancelledBy", err ? STR("") : ev.reason);
     return err;
 }
 
