@@ -63,12 +63,35 @@ static struct str signal_command(const struct explaining *x, const struct track 
 
 /* ---- steps that were begun ---- */
 
+static struct engine_items items_of(const struct explaining *x, const struct track *t) {
+    bool asks = t->status == STEP_RUNNING && t->step.index < 0 && t->plan == x->v.plan;
+    return asks ? engine_items(x->v.engine, t->step.node) : (struct engine_items){0};
+}
+
+/* In a pause, what runs goes on, and a foreach none of whose items runs stands. */
+static const char *why_running(const struct explaining *x, const struct track *t) {
+    struct engine_items items = items_of(x, t);
+    bool stands = engine_status(x->v.engine) == EXEC_PAUSED && items.total && !items.running;
+    return x->v.stored.owner_alive && !stands ? "is being performed" : "is unfinished";
+}
+
+static void add_items(const struct explaining *x, const struct track *t, struct value_builder *b) {
+    struct engine_items items = items_of(x, t);
+    if (items.total) {
+        struct value_builder map;
+        value_builder_init(&map, arena_of(x));
+        value_map_add(&map, STR("total"), value_int(items.total));
+        value_map_add(&map, STR("ended"), value_int(items.total - items.unfinished));
+        value_map_add(b, STR("items"), value_map_done(&map));
+    }
+}
+
 static const char *why_of(const struct explaining *x, const struct track *t) {
     if (t->status == STEP_RUNNING && t->more->aux.len) {
         return arena_printf(arena_of(x), "%.*s runs for it", STR_ARG(t->more->aux)).ptr;
     }
     switch (t->status) {
-    case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
+    case STEP_RUNNING: return why_running(x, t);
     case STEP_WAITING:
         return waits_for(t, "answer")    ? "waits for an answer"
                : waits_for(t, "signal")  ? "waits for a signal"
@@ -113,6 +136,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     explain_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
     value_map_add(&b, STR("attempts"), value_int(t->plan->nodes[t->step.node].retry.attempts));
+    add_items(x, t, &b);
     if (t->status == STEP_WAITING) {
         value_map_add(&b, STR("request"), t->more->request);
     }

@@ -87,6 +87,28 @@ def test_paused(cairn):
     assert told["pausedBy"] and told["pausedAt"]
 
 
+def test_a_foreach_tells_how_many_items_have_ended_and_stands_in_a_pause(cairn):
+    cairn.flow("""
+  each: {type: code, language: sh, foreach: {items: [1, 2, 3], concurrency: 1}, code: cat go}
+  q: {type: ask, needs: [each], prompt: Well?}
+""")
+    cairn.write("go", "x")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("step q waits")
+    at = [line.split()[0] for line in cairn("checkpoints", run.id, "--all").out.splitlines()][0]
+    assert cairn("rollback", run.id, "--to", at).status == 0
+    text, told = explained(cairn)  # whether or not its owner is still there
+    assert "  each~1: is unfinished since TIME, 1 of 3 items ended\n  q: needs each (running)\n" in text
+    assert step(told, "each~1")["items"] == {"total": 3, "ended": 1}
+    (cairn.folder / "go").unlink()
+    cairn.pipe("go")
+    resumed = cairn.start("resume", "@last")
+    resumed.wait_for("each[1]~1")
+    text, _ = explained(cairn)
+    assert ("  each~1: is being performed since TIME, 1 of 3 items ended\n"
+            "  each[1]~1: is being performed since TIME\n") in text
+
+
 def test_interrupted_with_a_request_that_nobody_took(cairn):
     cairn.flow(held(cairn, "a"))
     run = cairn.start("run", "flow.yaml")
