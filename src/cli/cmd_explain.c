@@ -47,6 +47,11 @@ static void put_how(struct buf *b, struct value step) {
     text_clean(b, details_text(step, "why"));
     put_time(b, "since", step, "since");
     put_time(b, "until", step, "until");
+    const struct value *items = value_get(step, STR("items"));
+    if (items) {
+        buf_printf(b, ", %lld of %lld items ended", (long long)number(*items, "ended"),
+                   (long long)number(*items, "total"));
+    }
     if (number(step, "attempt") > 1) {
         buf_append_cstr(b, ", ");
         put_attempt(b, step, "attempt");

@@ -41,6 +41,33 @@ static enum err read_parent(struct session *s, struct details *d, struct arena *
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
+enum err details_cancel(struct store *s, const struct store_execution *x, struct arena *a,
+                        struct event *out, struct error *e) {
+    struct store_range all = {x->num, 0, x->last_seq};
+    struct event_fetch no_blobs = {0};
+    struct store_event *rows = NULL;
+    uint32_t count = 0;
+    enum err err = store_read_events(s, all, a, &rows, &count, e);
+    while (!err && count > 0 && rows[count - 1].kind != EVENT_CANCEL_REQUESTED) {
+        count--;
+    }
+    *out = (struct event){0};
+    if (!err && count > 0) {
+        *out = (struct event){.kind = EVENT_CANCEL_REQUESTED, .at = rows[count - 1].at};
+        err = event_decode(rows[count - 1].body, &no_blobs, a, out, e);
+    }
+    return err;
+}
+
+static enum err read_canceller(struct session *s, struct details *d, struct arena *a,
+                               struct error *e) {
+    struct event ev;
+    enum err err = details_cancel(s->store, &d->stored, a, &ev, e);
+    d->canceller = err ? STR("") : ev.reason;
+    d->cancelled = err ? (wall_us){0} : ev.at;
+    return err;
+}
+
 static bool can_undo(const struct plan *p) {
     for (uint32_t i = 0; i < p->node_count; i++) {
         if (p->nodes[i].aux[ROLE_COMPENSATE] >= 0) {
@@ -78,6 +105,9 @@ static enum err read_folded(struct session *s, struct details *d, struct arena *
     }
     err = host_view_budget(&v, s->store, d->now, a, &d->budget, e);
     d->undo = undone_value(&v, a, true);
+    if (!err && engine_error(v.engine) && engine_cancel_asked(v.engine)) {
+        err = read_canceller(s, d, a, e);
+    }
     host_view_close(&v);
     return err;
 }

@@ -15,9 +15,11 @@ struct details {
     uint32_t message_count;
     struct str parent; /* id of the parent execution or empty */
     wall_us now;
-    struct value budget;     /* as of host_view_budget */
-    struct value undo;       /* as of undone_value */
-    struct str file;         /* where the workflow of one that failed lies, or empty */
+    struct value budget;  /* as of host_view_budget */
+    struct value undo;    /* as of undone_value */
+    struct str file;      /* where the workflow of one that failed lies, or empty */
+    struct str canceller; /* who cancelled one that had failed, or empty; and when */
+    wall_us cancelled;
     const struct plan *plan; /* NULL when it could not be compiled here */
     struct shelf shelf;      /* plan is in it, or in view */
     struct host_view view;   /* where the rows lag behind the journal */
@@ -28,6 +30,9 @@ struct details {
 enum err details_open(struct session *s, struct str id, struct details *out, struct error *e)
     MUST_USE;
 void details_close(struct details *d);
+/* The newest request to cancel it that its journal has, with who asked; kind 0: none. */
+enum err details_cancel(struct store *s, const struct store_execution *x, struct arena *a,
+                        struct event *out, struct error *e) MUST_USE;
 
 /* The status as it really is: "interrupted" when it should be run by somebody and is by nobody. */
 struct str details_status(const struct store_execution *x);

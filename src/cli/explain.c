@@ -63,12 +63,35 @@ static struct str signal_command(const struct explaining *x, const struct track 
 
 /* ---- steps that were begun ---- */
 
+static struct engine_items items_of(const struct explaining *x, const struct track *t) {
+    bool asks = t->status == STEP_RUNNING && t->step.index < 0 && t->plan == x->v.plan;
+    return asks ? engine_items(x->v.engine, t->step.node) : (struct engine_items){0};
+}
+
+/* In a pause, what runs goes on, and a foreach none of whose items runs stands. */
+static const char *why_running(const struct explaining *x, const struct track *t) {
+    struct engine_items items = items_of(x, t);
+    bool stands = engine_status(x->v.engine) == EXEC_PAUSED && items.total && !items.running;
+    return x->v.stored.owner_alive && !stands ? "is being performed" : "is unfinished";
+}
+
+static void add_items(const struct explaining *x, const struct track *t, struct value_builder *b) {
+    struct engine_items items = items_of(x, t);
+    if (items.total) {
+        struct value_builder map;
+        value_builder_init(&map, arena_of(x));
+        value_map_add(&map, STR("total"), value_int(items.total));
+        value_map_add(&map, STR("ended"), value_int(items.total - items.unfinished));
+        value_map_add(b, STR("items"), value_map_done(&map));
+    }
+}
+
 static const char *why_of(const struct explaining *x, const struct track *t) {
     if (t->status == STEP_RUNNING && t->more->aux.len) {
         return arena_printf(arena_of(x), "%.*s runs for it", STR_ARG(t->more->aux)).ptr;
     }
     switch (t->status) {
-    case STEP_RUNNING: return x->v.stored.owner_alive ? "is being performed" : "is unfinished";
+    case STEP_RUNNING: return why_running(x, t);
     case STEP_WAITING:
         return waits_for(t, "answer")    ? "waits for an answer"
                : waits_for(t, "signal")  ? "waits for a signal"
@@ -113,6 +136,7 @@ static struct value live_step(struct explaining *x, const struct track *t) {
     explain_time(&b, "until", t->due);
     value_map_add(&b, STR("attempt"), value_int(t->attempt));
     value_map_add(&b, STR("attempts"), value_int(t->plan->nodes[t->step.node].retry.attempts));
+    add_items(x, t, &b);
     if (t->status == STEP_WAITING) {
         value_map_add(&b, STR("request"), t->more->request);
     }
@@ -268,22 +292,11 @@ static void add_error(struct explaining *x, struct value_builder *b) {
     value_map_add(b, STR("error"), value_map_done(&map));
 }
 
-/* The state does not keep who asked for it: the last such event says it. */
+/* The state does not keep who asked for it. */
 static enum err add_cancelled_by(struct explaining *x, struct value_builder *b, struct error *e) {
-    struct store_range all = {x->v.stored.num, 0, x->v.stored.last_seq};
-    struct store_event *rows = NULL;
-    struct event ev = {0};
-    struct event_fetch no_blobs = {0};
-    uint32_t count = 0;
-    enum err err = store_read_events(x->s->store, all, arena_of(x), &rows, &count, e);
-    while (!err && count > 0 && rows[count - 1].kind != EVENT_CANCEL_REQUESTED) {
-        count--;
-    }
-    if (!err && count > 0) {
-        ev.kind = EVENT_CANCEL_REQUESTED;
-        err = event_decode(rows[count - 1].body, &no_blobs, arena_of(x), &ev, e);
-        explain_text(b, "cancelledBy", ev.reason);
-    }
+    struct event ev;
+    enum err err = details_cancel(x->s->store, &x->v.stored, arena_of(x), &ev, e);
+    explain_text(b, "cancelledBy", err ? STR("") : ev.reason);
     return err;
 }
 

@@ -10,9 +10,9 @@
  * failures, notRun and stopped as of results, undo as of undone_value, owner: {alive, pid?,
  * hostname?, leaseUntil?} or null, requests, inbox: [{number, request, step?, since, by?}],
  * breakers, budget and slots as of explain_priv.h, steps: [{step, status, why, since, until?,
- * attempt, attempts, request?, nextAttempt?, nextAt?, error?, remedy?; pending: needs: [{node,
- * handle, status, open}]}], answers: [{step, status: kept or dropped, by, since, why?}], remedies:
- * [text]} */
+ * attempt, attempts, items?: {total, ended}, request?, nextAttempt?, nextAt?, error?, remedy?;
+ * pending: needs: [{node, handle, status, open}]}], answers: [{step, status: kept or dropped, by,
+ * since, why?}], remedies: [text]} */
 enum err explain_value(struct session *s, struct str id, struct value *out, struct error *e)
     MUST_USE;
 

@@ -1,12 +1,18 @@
 /* What an execution lost: the steps that failed, and the nodes that did not run because of one.
  *
  * A node was lost to the nearest node that failed on a way to it over nodes that did not run; one
- * that was cancelled otherwise, to what made the execution fail. What a condition left out is no
- * loss.
+ * that was cancelled otherwise, to what made the execution fail, or to who cancelled what had
+ * failed and still went on. What a condition left out is no loss.
  */
 #include "cli/losses.h"
 
 #define NOT_SEEN UINT32_MAX
+#define BY_SOMEBODY (UINT32_MAX - 1)
+
+struct ended {
+    uint8_t status;
+    bool by_somebody;
+};
 
 static bool did_not_run(uint8_t status) {
     return status == STEP_SKIPPED || status == STEP_CANCELLED;
@@ -21,51 +27,58 @@ static uint8_t status_of(struct str word) {
     return STEP_PENDING;
 }
 
+static bool was_by_somebody(const struct details *d, const struct store_step *x) {
+    return d->cancelled.us && x->completed.us >= d->cancelled.us && str_is(x->status, "cancelled");
+}
+
 /* As each node ended: rows are in the order in which steps began, items apart. */
-static uint8_t *statuses(const struct details *d, struct arena *a) {
-    uint8_t *out = ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, uint8_t);
+static struct ended *ends_of(const struct details *d, struct arena *a) {
+    struct ended *out = ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, struct ended);
     for (uint32_t i = 0; out && i < d->step_count; i++) {
-        int64_t node = plan_node_find(d->plan, d->steps[i].node);
-        if (node >= 0 && d->steps[i].index < 0 && !details_step_undone(&d->steps[i])) {
-            out[node] = status_of(d->steps[i].status);
+        const struct store_step *x = &d->steps[i];
+        int64_t node = plan_node_find(d->plan, x->node);
+        if (node >= 0 && x->index < 0 && !details_step_undone(x)) {
+            out[node] = (struct ended){status_of(x->status), was_by_somebody(d, x)};
         }
     }
     return out;
 }
 
 /* The failed node that an edge brings word of, or NOT_SEEN. Nodes before this one are known. */
-static uint32_t over_edge(const struct plan_edge *edge, const uint8_t *status,
+static uint32_t over_edge(const struct plan_edge *edge, const struct ended *ends,
                           const uint32_t *because) {
-    if (status[edge->source] == STEP_FAILED) {
-        return edge->handle == HANDLE_ERROR ? NOT_SEEN : edge->source;
+    uint32_t source = edge->source;
+    if (ends[source].status == STEP_FAILED) {
+        return edge->handle == HANDLE_ERROR ? NOT_SEEN : source;
     }
-    return did_not_run(status[edge->source]) ? because[edge->source] : NOT_SEEN;
+    bool brings = did_not_run(ends[source].status) && because[source] != BY_SOMEBODY;
+    return brings ? because[source] : NOT_SEEN;
 }
 
 /* One more step from each node to those after it; false when nothing is new. */
-static bool spread(const struct plan *p, const uint8_t *status, uint32_t *because) {
+static bool spread(const struct plan *p, const struct ended *ends, uint32_t *because) {
     bool changed = false;
     for (uint32_t i = 0; i < p->node_count; i++) {
         const struct plan_node *n = &p->nodes[i];
         for (uint32_t k = 0;
-             did_not_run(status[i]) && because[i] == NOT_SEEN && k < n->in_count_edges; k++) {
-            because[i] = over_edge(&p->edges[n->in_edges[k]], status, because);
+             did_not_run(ends[i].status) && because[i] == NOT_SEEN && k < n->in_count_edges; k++) {
+            because[i] = over_edge(&p->edges[n->in_edges[k]], ends, because);
             changed = changed || because[i] != NOT_SEEN;
         }
     }
     return changed;
 }
 
-static void find_causes(const struct details *d, const uint8_t *status, uint32_t *because,
+static void find_causes(const struct details *d, const struct ended *ends, uint32_t *because,
                         struct arena *a) {
     struct str named = details_text(details_value(a, d->stored.row.error), "node");
     int64_t failing = named.len ? plan_node_find(d->plan, named) : -1;
     for (uint32_t i = 0; i < d->plan->node_count; i++) {
-        because[i] = NOT_SEEN;
+        because[i] = ends[i].by_somebody ? BY_SOMEBODY : NOT_SEEN;
     }
-    while (spread(d->plan, status, because)) {}
+    while (spread(d->plan, ends, because)) {}
     for (uint32_t i = 0; i < d->plan->node_count; i++) {
-        if (because[i] == NOT_SEEN && status[i] == STEP_CANCELLED && failing >= 0) {
+        if (because[i] == NOT_SEEN && ends[i].status == STEP_CANCELLED && failing >= 0) {
             because[i] = (uint32_t)failing;
         }
     }
@@ -78,21 +91,23 @@ static struct value loss(const struct details *d, uint32_t node, uint8_t status,
     value_map_add(&b, STR("node"), value_text(arena_str(a, d->plan->nodes[node].name)));
     value_map_add(&b, STR("status"),
                   value_text(str_from(step_status_name((enum step_status)status))));
-    value_map_add(&b, STR("because"), value_text(arena_str(a, d->plan->nodes[because].name)));
+    value_map_add(&b, because == BY_SOMEBODY ? STR("by") : STR("because"),
+                  value_text(arena_str(a, because == BY_SOMEBODY ? d->canceller
+                                                                 : d->plan->nodes[because].name)));
     return value_map_done(&b);
 }
 
 struct value losses_list(const struct details *d, struct arena *a) {
     struct value_builder list;
     value_builder_init(&list, a);
-    uint8_t *status = d->plan ? statuses(d, a) : NULL;
-    uint32_t *because = status ? ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, uint32_t) : NULL;
+    struct ended *ends = d->plan ? ends_of(d, a) : NULL;
+    uint32_t *because = ends ? ARENA_ARRAY(a, (size_t)d->plan->node_count + 1, uint32_t) : NULL;
     if (because) {
-        find_causes(d, status, because, a);
+        find_causes(d, ends, because, a);
     }
     for (uint32_t i = 0; because && i < d->plan->node_count; i++) {
         if (because[i] != NOT_SEEN) {
-            value_list_add(&list, loss(d, i, status[i], because[i], a));
+            value_list_add(&list, loss(d, i, ends[i].status, because[i], a));
         }
     }
     return value_list_done(&list);
@@ -174,6 +189,9 @@ struct value losses_stopped(const struct details *d, struct arena *a) {
             value_map_add(&b, STR("durationMs"),
                           value_int((d->steps[i].completed.us - d->steps[i].started.us) / 1000));
             value_map_add(&b, STR("attempt"), value_int(d->steps[i].attempt));
+            if (was_by_somebody(d, &d->steps[i])) {
+                value_map_add(&b, STR("by"), value_text(arena_str(a, d->canceller)));
+            }
             value_list_add(&list, value_map_done(&b));
         }
     }
@@ -183,7 +201,8 @@ struct value losses_stopped(const struct details *d, struct arena *a) {
 /* ---- for people ---- */
 
 static bool is_same(struct value x, struct value y) {
-    return str_eq(details_text(x, "because"), details_text(y, "because")) &&
+    return !value_get(x, STR("by")) == !value_get(y, STR("by")) &&
+           str_eq(details_text(x, "because"), details_text(y, "because")) &&
            str_eq(details_text(x, "status"), details_text(y, "status"));
 }
 
@@ -196,13 +215,14 @@ static bool was_told(struct value list, size_t at) {
     return false;
 }
 
-/* "    skipped because of fetch: parse, store" */
+/* "    skipped because of fetch: parse, store", "    cancelled by ann: tell" */
 static void put_group(struct buf *b, struct value list, size_t first) {
     uint32_t shown = 0;
     buf_append_cstr(b, "    ");
     text_clean(b, details_text(list.items[first], "status"));
-    buf_append_cstr(b, " because of ");
-    text_clean(b, details_text(list.items[first], "because"));
+    const struct value *by = value_get(list.items[first], STR("by"));
+    buf_append_cstr(b, by ? " by " : " because of ");
+    text_clean(b, by ? value_str(*by) : details_text(list.items[first], "because"));
     for (size_t i = first; i < value_count(list) && shown <= LOSSES_SHOWN; i++) {
         if (is_same(list.items[i], list.items[first])) {
             buf_append_cstr(b, shown ? ", " : ": ");
@@ -221,20 +241,33 @@ static const char *when_it_was(struct value error, struct str status) {
                                          : "it failed";
 }
 
-void losses_print_stopped(struct buf *b, struct value list, struct value error, struct str status) {
-    size_t count = value_count(list);
-    if (count) {
-        buf_printf(b, "    under way when %s: ", when_it_was(error, status));
-    }
-    for (size_t i = 0; i < count && i < LOSSES_SHOWN; i++) {
-        buf_append_cstr(b, i ? ", " : "");
+/* Those that somebody stopped after the failure, or all others. */
+static void put_stopped(struct buf *b, struct value list, const char *why, bool by_somebody) {
+    uint32_t shown = 0;
+    for (size_t i = 0; i < value_count(list) && shown <= LOSSES_SHOWN; i++) {
+        const struct value *by = value_get(list.items[i], STR("by"));
+        if (by_somebody != (by != NULL)) {
+            continue;
+        }
+        if (!shown) {
+            buf_printf(b, "    under way when %s", why);
+            text_clean(b, by ? value_str(*by) : STR(""));
+        }
+        buf_append_cstr(b, shown ? ", " : ": ");
+        if (shown++ == LOSSES_SHOWN) {
+            buf_append_cstr(b, "...");
+            continue;
+        }
         text_clean(b, details_text(list.items[i], "step"));
         buf_append_cstr(b, " for ");
         text_duration(b, value_get(list.items[i], STR("durationMs"))->num * 1000);
     }
-    if (count) {
-        buf_append_cstr(b, count > LOSSES_SHOWN ? ", ...\n" : "\n");
-    }
+    buf_append_cstr(b, shown ? "\n" : "");
+}
+
+void losses_print_stopped(struct buf *b, struct value list, struct value error, struct str status) {
+    put_stopped(b, list, when_it_was(error, status), false);
+    put_stopped(b, list, "it was cancelled by ", true);
 }
 
 void losses_print(struct buf *b, struct value list) {

@@ -12,13 +12,14 @@ enum { LOSSES_SHOWN = 12 }; /* nodes in a line for people */
  * a retry did anew. */
 struct value losses_failures(const struct details *d, struct arena *a);
 /* [{node, status, because}]: nodes that were skipped or cancelled since the node `because` failed;
- * empty when the workflow cannot be compiled here. */
+ * {node, status, by}: who cancelled what had failed stopped it. Empty when the workflow cannot be
+ * compiled here. */
 struct value losses_list(const struct details *d, struct arena *a);
 /* That list in words, a line for each cause. */
 void losses_print(struct buf *b, struct value list);
 
 /* The steps that were under way when the execution was stopped, by its timeout, a failure or
- * somebody: [{step, since, durationMs, attempt}]. */
+ * somebody: [{step, since, durationMs, attempt, by?}]; by: who cancelled what had failed. */
 struct value losses_stopped(const struct details *d, struct arena *a);
 /* "    under way when its time was up: fetch for 2.1s, parse for 12ms": that list; the error and
  * the status of the execution say why. */

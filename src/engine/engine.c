@@ -234,6 +234,13 @@ struct engine_counts engine_counts(const struct engine *g) {
                                   .running = n[STEP_RUNNING] + n[STEP_RETRYING]};
 }
 
+struct engine_items engine_items(const struct engine *g, uint32_t node) {
+    const struct node_state *n = &g->nodes[node];
+    bool under_way = n->each && !n->aided && !step_status_final(n->status);
+    return under_way ? (struct engine_items){n->each->count, n->each->unfinished, n->each->running}
+                     : (struct engine_items){0};
+}
+
 enum step_status engine_node_status(const struct engine *g, uint32_t node) {
     return (enum step_status)g->nodes[node].status;
 }

@@ -68,6 +68,10 @@ struct engine_counts {
     uint32_t total, completed, failed, skipped, cancelled, waiting, running;
 }; /* nodes; a foreach runs as long as its items wait */
 struct engine_counts engine_counts(const struct engine *g);
+struct engine_items {
+    uint32_t total, unfinished, running;
+}; /* of the foreach that a node is under way with; total 0: with none */
+struct engine_items engine_items(const struct engine *g, uint32_t node);
 /* A retry named the node: its steps look for no result that is kept. */
 bool engine_is_fresh(const struct engine *g, uint32_t node);
 enum step_status engine_node_status(const struct engine *g, uint32_t node);

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 
 import pytest
-from conftest import steady
+from conftest import steady, until
 
 HELD = "{{type: code, language: sh, code: 'echo {0} >&2; cat {0}.pipe'{1}}}"
 
@@ -85,6 +85,28 @@ def test_paused(cairn):
     assert text.startswith("execution ID of flow: paused by ") and " since TIME\n" in text
     assert "to do: cairn resume ID\n" in text
     assert told["pausedBy"] and told["pausedAt"]
+
+
+def test_a_foreach_tells_how_many_items_have_ended_and_stands_in_a_pause(cairn):
+    cairn.flow("""
+  each: {type: code, language: sh, foreach: {items: [1, 2, 3], concurrency: 1}, code: cat go}
+  q: {type: ask, needs: [each], prompt: Well?}
+""")
+    cairn.write("go", "x")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("step q waits")
+    at = [line.split()[0] for line in cairn("checkpoints", run.id, "--all").out.splitlines()][0]
+    assert cairn("rollback", run.id, "--to", at).status == 0
+    text, told = explained(cairn)  # whether or not its owner is still there
+    assert "  each~1: is unfinished since TIME, 1 of 3 items ended\n  q: needs each (running)\n" in text
+    assert step(told, "each~1")["items"] == {"total": 3, "ended": 1}
+    (cairn.folder / "go").unlink()
+    cairn.pipe("go")
+    resumed = cairn.start("resume", "@last")
+    resumed.wait_for("each[1]~1")
+    text, _ = explained(cairn)
+    assert ("  each~1: is being performed since TIME, 1 of 3 items ended\n"
+            "  each[1]~1: is being performed since TIME\n") in text
 
 
 def test_interrupted_with_a_request_that_nobody_took(cairn):
@@ -181,6 +203,32 @@ def test_cancelled(cairn):
     text, told = explained(cairn)
     assert text.startswith("execution ID of flow: cancelled by ") and " cairn retry ID " in text
     assert told["notRun"] == []  # nothing failed
+
+
+@pytest.mark.parametrize("mode", ["drain", "continue"])
+def test_what_a_cancel_stopped_after_a_failure_is_not_told_as_lost_by_it(cairn, mode):
+    cairn.flow(f"on_failure: {mode}\nnodes:\n" + held(cairn, "w")
+               + "  bad: {type: code, language: sh, needs: [q], code: exit 3}\n  q: {type: ask, prompt: Well?}\n"
+               "  lost: {type: transform, needs: [bad], value: 1}\n"
+               "  later: {type: transform, needs: [w], value: 1}\n")
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("w\n")
+    assert cairn("answer", run.id, "x").status == 0
+    until(lambda: cairn("results", run.id, "--json").json["failures"])
+    assert "it had failed before" in cairn("cancel", run.id).err
+    done = run.finish()
+    found = cairn("results", "@last", "--json").json
+    me = found["stopped"][0]["by"]
+    lost = {"node": "lost", "status": "skipped" if mode == "continue" else "cancelled", "because": "bad"}
+    later = {"node": "later", "status": "cancelled"}
+    later.update({"by": me} if mode == "continue" else {"because": "bad"})  # drain stops what has not begun
+    assert found["notRun"] == [{"node": "w", "status": "cancelled", "by": me}, lost, later]
+    text, told = explained(cairn)
+    lines = {"drain": f"    cancelled by {me}: w\n    cancelled because of bad: lost, later\n",
+             "continue": f"    cancelled by {me}: w, later\n    skipped because of bad: lost\n"}[mode]
+    lines = f"    under way when it was cancelled by {me}: w for TOOK\n" + lines
+    assert me and told["notRun"] == found["notRun"] and told["stopped"] == found["stopped"]
+    assert lines in text and lines in steady(done.err) and lines in steady(cairn("results", "@last").out)
 
 
 def test_completed(cairn):
