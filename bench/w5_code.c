@@ -1,8 +1,8 @@
-/* W5: chains of steps in Python, the whole process, beside bare Python: 40 x fib(10) against
- * starting python once and forking 40 times, 10 x fib(33) against one python that computes them.
- * Goals: the first within 3x, the second at most 5 % more. Such steps share a process, as they reach
- * nothing outside; what 40 cost that do, and so are forks, is printed without a goal, and so are 40
- * in JavaScript beside one node.
+/* W5: chains of steps of code, the whole process, beside bare interpreters: 40 x fib(10) in Python
+ * against starting python once and forking 40 times, 10 x fib(33) against one python that computes
+ * them. Goals: the first within 3x, the second at most 5 % more. Such steps share a process, as
+ * they reach nothing outside; what 40 cost that do, and so are forks, is printed without a goal,
+ * and so are 40 in JavaScript beside one node.
  */
 #include <stdio.h>
 #include <stdlib.h>
