@@ -78,16 +78,36 @@ void text_budget_asked(struct buf *b, struct str key, struct value part) {
     }
 }
 
-struct str text_budget_retry(struct str type, struct str message, struct arena *a) {
-    const struct str before = STR("over the budget of ");
-    if (!str_is(type, "budget") || !str_starts(message, before)) {
-        return STR("");
+static size_t find_last(struct str s, struct str what) {
+    size_t last = SIZE_MAX, at = str_find(s, what, 0);
+    while (at != SIZE_MAX) {
+        last = at;
+        at = str_find(s, what, at + 1);
     }
-    struct str rest = str_sub(message, before.len, message.len);
+    return last;
+}
+
+/* "sub-workflow NAME (ID) failed: over the budget of 3 llm_calls of execution ID: 3 used": without
+ * "of execution" it is the own budget of the one that failed first. Names may contain anything. */
+enum budget_need budget_need_of(const struct engine_error *why, struct str id, struct arena *a,
+                                struct str *out_option) {
+    const struct str before = STR("over the budget of "), of = STR("of execution ");
+    size_t at = str_is(why->type, "budget") ? find_last(why->message, before) : SIZE_MAX;
+    *out_option = STR("");
+    if (at == SIZE_MAX) {
+        return BUDGET_NEEDS_NOTHING;
+    }
+    bool here = str_find(why->message, STR("sub-workflow "), 0) > at;
+    struct str rest = str_sub(why->message, at + before.len, why->message.len);
     (void)str_split(rest, ' ', &rest); /* the amount */
+    rest = str_split(rest, ':', &rest);
     struct str key = str_split(rest, ' ', &rest);
-    key.len -= key.len && key.ptr[key.len - 1] == ':';
-    return budget_find(key) == BUDGET_KINDS
-               ? STR("")
-               : arena_printf(a, " --budget %.*s=AMOUNT", STR_ARG(key));
+    if (budget_find(key) == BUDGET_KINDS) {
+        return BUDGET_NEEDS_NOTHING;
+    }
+    here = str_starts(rest, of) ? str_eq(str_sub(rest, of.len, rest.len), id) : here;
+    if (here) {
+        *out_option = arena_printf(a, " --budget %.*s=AMOUNT", STR_ARG(key));
+    }
+    return here ? BUDGET_NEEDS_OPTION : BUDGET_NEEDS_FILE;
 }

@@ -308,14 +308,18 @@ static void suggest_retry(struct explaining *x) {
         return;
     }
     const struct engine_error *why = engine_error(x->v.engine);
-    struct str from = why ? approves_from(x->v.plan, *why, arena_of(x)) : STR("");
-    struct str more =
-        from.len || !why ? from : text_budget_retry(why->type, why->message, arena_of(x));
-    value_list_add(&x->remedies, value_text(command(x, "retry", more)));
+    struct str from = why ? approves_from(x->v.plan, *why, arena_of(x)) : STR(""), more = from;
+    bool has_file = folder.len && !str_is(entry, LOAD_STDIN_ENTRY);
+    enum budget_need need = from.len || !why
+                                ? BUDGET_NEEDS_NOTHING
+                                : budget_need_of(why, x->v.stored.fixed.id, arena_of(x), &more);
+    if (need != BUDGET_NEEDS_FILE || !has_file) {
+        value_list_add(&x->remedies, value_text(command(x, "retry", more)));
+    }
     if (from.len) {
         return; /* with a mended file it would not be approved either */
     }
-    if (folder.len && !str_is(entry, LOAD_STDIN_ENTRY)) {
+    if (has_file) {
         struct str path = arena_printf(arena_of(x), "%.*s/%.*s", STR_ARG(folder), STR_ARG(entry));
         buf_init(&b, 0);
         buf_append_cstr(&b, " --workflow ");

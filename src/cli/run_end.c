@@ -68,15 +68,20 @@ static void print_failure(struct running *x, const struct details *d) {
                                  .message = details_text(why, "message"),
                                  .node = details_text(why, "node")};
     struct str from = d->plan ? approves_from(d->plan, error, &x->c->arena) : STR("");
-    struct str more = from.len ? from : text_budget_retry(error.type, error.message, &x->c->arena);
+    struct str file = x->w.plan ? x->w.path : d->file; /* as typed, or where it lay */
+    bool has_file = file.len && !str_is(file, "-");
+    struct str more = from;
+    enum budget_need need =
+        from.len ? BUDGET_NEEDS_NOTHING : budget_need_of(&error, x->id, &x->c->arena, &more);
     buf_init(&b, 0);
     outcome_print_error(&b, &x->c->err, d, x->w.shown);
     outcome_print_completed(&b, d);
     buf_printf(&b, "    look further: cairn explain %.*s%.*s\n", STR_ARG(x->id), STR_ARG(store));
-    buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(more),
-               STR_ARG(store));
-    struct str file = x->w.plan ? x->w.path : d->file; /* as typed, or where it lay */
-    if (!from.len && file.len && !str_is(file, "-")) {
+    if (need != BUDGET_NEEDS_FILE || !has_file) {
+        buf_printf(&b, "    try again: cairn retry %.*s%.*s%.*s\n", STR_ARG(x->id), STR_ARG(more),
+                   STR_ARG(store));
+    }
+    if (!from.len && has_file) {
         buf_printf(&b, "    after mending it: cairn retry %.*s --workflow ", STR_ARG(x->id));
         text_shell(&b, file);
         buf_printf(&b, "%.*s\n", STR_ARG(store));

@@ -83,6 +83,11 @@ static bool is_meant(const struct looking *l, const struct undoable *u) {
            (u->state != UNDO_DONE || u->undone > l->how.begun);
 }
 
+static bool is_in_doubt(const struct looking *l, const struct track *t) {
+    const struct map_entry *x = slot_of(l, t);
+    return x && engine_undoable(l->v->engine, (uint32_t)x->num).in_doubt;
+}
+
 /* NULL: nothing is to be told of the step. */
 static const char *word_of(const struct looking *l, const struct track *t,
                            const struct track *run) {
@@ -122,6 +127,7 @@ static void add_step(struct looking *l, const struct track *t, struct value_buil
                       ? value_text(arena_printf(l->a, "%.*s: %.*s", STR_ARG(run->more->error_type),
                                                 STR_ARG(run->more->error_message)))
                       : value_null());
+    value_map_add(&b, STR("inDoubt"), value_bool(is_in_doubt(l, t)));
     value_map_add(&b, STR("rolledBack"), value_bool(t->undone));
     value_list_add(list, value_map_done(&b));
 }
@@ -194,14 +200,17 @@ static void put_why(struct buf *b, struct value step, bool is_over) {
         buf_append_cstr(b, is_over ? "it was stopped before its turn" : "its turn comes");
         return;
     }
+    bool in_doubt = value_get(step, STR("inDoubt"))->boolean;
     text_clean(b, by);
     if (str_is(state, "failed")) {
         buf_append_cstr(b, " failed: ");
         text_message(b, details_text(step, "error"), TEXT_IN_RESULTS);
     } else {
-        buf_append_cstr(b, str_is(state, "stopped")
-                               ? " was stopped, so whether it is undone is not known"
-                               : " runs for it");
+        buf_append_cstr(b, str_is(state, "stopped") ? " was stopped" : " runs for it");
+    }
+    if (in_doubt) {
+        buf_append_cstr(b, ", so whether it is undone is not known");
+        buf_append_cstr(b, is_over ? ": a retry does it anew" : "");
     }
 }
 

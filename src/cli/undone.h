@@ -10,7 +10,8 @@
 
 /* {state: running, paused, stopped or completed; by: who asked for the rollback, or "recover"; to:
  * the event it goes back to, or null; steps: [{step, state: undone, running, failed, stopped or
- * open, by: the run that undid it, or null, at, error, rolledBack}]}, the last completed first.
+ * open, by: the run that undid it, or null, at, error, inDoubt: it may be undone, and a retry does
+ * it anew, rolledBack}]}, the last completed first.
  * Null when nothing is or was undone. past: also what was undone before a retry. In a. */
 struct value undone_value(const struct host_view *v, struct arena *a, bool past);
 /* Lines behind the indent. */

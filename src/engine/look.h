@@ -177,6 +177,7 @@ struct undoable {
     struct str step;
     uint64_t completed, undone; /* seqs; undone: 0 unless UNDO_DONE */
     enum undo_state state;
+    bool in_doubt;             /* open, and may be undone: a retry does it anew */
     struct step_id run;        /* the last that was called for it, of ... */
     const struct plan *run_of; /* ... this plan; NULL: none was */
 };

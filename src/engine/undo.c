@@ -309,10 +309,25 @@ void undo_ended(struct engine *g, uint32_t node) {
 
 uint32_t engine_undoable_count(const struct engine *g) { return g->undo_count; }
 
+static bool may_be_undone(const struct engine *g, const struct undo_slot *s) {
+    struct step_id step;
+    if (s->state != UNDO_OPEN || !parsed(g, s, &step)) {
+        return false;
+    }
+    const struct item_state *item = step_current(g, step) ? engine_item_of(g, step) : NULL;
+    return item ? item->undone : g->nodes[step.node].undone;
+}
+
 struct undoable engine_undoable(const struct engine *g, uint32_t i) {
     ASSERT(i < g->undo_count);
     const struct undo_slot *s = &g->undo[i];
-    return (struct undoable){step_of(s), s->seq, s->done_seq, s->state, s->run, s->run_of};
+    return (struct undoable){.step = step_of(s),
+                             .completed = s->seq,
+                             .undone = s->done_seq,
+                             .state = s->state,
+                             .in_doubt = may_be_undone(g, s),
+                             .run = s->run,
+                             .run_of = s->run_of};
 }
 
 struct undoing engine_undoing(const struct engine *g) {

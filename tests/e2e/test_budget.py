@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from conftest import ID
 from chat_server import ChatServer, say
 from held import release
@@ -104,6 +105,51 @@ def test_a_sub_workflow_asks_for_the_budget_of_its_parent(cairn):
     assert (done.status, done.out) == (0, "one two three\n")
     assert budget(cairn, root) == {"usd": {"limit": 0.0125, "used": 0.0018, "reserved": 0.0}}
     assert cairn("db", "check").status == 0
+
+
+BELOW = """
+cairn: 1
+name: flow
+%s
+nodes:
+  mid:
+    type: workflow
+    workflow:
+      name: over the budget of 3 llm_calls
+      %s
+      nodes:
+        low:
+          type: workflow
+          workflow:
+            name: low
+            %s
+            agents: {w: {service: offline, replies: [one two three]}}
+            nodes:
+              a: {type: agent, agent: w, prompt: hello, foreach: {items: [1, 2], concurrency: 1}}
+"""
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_budget_exceeded_below_is_raised_where_it_stands(cairn, at):
+    own = ["budget: {llm_calls: 1, on_exceed: fail}" if i == at else "" for i in range(3)]
+    cairn.write("flow.yaml", BELOW % tuple(own))
+    done = cairn("run", "flow.yaml")
+    root = cairn("list", "--json").json["items"][0]["id"]
+    plain = f"cairn retry {root}\n"
+    told = cairn("explain", root, "--json").json["remedies"]
+    retries = [r for r in told if r.startswith("cairn retry")]
+    mended = f"cairn retry {root} --workflow "
+    assert done.status == 1 and plain not in done.err and retries[-1] == f"{mended}{cairn.folder}/flow.yaml"
+    if at == 0:
+        more = f"cairn retry {root} --budget llm_calls=AMOUNT"
+        assert f"    try again: {more}\n" in done.err and retries[:-1] == [more]
+        again = more.replace("AMOUNT", "9")
+    else:
+        assert "try again" not in done.err and f"    after mending it: {mended}flow.yaml\n" in done.err
+        assert len(retries) == 1
+        cairn.write("flow.yaml", (BELOW % tuple(own)).replace("llm_calls: 1", "llm_calls: 9"))
+        again = retries[0]
+    assert cairn(*again.split()[1:]).status == 0
 
 
 def test_who_is_killed_forgets_nothing(cairn):

@@ -205,7 +205,8 @@ nodes:
 """
 FAILED = ("not undone: hotel: no_hotel failed: code: the script ended with exit status 1\n",
           ("hotel", "failed", "no_hotel"))
-STOPPED = ("not undone: hotel: no_hotel was stopped, so whether it is undone is not known\n",
+ANEW = "so whether it is undone is not known: a retry does it anew\n"
+STOPPED = ("not undone: hotel: no_hotel was stopped, " + ANEW,
            ("hotel", "stopped", "no_hotel"))
 
 
@@ -260,6 +261,31 @@ def test_an_undo_that_was_stopped_half_way_is_told(cairn, by_rollback, stuck, li
     assert states(found["undo"]) == [("car", "undone", "no_car")]  # the one before
     assert "car (code) completed, undone by no_car, at " in cairn("results", "@last", "--verbose").out
     assert cairn("explain", "@last", "--json").json["undo"] is None
+
+
+def test_a_retry_does_anew_what_was_lost_while_it_was_undone_and_explain_says_so(cairn):
+    cairn.pipe("hold")
+    cairn.flow(HALF_WAY.format(recover="recover: compensate", stuck="echo busy >&2; cat hold").replace(
+        "no_hotel: {", "no_hotel: {delivery: at_most_once, "))
+    run = cairn.start("run", "flow.yaml")
+    run.wait_for("busy\n")
+    run.send(signal.SIGKILL)
+    run.finish()
+    resumed = cairn.start("resume", "@last")
+    resumed.wait_for("paused: ")
+    line = "    not undone: hotel: no_hotel failed: in_doubt: "
+    paused = cairn("explain", "@last").out
+    assert line in paused and "is not known" in paused and "a retry does it anew" not in paused
+    assert cairn("cancel", "@last").status in (0, 1)
+    told = cairn("explain", "@last", "--json").json["undo"]["steps"]
+    assert [(s["step"], s["state"], s["inDoubt"]) for s in told] == [
+        ("car", "undone", False), ("hotel", "failed", True), ("flight", "open", False)]
+    for text in (cairn("explain", "@last").out, cairn("results", "@last").out):
+        assert line in text and ANEW in text
+    (cairn.folder / "paid").write_text("")
+    (cairn.folder / "log").write_text("")
+    assert cairn("retry", "@last", "--quiet").status == 0
+    assert log(cairn) == ["hotel", "car"]
 
 
 @pytest.mark.parametrize("by_rollback", [False, True])
