@@ -200,7 +200,8 @@ struct host {
     bool inbox_polled;          /* the timer was due: worth asking whether there is news */
     bool inbox_left;            /* the last look found rows, or failed */
     struct run *runs;
-    struct run_queue at_work; /* ready, and had a turn in this shift: they go first */
+    struct run_queue asked;   /* ready, and somebody waits for it: they go first */
+    struct run_queue at_work; /* ready, and had a turn in this shift: they go next */
     struct run_queue ready;
     uint32_t shift; /* its number */
     int64_t shift_end_ns;
@@ -264,7 +265,7 @@ struct run *run_take_ready(struct host *h, struct run_queue *q);
 void shift_begin(struct host *h);
 /* Something is to be decided on or recorded. */
 static inline bool host_has_work(const struct host *h) {
-    return h->at_work.first || h->ready.first || h->rows_first;
+    return h->asked.first || h->at_work.first || h->ready.first || h->rows_first;
 }
 /* There was no memory for something that happened. Given up with the next turn and not at once: the
  * kind that has just told of it must not be told to stop in the middle of that. */

@@ -59,8 +59,7 @@ static struct run_queue *queue_of(const struct run *r) {
     return r->shift == h->shift ? &h->at_work : &h->ready;
 }
 
-void run_make_ready(struct run *r) {
-    struct run_queue *q = queue_of(r);
+static void make_ready(struct run *r, struct run_queue *q) {
     if (r->is_ready || r->lost) {
         return;
     }
@@ -69,6 +68,10 @@ void run_make_ready(struct run *r) {
     *(q->last ? &q->last->ready_next : &q->first) = r;
     q->last = r;
 }
+
+void run_make_ready(struct run *r) { make_ready(r, queue_of(r)); }
+
+void run_hurry(struct run *r) { make_ready(r, &r->host->asked); }
 
 struct run *run_take_ready(struct host *h, struct run_queue *q) {
     struct run *r = q->first;
@@ -123,17 +126,6 @@ void run_starved(struct run *r) {
 static bool matters(const struct run *r, const struct happened *x) {
     return !r->lost &&
            (!r->ended || (x->in.type == INPUT_DONE && r->engine && !value_is_null(x->result.meta)));
-}
-
-void run_hurry(struct run *r) {
-    struct run_queue *q = &r->host->at_work;
-    if (r->is_ready || r->lost) {
-        return;
-    }
-    r->is_ready = true;
-    r->ready_next = q->first;
-    q->first = r;
-    q->last = q->last ? q->last : r;
 }
 
 void run_happens(struct run *r, struct happened *x) {

@@ -216,22 +216,27 @@ static void decide_ready(struct run *r) {
     }
 }
 
-/* Those that become ready meanwhile wait a turn. */
-static void decide_queue(struct host *h, struct run_queue *q) {
-    const struct run *last = q->last, *r = NULL;
-    while (q->first && r != last && h->batch_events < HOST_BATCH_EVENTS) {
-        struct run *next = run_take_ready(h, q);
+static void decide_until(struct host *h, struct run_queue *q, const struct run *last) {
+    const struct run *done = NULL;
+    while (done != last && h->batch_events < HOST_BATCH_EVENTS) {
+        struct run *r = run_take_ready(h, q);
         fetch_ready(q->first);
-        decide_ready(next);
-        r = next;
+        decide_ready(r);
+        done = r;
     }
 }
 
-/* Decides for the runs that are ready now. */
+/* Decides for the runs that are ready now; those that become ready meanwhile wait a turn. */
 void turn_decide(struct host *h) {
+    struct run_queue *queues[] = {&h->asked, &h->at_work, &h->ready};
+    const struct run *last[ARRAY_LEN(queues)];
     shift_begin(h);
-    decide_queue(h, &h->at_work);
-    decide_queue(h, &h->ready);
+    for (size_t i = 0; i < ARRAY_LEN(queues); i++) {
+        last[i] = queues[i]->last;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(queues); i++) {
+        decide_until(h, queues[i], last[i]);
+    }
 }
 
 /* Of those that wait for it, so many write rows of their steps with this commit as it has room for.

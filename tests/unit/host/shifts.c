@@ -70,6 +70,7 @@ static void who_is_asked_for_something_comes_first(void **state) {
     submit_all(2);
     rig_turn();
     assert_int_equal(host_cancel(rig.host, runs[2], STR("me"), &e), OK);
+    rig.now.us += HOST_SHIFT_NS / 1000; /* also when the next shift begins */
     rig_turn();
     assert_string_equal(rig_status(runs[2]), "cancelled");
     rig_turns();
