@@ -116,24 +116,26 @@ bool work_prove(const char *folder, const char *name, enum work_shape shape, int
     return report.syncs >= report.commits && found == count && count >= performed;
 }
 
-void work_write_chain(const char *folder, const char *name, int nodes) {
+static FILE *open_flow(const char *folder, const char *name) {
     char path[700];
     snprintf(path, sizeof path, "%s/%s.yaml", folder, name);
     FILE *f = fopen(path, "w");
     must(!f, path, "cannot be written");
+    return f;
+}
+
+void work_write_chain(const char *folder, const char *name, int nodes) {
+    FILE *f = open_flow(folder, name);
     fprintf(f, "cairn: 1\nname: chain\nnodes:\n  n0: {type: transform, value: \"1\"}\n");
     for (int i = 1; i < nodes; i++) {
         fprintf(f, "  n%d: {type: transform, needs: [n%d], value: n%d + 1}\n", i, i - 1, i - 1);
     }
     fprintf(f, "outputs: {last: n%d}\n", nodes - 1);
-    must(fclose(f) != 0, path, "cannot be written");
+    must(fclose(f) != 0, name, "cannot be written");
 }
 
 void work_write_fan_in(const char *folder, const char *name, int nodes) {
-    char path[700];
-    snprintf(path, sizeof path, "%s/%s.yaml", folder, name);
-    FILE *f = fopen(path, "w");
-    must(!f, path, "cannot be written");
+    FILE *f = open_flow(folder, name);
     fprintf(f, "cairn: 1\nname: fan_in\nnodes:\n");
     for (int i = 0; i < nodes; i++) {
         fprintf(f, "  n%d: {type: transform, value: \"%d\"}\n", i, i);
@@ -143,7 +145,7 @@ void work_write_fan_in(const char *folder, const char *name, int nodes) {
         fprintf(f, "      - n%d\n", i);
     }
     fprintf(f, "outputs: {last: last}\n");
-    must(fclose(f) != 0, path, "cannot be written");
+    must(fclose(f) != 0, name, "cannot be written");
 }
 
 static void become_cairn(const char *cairn, const char *const *words, int out) {

@@ -126,6 +126,27 @@ static bool is_to_stop(struct run *r, const struct store_execution *x) {
     return stops;
 }
 
+static void let_go(struct run *r, const struct store_execution *x) {
+    struct error ignored;
+    (void)!claim_drop(r->host, x->num, x->epoch, &ignored);
+}
+
+/* It may be ours even if the claim fails: then it is dropped, see run_drop_lost. */
+static enum err claim_and_fold(struct run *r, struct store_execution *x, struct error *e) {
+    r->num = x->num;
+    r->epoch = x->epoch + 1;
+    enum err err = claim_take(r->host, x, e);
+    if (err) {
+        return err;
+    }
+    r->untold = true;
+    err = fold_attached(r, x, e);
+    if (err) {
+        let_go(r, x);
+    }
+    return err;
+}
+
 /* Claimed first, then folded, and only when all of it is as it was, the time that passed counts.
  * What was asked of it before a retry or rollback is decided on before that: refused, it had ended.
  */
@@ -136,15 +157,11 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         enum err err = fold_attached(r, &x, e);
         return err ? err : budget_load(r, e);
     }
-    r->num = x.num; /* it may be ours even if that fails: then it is dropped, see run_drop_lost */
-    r->epoch = x.epoch + 1;
-    enum err err = claim_take(r->host, &x, e);
+    enum err err = claim_and_fold(r, &x, e);
     if (err) {
         return err;
     }
-    r->untold = true;
-    err = fold_attached(r, &x, e);
-    err = err ? err : budget_load(r, e);
+    err = budget_load(r, e);
     if (!err) {
         kill_left(r);
         host_inbox_look(r->host); /* what was asked meanwhile */
@@ -156,37 +173,20 @@ static enum err attach(struct run *r, const struct store_execution *stored,
         err = err || !again ? err : queue_revival(r, again, e);
     }
     if (err) {
-        struct error ignored;
-        (void)!claim_drop(r->host, x.num, x.epoch, &ignored);
-    }
-    return err;
-}
-
-static enum err claim_held(struct run *r, const struct store_execution *stored, struct error *e) {
-    struct store_execution x = *stored;
-    r->held = true;
-    r->num = x.num;
-    r->epoch = x.epoch + 1;
-    enum err err = claim_take(r->host, &x, e);
-    if (err) {
-        return err;
-    }
-    r->untold = true;
-    err = fold_attached(r, &x, e);
-    if (err) {
-        struct error ignored;
-        (void)!claim_drop(r->host, x.num, x.epoch, &ignored);
+        let_go(r, &x);
     }
     return err;
 }
 
 enum err run_hold(struct host *h, const struct plan *p, const struct store_execution *x,
                   struct run **out, struct error *e) {
+    struct store_execution held = *x;
     enum err err = run_new(h, p, out, e);
     if (err) {
         return err;
     }
-    err = claim_held(*out, x, e);
+    (*out)->held = true;
+    err = claim_and_fold(*out, &held, e);
     if (err) {
         run_give_up(*out, NULL);
     }

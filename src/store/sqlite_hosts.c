@@ -190,8 +190,7 @@ static enum err count_left(struct sqlite_store *s, uint32_t *out, struct error *
         int64_t host = sqlite3_column_int64(st, 0);
         bool known = sqlite3_column_type(st, 1) != SQLITE_NULL;
         bool owned = known && sqlite_host_alive(s, host, column_time(st, 1));
-        bool left = host == 0 && sqlite3_column_int(st, 2);
-        count += owned || left ? 0 : column_u32(st, 3);
+        count += owned ? 0 : column_u32(st, 2);
     }
     enum err status = rc == SQLITE_DONE ? OK : sqlite_conn_fail(s, &s->reader, e);
     sqlite3_reset(st);

@@ -92,41 +92,32 @@ return [hasattr(builtins, 'mine'), 'LEAK' in os.environ, json.dumps([1]), '/leak
     assert all(row[3] == here for row in a)  # each item starts where the step does
 
 
-def test_a_module_is_loaded_once_for_its_items(cairn):
-    cairn.write("mod.py", "calls = []\nimport os\n"
-                          "def work(n, big):\n    calls.append(n)\n    big.append(n)\n"
-                          "    return [len(calls), len(big)]\n")
-    cairn.flow("""
-  big: {type: transform, value: "[1, 2, 3]"}
+def beside_big(cairn, code):
+    """What six items of such code give, which find a list of [1, 2, 3] among their inputs."""
+    return run(cairn, f"""
+  big: {{type: transform, value: "[1, 2, 3]"}}
   job:
     type: code
     language: python
     needs: [big]
-    foreach: {items: "[1, 2, 3, 4, 5, 6]", as: n, concurrency: 1}
-    file: mod.py
-    function: work
-  end: {type: end, needs: [job], value: job}
-""")
-    got = cairn("run", "flow.yaml", "--json", "--quiet").json["finalResult"]
+    foreach: {{items: "[1, 2, 3, 4, 5, 6]", as: n, concurrency: 1}}
+{code}
+  end: {{type: end, needs: [job], value: job}}
+""")["finalResult"]
+
+
+def test_a_module_is_loaded_once_for_its_items(cairn):
+    cairn.write("mod.py", "calls = []\nimport os\n"
+                          "def work(n, big):\n    calls.append(n)\n    big.append(n)\n"
+                          "    return [len(calls), len(big)]\n")
+    got = beside_big(cairn, "    file: mod.py\n    function: work")
     assert max(row[0] for row in got) > 1
     assert {row[1] for row in got} == {4}  # a value that an item changes is whole for the next
 
 
 def test_large_values_that_the_code_does_not_name_are_there(cairn):
     cairn.write("look.py", "import __main__\ndef at(name): return getattr(__main__, name)[2]\n")
-    cairn.flow("""
-  big: {type: transform, value: "[1, 2, 3]"}
-  job:
-    type: code
-    language: python
-    needs: [big]
-    foreach: {items: "[1, 2, 3, 4, 5, 6]", as: n, concurrency: 1}
-    code: |
-      import look
-      return look.at('b' + 'ig')
-  end: {type: end, needs: [job], value: job}
-""")
-    assert cairn("run", "flow.yaml", "--json", "--quiet").json["finalResult"] == [3] * 6
+    assert beside_big(cairn, "    code: |\n      import look\n      return look.at('b' + 'ig')") == [3] * 6
 
 
 def test_an_item_that_takes_too_long_ends_alone(cairn):

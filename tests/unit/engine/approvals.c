@@ -8,12 +8,6 @@
 
 static struct drive d;
 
-static int close_drive(void **state) {
-    (void)state;
-    drive_close(&d);
-    return 0;
-}
-
 static const char *answer(const char *step, const char *text) {
     const char *verdict = drive_answer(&d, step, text);
     drive_refold(&d);
@@ -312,7 +306,7 @@ static void a_rollback_keeps_an_approval_that_it_does_not_undo(void **state) {
 }
 
 int run_approval_tests(void) {
-#define CASE(name) cmocka_unit_test_teardown(name, close_drive)
+#define CASE(name) DRIVE_TEST(name, &d)
     const struct CMUnitTest tests[] = {
         CASE(it_shows_what_it_approves),
         CASE(what_changed_meanwhile_is_not_performed),

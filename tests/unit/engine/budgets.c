@@ -5,12 +5,6 @@
 
 static struct drive d;
 
-static int close_drive(void **state) {
-    (void)state;
-    drive_close(&d);
-    return 0;
-}
-
 static void open_flow(const char *yaml) {
     drive_open(&d, yaml);
     drive_refold(&d);
@@ -120,15 +114,20 @@ static void it_fails_at_once_and_is_not_tried_again(void **state) {
     assert_int_equal(effects_of(&d, OUT_CANCEL), 1);
 }
 
-static void a_call_that_asks_goes_on_with_another_attempt(void **state) {
-    (void)state;
-    open_flow("cairn: 1\nbudget: {llm_calls: 0}\nnodes:\n  a: {type: work}\n");
+/* The step a asks before its first call, is allowed one, and is begun once more. */
+static void asks_and_goes_on(const char *yaml) {
+    open_flow(yaml);
     drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
     drive_refold(&d);
     assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
     answer("a", "1", "accepted");
     tell_raised();
     assert_int_equal(drive_status(&d, "a"), STEP_RUNNING);
+}
+
+static void a_call_that_asks_goes_on_with_another_attempt(void **state) {
+    (void)state;
+    asks_and_goes_on("cairn: 1\nbudget: {llm_calls: 0}\nnodes:\n  a: {type: work}\n");
     assert_int_equal(d.journal[d.event_count - 1].attempt, 2);
     assert_int_equal(account().used[BUDGET_STEPS], 1);
 }
@@ -202,13 +201,7 @@ static void what_is_cancelled_holds_up_nothing(void **state) {
 /* As long as no call was made nothing was done: a person may be asked, and it goes on. */
 static void at_most_once_asks_before_its_first_call(void **state) {
     (void)state;
-    open_flow(ONCE);
-    drive_over_budget(&d, "a", BUDGET_LLM_CALLS, 1);
-    drive_refold(&d);
-    assert_int_equal(drive_status(&d, "a"), STEP_WAITING);
-    answer("a", "1", "accepted");
-    tell_raised();
-    assert_int_equal(drive_status(&d, "a"), STEP_RUNNING);
+    asks_and_goes_on(ONCE);
 }
 
 static void at_most_once_fails_after_its_first_call(void **state) {
@@ -261,7 +254,7 @@ static void the_time_of_a_retry_begins_anew(void **state) {
 
 int run_budget_tests(void) {
     const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, NULL, close_drive)
+#define T(f) DRIVE_TEST(f, &d)
         T(steps_ask_and_nothing_new_starts),
         T(items_of_a_foreach_go_on_in_order),
         T(answers_that_are_none),

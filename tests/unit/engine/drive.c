@@ -132,6 +132,11 @@ void drive_close(struct drive *d) {
     arena_fini(&d->arena);
 }
 
+int drive_teardown(void **state) {
+    drive_close(*state);
+    return 0;
+}
+
 static struct step_id id_of(const struct drive *d, const char *step) {
     struct step_id id = {.index = -1};
     if (step) {

@@ -62,6 +62,9 @@ struct plan *plan_of(const char *yaml);
 /* Created and started at NOW_US. */
 void drive_open(struct drive *d, const char *yaml);
 void drive_close(struct drive *d);
+/* A row of a group whose tests share one drive, which is closed after each of them. */
+#define DRIVE_TEST(name, d) cmocka_unit_test_prestate_setup_teardown(name, NULL, drive_teardown, d)
+int drive_teardown(void **state);
 /* Gives an input at d->now_us. */
 void drive_give(struct drive *d, struct engine_input *in);
 /* Likewise; the step is looked up by its id. */

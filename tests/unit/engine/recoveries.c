@@ -10,12 +10,6 @@
 static struct drive d;
 static const char *verdict; /* of the last answer */
 
-static int close_drive(void **state) {
-    (void)state;
-    drive_close(&d);
-    return 0;
-}
-
 static struct value request_of(const char *step) {
     struct step_id id;
     assert_true(step_id_parse(d.plan, str_from(step), &id));
@@ -358,7 +352,7 @@ static void usage_of_what_failed_counts_once(void **state) {
 }
 
 int run_recovery_tests(void) {
-#define CLOSED(name) cmocka_unit_test_teardown(name, close_drive)
+#define CLOSED(name) DRIVE_TEST(name, &d)
     const struct CMUnitTest tests[] = {
         CLOSED(retry_makes_a_new_attempt_with_all_its_retries),
         CLOSED(a_new_owner_goes_on_with_what_was_answered),
