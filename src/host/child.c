@@ -193,7 +193,7 @@ enum err child_to_cancel(struct run *r, const struct engine_effect *fx, struct r
         budget_join(*out, r);
     }
     arena_fini(&a);
-    return err == ERR_NOT_FOUND ? OK : err;
+    return err == ERR_NOT_FOUND || err == ERR_QUARANTINED ? OK : err; /* it has ended just now */
 }
 
 /* A tree is paused or not as a whole: what one was asked while the other did not live here. */

@@ -278,6 +278,8 @@ void run_free(struct run *r);
 void run_let_go(struct run *r);
 /* Counts a failure: throws the state away and folds again, or gives up when it was one too many. */
 void run_failed(struct run *r, const struct error *why);
+/* What it has just decided is not recorded; it decides on it once more. */
+void run_again(struct run *r);
 /* Watchers learn of the events after from, which were recorded without their knowing. */
 enum err run_tell_recorded(struct run *r, uint64_t from, struct error *e) MUST_USE;
 enum err run_create(struct run *r, const struct host_submission *s, struct error *e) MUST_USE;

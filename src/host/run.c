@@ -204,13 +204,22 @@ static enum err refold(struct run *r, struct error *e) {
     return err ? err : run_tell_recorded(r, known, e);
 }
 
-void run_failed(struct run *r, const struct error *why) {
-    struct error e = *why;
+void run_again(struct run *r) {
+    struct error e;
     r->is_void = r->in_batch;
-    r->failures += why->code != ERR_STORE_BUSY; /* others hold the store: no failure of anything */
-    if (!r->lost && (r->failures >= HOST_COMMIT_TRIES || refold(r, &e))) {
+    if (!r->lost && refold(r, &e)) {
         run_give_up(r, &e);
     }
+}
+
+void run_failed(struct run *r, const struct error *why) {
+    r->failures += why->code != ERR_STORE_BUSY; /* others hold the store: no failure of anything */
+    if (!r->lost && r->failures >= HOST_COMMIT_TRIES) {
+        r->is_void = r->in_batch;
+        run_give_up(r, why);
+        return;
+    }
+    run_again(r);
 }
 
 /* ---- beginnings ---- */

@@ -156,8 +156,9 @@ static enum err cancel_now(struct run *child, struct error *e) {
 }
 
 /* A tree is cancelled in one commit: a child that were cancelled later would be left alone by a
- * crash in between, since nobody takes over the children of what has ended. */
-static void cancel_children(struct run *r) {
+ * crash in between, since nobody takes over the children of what has ended. False: r is not in this
+ * commit, since one below it could not be; all of it is decided on once more. */
+static bool cancel_children(struct run *r) {
     for (uint32_t i = 0; i < r->out.effect_count && !r->lost; i++) {
         struct error why = {0};
         struct run *child = NULL;
@@ -165,17 +166,23 @@ static void cancel_children(struct run *r) {
             continue;
         }
         if (child_to_cancel(r, &r->out.effects[i], &child, &why)) {
-            run_failed(r, &why); /* not without its children: all of it once more */
-            return;
+            run_failed(r, &why);
+            return false;
         }
-        if (child && !child->ended && !child->lost &&
-            !exec_status_final(engine_status(child->engine))) {
-            if (cancel_now(child, &why)) {
-                run_failed(child, &why);
-            }
-            cancel_children(child);
+        if (!child || child->ended || child->lost ||
+            exec_status_final(engine_status(child->engine))) {
+            continue;
+        }
+        bool done = cancel_now(child, &why) == OK;
+        if (!done) {
+            run_failed(child, &why);
+        }
+        if (!done || !cancel_children(child)) {
+            run_again(r);
+            return false;
         }
     }
+    return true;
 }
 
 /* What an answer about a budget made others of the tree decide is in this commit too, and so is the
@@ -184,7 +191,7 @@ static void cancel_below_told(struct host *h) {
     while (h->has_told) {
         h->has_told = false; /* what is cancelled may have an answer to decide on */
         for (struct run *r = h->batch; r; r = r->batch_next) {
-            cancel_children(r);
+            (void)!cancel_children(r);
         }
     }
 }
@@ -211,7 +218,7 @@ static void decide_ready(struct run *r) {
         if (run_wake(r, &why) || decide_run(r, &why)) {
             run_failed(r, &why); /* the state is void; nothing of it was recorded */
         }
-        cancel_children(r);
+        (void)!cancel_children(r);
         cancel_below_told(r->host);
     }
 }

@@ -175,6 +175,30 @@ static void a_child_that_a_crash_left_is_cancelled_with_its_step(void **state) {
     assert_string_equal(rig_stored(id).row.status.ptr, "cancelled");
 }
 
+/* Nothing of it is recorded before all of it can be. */
+static void a_tree_ends_at_once_also_when_a_part_cannot_be_claimed(void **state) {
+    struct error e;
+    (void)state;
+    struct run *r = rig_run(
+        "{cairn: 1, nodes: {k: {type: kid, workflow: {nodes: {g: {type: kid, " CHILD "}}}}}}");
+    struct str ids[] = {arena_str(&rig.arena, run_id(r)),
+                        arena_str(&rig.arena, run_id(child_of(r))),
+                        arena_str(&rig.arena, run_id(child_of(child_of(r))))};
+    rig_reopen();
+    assert_int_equal(host_resume(rig.host, ids[0], &r, &e), OK);
+    rig_turn(); /* k goes on with its sub-workflow, which has not begun yet */
+    assert_int_equal(rig_stored(ids[1]).epoch, 2);
+    assert_int_equal(rig_stored(ids[2]).epoch, 1);
+    assert_int_equal(host_cancel(rig.host, r, STR("me"), &e), OK);
+    rig.commits = "bbbbb";
+    rig_turn();
+    assert_string_equal(rig_stored(ids[0]).row.status.ptr, "running");
+    rig_turns();
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_string_equal(rig_stored(ids[i]).row.status.ptr, "cancelled");
+    }
+}
+
 /* Its step was undone, so nobody waits for it; what it has to do finally is done all the same. */
 static void a_child_that_was_cancelled_goes_on_with_its_parent(void **state) {
     (void)state;
@@ -344,6 +368,7 @@ int run_child_tests(void) {
         T(the_time_of_a_child_stands_still_in_a_pause),
         T(a_timeout_of_the_step_cancels_the_child),
         T(a_child_that_a_crash_left_is_cancelled_with_its_step),
+        T(a_tree_ends_at_once_also_when_a_part_cannot_be_claimed),
         T(a_child_that_was_cancelled_goes_on_with_its_parent),
         T(cancelling_the_child_fails_the_step),
         T(a_child_is_found_again_after_a_crash),
