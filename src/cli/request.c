@@ -203,6 +203,15 @@ static int late(struct asking *k) {
 
 /* ---- nobody runs it ---- */
 
+/* What was asked stands in the inbox all the same. */
+static int fail_recorded(struct asking *k, const struct error *e) {
+    struct str help = arena_printf(&k->x.c->arena,
+                                   "the request is recorded (number %lld): it is decided on when "
+                                   "somebody goes on with the execution",
+                                   (long long)k->row);
+    return cli_fail_error(k->x.c, e, k->row ? help.ptr : NULL);
+}
+
 /* To go on with what only lost its owner nothing needs to be asked of it. */
 static bool is_plain_resume(const struct asking *k) {
     return k->q->ask.type == REQUEST_RESUME && !str_is(k->root.row.status, "paused");
@@ -277,7 +286,7 @@ static int take_over(struct asking *k, bool *out_other) {
     *out_other = err == ERR_CONFLICT;
     if (err) {
         background_back(&x->background, true);
-        return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
+        return *out_other ? 0 : fail_recorded(k, &e);
     }
     x->recorded = true; /* that it is taken over */
     x->ticket = plain ? 0 : k->row;
@@ -350,7 +359,7 @@ static int visit(struct asking *k, bool *out_other) {
         return tell_verdict(k, x->verdict);
     }
     *out_other = !err || err == ERR_CONFLICT || err == ERR_FENCED;
-    return *out_other ? 0 : cli_fail_error(x->c, &e, NULL);
+    return *out_other ? 0 : fail_recorded(k, &e);
 }
 
 /* What would be refused takes nothing over. An execution that cannot be read is told by who takes

@@ -1,5 +1,6 @@
 """Several processes at one execution: who goes on with it, and what was asked is never lost."""
 
+import os
 import signal
 import sqlite3
 
@@ -7,6 +8,7 @@ import pytest
 
 from conftest import ID, until
 from held import holding, release
+from killer import detach, events
 
 CHILD = """cairn: 1
 name: child
@@ -213,3 +215,28 @@ def test_what_could_not_be_recorded_is_not_told_to_run_in_the_background(cairn, 
     again = cairn(words[0], id, *words[1:], "--background")
     assert again.status == 0 and again.out == f"{id}\n"
     until(lambda: cairn("results", id, "--json").json["status"] == "failed", "it does not end")
+
+
+def test_what_cannot_be_decided_on_yet_is_told_to_be_recorded(cairn):
+    """It was rolled back, and who had it died before it began from there: a checkpoint waits for that."""
+    cairn.flow("  a: {type: transform, value: 1}\n  q: {type: ask, needs: [a], prompt: '?'}\n")
+    id, owner = detach(cairn, "run", "flow.yaml")
+    until(lambda: ("step_waiting", "q") in events(cairn.store, id), "it does not wait")
+    os.kill(owner.pid, signal.SIGSTOP)
+    back = cairn.start("rollback", id, "--to", "a", "--resume")
+    cairn.wait_for_request(id)
+    asked = cairn.start("checkpoint", id, "here")
+    until(lambda: len(cairn("explain", id, "--json").json["inbox"]) == 2, "it is not asked")
+    db = sqlite3.connect(cairn.store)
+    db.execute("CREATE TRIGGER never BEFORE INSERT ON events WHEN new.kind = (SELECT id FROM event_kinds "
+               "WHERE name = 'execution_started') BEGIN SELECT RAISE(ABORT, 'never'); END")
+    db.commit()
+    os.kill(owner.pid, signal.SIGCONT)
+    told = asked.finish()
+    assert told.status != 0 and "the request is recorded (number 2)" in told.err, told
+    back.finish()
+    db.execute("DROP TRIGGER never")
+    db.commit()
+    db.close()
+    assert cairn("resume", id).status == 3
+    assert "@here" in cairn("checkpoints", id).out
