@@ -126,12 +126,20 @@ static void print_item(const struct diag_item *item, struct buf *out) {
     }
 }
 
-void diag_print(const struct diag *d, struct buf *out) {
+void diag_print(const struct diag *d, struct buf *out) { diag_print_most(d, UINT32_MAX, out); }
+
+void diag_print_most(const struct diag *d, uint32_t most, struct buf *out) {
+    uint32_t left[] = {
+        [DIAG_ERROR] = most, [DIAG_WARNING] = d->errors < most ? most - d->errors : 0};
+    uint32_t shown = 0;
     for (uint32_t i = 0; i < d->count; i++) {
-        print_item(&d->items[i], out);
+        if (left[d->items[i].severity] > 0) {
+            left[d->items[i].severity]--;
+            shown++;
+            print_item(&d->items[i], out);
+        }
     }
-    uint32_t dropped_count = d->errors + d->warnings - d->count;
-    if (dropped_count) {
-        buf_printf(out, "and %u more\n", dropped_count);
+    if (d->errors + d->warnings > shown) {
+        buf_printf(out, "and %u more\n", d->errors + d->warnings - shown);
     }
 }

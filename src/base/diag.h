@@ -48,5 +48,7 @@ void diag_sort(struct diag *d);
 /* file:line:column: error: message, then the help on its own line. */
 struct buf;
 void diag_print(const struct diag *d, struct buf *out);
+/* At most so many of them, errors before warnings, and how many more there are. */
+void diag_print_most(const struct diag *d, uint32_t most, struct buf *out);
 
 #endif

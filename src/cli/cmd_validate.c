@@ -85,7 +85,9 @@ const struct command command_validate = {
     .name = "validate",
     .arguments = "WORKFLOW...",
     .doc = "checks workflows without running them",
-    .details = "Exit status: 0 no errors (warnings are allowed), 2 errors.",
+    .details = "Of each workflow the first 25 errors are shown, then warnings, and how many more "
+               "there are;\n--json has the first 100. Exit status: 0 no errors (warnings are "
+               "allowed), 2 errors.",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .examples = examples,

@@ -5,6 +5,8 @@
 
 #include "cli/cli.h"
 
+enum { FINDINGS_SHOWN = 25 }; /* a mistake made everywhere need not be read everywhere */
+
 static void print_help_line(struct buf *b, const char *help) {
     if (help && help[0]) {
         text_block(b, str_from(help), "    ");
@@ -58,7 +60,7 @@ void cli_findings(struct cli *c, const struct diag *d) {
     }
     buf_init(&b, 0);
     buf_init(&clean, 0);
-    diag_print(d, &b);
+    diag_print_most(d, FINDINGS_SHOWN, &b);
     cli_count_findings(d, &b);
     text_block(&clean, buf_str(&b), "");
     sink_flush(&c->err, &clean);

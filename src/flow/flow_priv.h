@@ -190,8 +190,8 @@ bool flow_name_get(struct unit *u, struct str name, struct mark mark, const char
 /* Every key is one of words (NULL-terminated); a key in later is not available yet. */
 void flow_keys_check(struct unit *u, const struct yaml_node *map, const char *what,
                      const char *const *words, const char *const *later);
-void flow_key_refuse(struct unit *u, const struct yaml_node *key, const char *what,
-                     const struct str *known, size_t known_count);
+struct diag_item *flow_key_refuse(struct unit *u, const struct yaml_node *key, const char *what,
+                                  const struct str *known, size_t known_count);
 void flow_later_refuse(struct unit *u, const struct yaml_node *key);
 /* A key without a value. */
 bool flow_is_empty(const struct yaml_node *n);

@@ -96,6 +96,27 @@ static int field_find(const struct node_kind *kind, struct str key) {
     return -1;
 }
 
+/* "python: ..." in a node of kind code: a word that a field may have is no key. */
+static void suggest_choice(struct unit *u, const struct node_kind *kind, struct str key,
+                           struct diag_item *item) {
+    const struct field *chosen = NULL, *with = NULL;
+    for (size_t i = 0; i < kind->field_count && !chosen; i++) {
+        const char *const *words = kind->fields[i].choices;
+        while (words && *words && !str_is(key, *words)) {
+            words++;
+        }
+        chosen = words && *words ? &kind->fields[i] : NULL;
+    }
+    for (size_t i = 0; chosen && i < kind->field_count && !with; i++) {
+        const char *needs = kind->fields[i].needs;
+        with = needs && strcmp(needs, chosen->name) == 0 ? &kind->fields[i] : NULL;
+    }
+    if (chosen) {
+        diag_help(u->s->diag, item, "write %s: %.*s%s%s%s", chosen->name, STR_ARG(key),
+                  with ? ", and the text below " : "", with ? with->name : "", with ? ": |" : "");
+    }
+}
+
 static void refuse_field(struct unit *u, const struct draft *d, const struct yaml_node *key) {
     const struct node_kind *kind = d->node->kind;
     struct str known[128];
@@ -110,7 +131,7 @@ static void refuse_field(struct unit *u, const struct draft *d, const struct yam
     }
     char what[100];
     snprintf(what, sizeof what, "a node of kind %s", kind->name);
-    flow_key_refuse(u, key, what, known, count);
+    suggest_choice(u, kind, key->text, flow_key_refuse(u, key, what, known, count));
 }
 
 /* Sorts the node's keys into common fields and fields of its kind. */

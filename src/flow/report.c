@@ -326,12 +326,13 @@ bool flow_name_get(struct unit *u, struct str name, struct mark mark, const char
     return true;
 }
 
-void flow_key_refuse(struct unit *u, const struct yaml_node *key, const char *what,
-                     const struct str *known, size_t known_count) {
+struct diag_item *flow_key_refuse(struct unit *u, const struct yaml_node *key, const char *what,
+                                  const struct str *known, size_t known_count) {
     struct diag_item *item =
         diag_error(u->s->diag, key->mark, "unknown_key", "unknown key \"%.*s\" in %s",
                    STR_ARG(flow_text_clip(key->text, 60)), what);
     flow_suggest(u, item, key->text, known, known_count);
+    return item;
 }
 
 void flow_later_refuse(struct unit *u, const struct yaml_node *key) {
@@ -362,7 +363,7 @@ void flow_keys_check(struct unit *u, const struct yaml_node *map, const char *wh
         if (among(key->text, later)) {
             flow_later_refuse(u, key);
         } else if (!among(key->text, words)) {
-            flow_key_refuse(u, key, what, known, count);
+            (void)flow_key_refuse(u, key, what, known, count);
         }
     }
 }

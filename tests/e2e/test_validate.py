@@ -42,6 +42,27 @@ def test_every_error_is_shown(cairn):
     )
 
 
+def test_a_mistake_made_in_every_node_is_not_told_for_every_node(cairn):
+    nodes = "".join(f"  n{i}:\n    type: code\n    python: |\n      return {i}\n" for i in range(40))
+    cairn.write("flow.yaml", "cairn: 1\nname: flow\nnodes:\n" + nodes)
+    for command in ("validate", "run"):
+        done = cairn(command, "flow.yaml")
+        lines = done.err.splitlines()
+        assert (done.status, done.out) == (2, "")
+        assert len([line for line in lines if ": error: " in line]) == 25
+        assert lines[2:4] == ['flow.yaml:6:5: error: unknown key "python" in a node of kind code',
+                              "    write language: python, and the text below code: |"]
+        assert lines[-2:] == ["and 55 more", "80 errors"]
+    assert len(cairn("validate", "--json", "flow.yaml").json) == 80
+
+
+def test_a_word_that_a_field_may_have_is_no_key(cairn):
+    cairn.flow("  a: {type: code, bash: echo x}\n  b: {type: http, url: 'http://x.test', POST: x}\n")
+    told = cairn("validate", "flow.yaml").err
+    assert "    write language: bash, and the text below code: |\n" in told
+    assert "    write method: POST\n" in told
+
+
 def test_many_files_each_have_their_word(cairn):
     cairn.write("good.yaml", GOOD)
     cairn.write("bad.yaml", BAD)

@@ -72,6 +72,31 @@ static void the_rest_is_counted(void **state) {
     arena_fini(&a);
 }
 
+static void errors_go_before_warnings_when_not_all_are_shown(void **state) {
+    (void)state;
+    struct arena a;
+    struct diag d;
+    struct buf b;
+    arena_init(&a, 0);
+    diag_init(&d, &a);
+    for (uint32_t i = 1; i <= 3; i++) {
+        (void)diag_add(&d, DIAG_WARNING, (struct mark){"f", i, 1}, "x", "w");
+        (void)diag_error(&d, (struct mark){"f", i, 2}, "x", "e");
+    }
+    static const char *const shown[] = {
+        "and 6 more\n",
+        "f:1:2: error: e\nf:2:2: error: e\nand 4 more\n",
+        "f:1:1: warning: w\nf:1:2: error: e\nf:2:2: error: e\nf:3:2: error: e\nand 2 more\n",
+    };
+    for (uint32_t i = 0; i < ARRAY_LEN(shown); i++) {
+        buf_init(&b, 0);
+        diag_print_most(&d, 2 * i, &b);
+        assert_str(buf_str(&b), shown[i]);
+        buf_fini(&b);
+    }
+    arena_fini(&a);
+}
+
 static void lack_of_memory_is_counted(void **state) {
     (void)state;
     struct arena a;
@@ -87,9 +112,8 @@ static void lack_of_memory_is_counted(void **state) {
 
 int run_diag_tests(void) {
     const struct CMUnitTest tests[] = {
-        TEST(findings_print_in_order),
-        TEST(equal_places_keep_their_order),
-        TEST(the_rest_is_counted),
+        TEST(findings_print_in_order),       TEST(errors_go_before_warnings_when_not_all_are_shown),
+        TEST(equal_places_keep_their_order), TEST(the_rest_is_counted),
         TEST(lack_of_memory_is_counted),
     };
     return cmocka_run_group_tests_name("base: diag", tests, NULL, NULL);
