@@ -133,7 +133,9 @@ def run(cairn, row, seconds):
     child.returncode = os.waitstatus_to_exitcode(status)
     out, err = (name.read_text(encoding="utf-8") for name in names[1:])
     took = time.monotonic() - began
-    return Told(child.returncode, out, err, took, usage.ru_maxrss / 1024)
+    # the system counts what this process had when it started the other one
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Told(child.returncode, out, err, took, usage.ru_maxrss / 1024 if usage.ru_maxrss > own else 0)
 
 
 def plain(text, folder):
