@@ -1,13 +1,13 @@
-/* What a Python process that performs items of a foreach, or steps of an execution, runs beside
- * the program of code_python.c.
+/* What a Python process that performs items of a foreach, or steps of any node, runs beside the
+ * program of code_python.c.
  *
  * Standard input is a stream of frames (a length in 4 bytes, then JSON), each after the answer to
  * the one before: the code, then items ({names, shared, env}; code_item_frame); or the jobs of
- * steps. An answer on descriptor 3 is a frame, too: user and system time in microseconds, memory in
- * KiB (8 bytes each), exit status, whether the process is to be ended before the item counts as
- * over (a byte each), then what the program of one step would have answered; by then all that was
- * printed is out. What items share is what modules and os.environ keep. One that left something
- * else behind (a thread, a child, a timer, other standard streams) is the last in its process.
+ * steps, told by their names. An answer on descriptor 3 is a frame, too: user and system time in
+ * microseconds, memory in KiB (8 bytes each), exit status, whether the process is to be ended
+ * before the item counts as over (a byte each), then what the program of one step would have
+ * answered; all that was printed is out by then. What items share is what modules and os.environ
+ * keep. One that left something else (a thread, a child, a timer) is the last in its process.
  */
 #include "node/code_priv.h"
 

@@ -60,7 +60,7 @@ struct code_data {
     const struct str *preload; /* modules that the zygote imports; each ends with NUL */
     uint32_t preload_count;
     bool repeats; /* more than one step in this language is to be expected */
-    bool shares;  /* a process with other such steps of its execution */
+    bool shares;  /* a process with other such steps */
 };
 
 /* One run: what the node says, evaluated. All must stay as it is until the port is answered. */
@@ -164,7 +164,7 @@ struct code_item {
 };
 
 /* The attempt is an item that may share a process with others of its step, or a step whose code
- * may share one with others of its execution. */
+ * may share one with steps of any node. */
 bool code_pool_fits(const struct code_job *job, const struct step_port *port);
 /* False without memory. */
 bool code_pool_start(struct code_item *item) MUST_USE;

@@ -1,5 +1,5 @@
-/* Which code may share a process with other steps of its execution: that whose text has no word
- * by which it could reach anything but its own names.
+/* Which code may share a process with steps of other nodes: that whose text has no word by which it
+ * could reach anything but its own names.
  *
  * Words are looked for in the whole text. One that is found in a string or a comment costs no more
  * than a process for the step. This keeps accidents apart: code that wants to can put a word

@@ -270,10 +270,11 @@ static enum err write_events(struct commit *t, int64_t first_id) {
         if (!st) {
             return fail(t);
         }
+        ASSERT(sqlite3_bind_parameter_count(st) == rows * SQLITE_EVENT_COLUMNS);
         for (int i = 0; i < rows; i++) {
             bool more = walk_next(t, &w);
             ASSERT(more);
-            bind_event(st, i * 8, t, &w);
+            bind_event(st, i * SQLITE_EVENT_COLUMNS, t, &w);
         }
         enum err status = run(t, st);
         if (status != OK) {
@@ -355,10 +356,11 @@ static enum err write_steps(struct commit *t) {
         if (!st) {
             return fail(t);
         }
+        ASSERT(sqlite3_bind_parameter_count(st) == rows * SQLITE_STEP_COLUMNS);
         for (int i = 0; i < rows; i++) {
             const struct store_step *p = next_step(t, &w);
             ASSERT(p);
-            bind_step(st, i * 19, t->s->outcomes[w.change].num, p);
+            bind_step(st, i * SQLITE_STEP_COLUMNS, t->s->outcomes[w.change].num, p);
         }
         enum err status = run(t, st);
         if (status != OK) {

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+from chained import chained
 from conftest import SLOWER
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is missing (package nodejs)")
@@ -120,14 +121,7 @@ def test_tracebacks_show_the_code_alone(cairn, more):
 
 
 def chain(cairn, *codes, more=""):
-    """One step after the other; the body of the end is the list of theirs."""
-    nodes = "".join(f"  s{i}:\n    type: code\n    language: javascript\n"
-                    f"    needs: {[f's{i - 1}'] if i else []}\n{more}    code: |\n"
-                    + "".join(f"      {line}\n" for line in code.split("\n"))
-                    for i, code in enumerate(codes))
-    names = ", ".join(f"s{i}" for i in range(len(codes)))
-    cairn.flow(f"nodes:\n{nodes}  end: {{type: end, needs: [{names}], value: \"[{names}]\"}}\n")
-    return cairn("run", "flow.yaml", "--json")
+    return chained(cairn, "javascript", *codes, more=more)
 
 
 STARTED = "return performance.timeOrigin"  # of the process

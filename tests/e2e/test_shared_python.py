@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from chained import chained
 from conftest import SLOWER, until
 from killer import query
 from test_zygote import below
@@ -12,15 +13,8 @@ BUSY = "for i in range(3000000): pass"  # long enough for its process to be reco
 PLAIN = "return 1"
 
 
-def chain(cairn, *codes, more="", side_by_side=False, start=None):
-    """One step after the other; the body of the end is the list of theirs."""
-    nodes = "".join(f"  s{i}:\n    type: code\n    language: python\n"
-                    f"    needs: {[f's{i - 1}'] if i and not side_by_side else []}\n{more}    code: |\n"
-                    + "".join(f"      {line}\n" for line in code.split("\n"))
-                    for i, code in enumerate(codes))
-    names = ", ".join(f"s{i}" for i in range(len(codes)))
-    cairn.flow(f"nodes:\n{nodes}  end: {{type: end, needs: [{names}], value: \"[{names}]\"}}\n")
-    return (start or cairn)("run", "flow.yaml", "--json")
+def chain(cairn, *codes, **more):
+    return chained(cairn, "python", *codes, **more)
 
 
 def processes_of(cairn):

@@ -90,18 +90,14 @@ static void test_what_is_over_is_deleted(void **state) {
     assert_str(sql_rows(f, "SELECT count(*) FROM cache"), "10");
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_cached(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "cached %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_kept_until_it_is_over),
-        TEST(test_the_newest_is_kept),
-        TEST(test_not_of_a_change_that_is_fenced),
-        TEST(test_what_is_over_is_deleted),
+        SUITE_TEST(test_kept_until_it_is_over),
+        SUITE_TEST(test_the_newest_is_kept),
+        SUITE_TEST(test_not_of_a_change_that_is_fenced),
+        SUITE_TEST(test_what_is_over_is_deleted),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -153,16 +153,13 @@ static void test_urls(void **state) {
     store_close(NULL);
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_faulty(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "faulty %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_commit_fails_before), TEST(test_commit_fails_after), TEST(test_other_writes_fail),
-        TEST(test_sweeps_fail),         TEST(test_reads_go_through),   TEST(test_urls),
+        SUITE_TEST(test_commit_fails_before), SUITE_TEST(test_commit_fails_after),
+        SUITE_TEST(test_other_writes_fail),   SUITE_TEST(test_sweeps_fail),
+        SUITE_TEST(test_reads_go_through),    SUITE_TEST(test_urls),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -250,17 +250,18 @@ static void test_labels(void **state) {
     }
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_lists(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "lists %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_newest_first), TEST(test_filters),         TEST(test_status_moves_in_the_list),
-        TEST(test_cursors),      TEST(test_wrong_questions), TEST(test_prefixes),
-        TEST(test_children),     TEST(test_labels),
+        SUITE_TEST(test_newest_first),
+        SUITE_TEST(test_filters),
+        SUITE_TEST(test_status_moves_in_the_list),
+        SUITE_TEST(test_cursors),
+        SUITE_TEST(test_wrong_questions),
+        SUITE_TEST(test_prefixes),
+        SUITE_TEST(test_children),
+        SUITE_TEST(test_labels),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -133,16 +133,12 @@ static void test_many_steps(void **state) {
     }
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_steps(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "steps %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_steps),
-        TEST(test_many_steps),
+        SUITE_TEST(test_steps),
+        SUITE_TEST(test_many_steps),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -830,45 +830,41 @@ static void test_kinds_and_idle(void **state) {
     assert_str(get_num(f, a.num).fixed.id, "exec_a");
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_suite(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "suite %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_row_comes_back),
-        TEST(test_row_is_replaced_whole),
-        TEST(test_row_that_is_the_same),
-        TEST(test_events_come_back),
-        TEST(test_new_with_events),
-        TEST(test_event_ranges),
-        TEST(test_bytes_are_kept),
-        TEST(test_row_only_change),
-        TEST(test_empty_batch),
-        TEST(test_another_workflow),
-        TEST(test_stats),
-        TEST(test_stale_changes_are_fenced),
-        TEST(test_takeover_fences_the_old_owner),
-        TEST(test_one_of_a_batch_is_fenced),
-        TEST(test_all_or_none),
-        TEST(test_fence_is_cleared),
-        TEST(test_same_key_is_the_same_execution),
-        TEST(test_same_key_in_one_batch),
-        TEST(test_same_id_is_fenced),
-        TEST(test_messages),
-        TEST(test_blobs),
-        TEST(test_workflows),
-        TEST(test_inbox_keeps_letters_once),
-        TEST(test_verdicts_come_with_events),
-        TEST(test_news_of_others_are_told_once),
-        TEST(test_hosts_live_with_their_handle),
-        TEST(test_hosts_are_listed),
-        TEST(test_what_owners_left_is_counted),
-        TEST(test_dead_hosts_are_swept),
-        TEST(test_memory_that_does_not_suffice),
-        TEST(test_kinds_and_idle),
+        SUITE_TEST(test_row_comes_back),
+        SUITE_TEST(test_row_is_replaced_whole),
+        SUITE_TEST(test_row_that_is_the_same),
+        SUITE_TEST(test_events_come_back),
+        SUITE_TEST(test_new_with_events),
+        SUITE_TEST(test_event_ranges),
+        SUITE_TEST(test_bytes_are_kept),
+        SUITE_TEST(test_row_only_change),
+        SUITE_TEST(test_empty_batch),
+        SUITE_TEST(test_another_workflow),
+        SUITE_TEST(test_stats),
+        SUITE_TEST(test_stale_changes_are_fenced),
+        SUITE_TEST(test_takeover_fences_the_old_owner),
+        SUITE_TEST(test_one_of_a_batch_is_fenced),
+        SUITE_TEST(test_all_or_none),
+        SUITE_TEST(test_fence_is_cleared),
+        SUITE_TEST(test_same_key_is_the_same_execution),
+        SUITE_TEST(test_same_key_in_one_batch),
+        SUITE_TEST(test_same_id_is_fenced),
+        SUITE_TEST(test_messages),
+        SUITE_TEST(test_blobs),
+        SUITE_TEST(test_workflows),
+        SUITE_TEST(test_inbox_keeps_letters_once),
+        SUITE_TEST(test_verdicts_come_with_events),
+        SUITE_TEST(test_news_of_others_are_told_once),
+        SUITE_TEST(test_hosts_live_with_their_handle),
+        SUITE_TEST(test_hosts_are_listed),
+        SUITE_TEST(test_what_owners_left_is_counted),
+        SUITE_TEST(test_dead_hosts_are_swept),
+        SUITE_TEST(test_memory_that_does_not_suffice),
+        SUITE_TEST(test_kinds_and_idle),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }

@@ -31,6 +31,10 @@ void fixture_fini(struct fixture *f);
 int suite_setup(void **state);
 int suite_teardown(void **state);
 struct fixture *fixture_of(void **state);
+/* A row of such a group, where `scheme` is the backend. */
+#define SUITE_TEST(name)                                                        \
+    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
+                                             (void *)(uintptr_t)scheme)
 
 /* Another handle on the same data, as another process has it. */
 struct store *second_handle(struct fixture *f);

@@ -51,16 +51,12 @@ static void test_what_is_below_is_fenced_with_it(void **state) {
     assert_int_equal(get_num(f, next[2].num).num, next[2].num);
 }
 
-#define TEST(name)                                                              \
-    cmocka_unit_test_prestate_setup_teardown(name, suite_setup, suite_teardown, \
-                                             (void *)(uintptr_t)scheme)
-
 int run_trees(const char *scheme) {
     char group[40];
     snprintf(group, sizeof group, "trees %s", scheme);
     const struct CMUnitTest tests[] = {
-        TEST(test_a_child_of_what_was_taken_is_fenced),
-        TEST(test_what_is_below_is_fenced_with_it),
+        SUITE_TEST(test_a_child_of_what_was_taken_is_fenced),
+        SUITE_TEST(test_what_is_below_is_fenced_with_it),
     };
     return cmocka_run_group_tests_name(group, tests, NULL, NULL);
 }
