@@ -162,7 +162,8 @@ echo '==78==Unable to get registers from thread 77.' > $(sed -n 1p paths).77
 def test_what_is_reported_after_the_end_fails_too(project):
     project.program("out/tests/unit-gone", REPORTING + """
 path=$(sed -n 2p paths).88
-setsid sh -c 'while test -e running; do sleep 0.01; done; echo late >'$path &
+setsid sh -c 'touch apart; while test -e running; do sleep 0.01; done; echo late >'$path &
+while ! test -e apart; do sleep 0.01; done # else it ends with this group
 """)
     project.program("out/tests/unit-running", """
 echo 'ok 1 - fine'
